@@ -1,0 +1,1 @@
+"""Getting spans and logs into Kafka: files, and the demo's shop."""

@@ -1,0 +1,1 @@
+"""The join of spans and logs by trace id, a Faust worker."""
