@@ -1,0 +1,1 @@
+"""What tests of several parts share: records to send, and ways to wait."""
