@@ -1,0 +1,76 @@
+"""Our own processes, as a user starts them."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from tests.kit.waiting import wait_for
+
+
+class Process:
+    """A running `tracelink …`, its log in a file."""
+
+    def __init__(self, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tracelink", *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={name: value for name, value in os.environ.items() if not name.startswith("TRACELINK_")}
+                | environment,
+            )
+
+    def wait_until_ready(self) -> str:
+        """Return the base URL of its metrics and health, once it says that it is ready."""
+        url = wait_for(f"its address in {self.log}", self._url) or ""
+        wait_for(f"{url}/readyz; its log: {self.output()}", lambda: self._ready(url))
+        return url
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 15) -> int:
+        """Send a signal; return the exit code."""
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        return self._process.wait(seconds)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(10)
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def _url(self) -> str | None:
+        assert self._process.poll() is None, f"it ended with {self._process.returncode}: {self.output()}"
+        return next((word for word in self.output().split() if word.startswith("http://127.0.0.1:")), None)
+
+    @staticmethod
+    def _ready(url: str) -> bool:
+        try:
+            with urlopen(f"{url}/readyz", timeout=5) as answer:  # noqa: S310 - our own address
+                return bool(answer.status == 200)
+        except URLError:
+            return False
+
+
+def metrics(url: str) -> dict[str, float]:
+    """Read a process's metrics: samples under their names with labels, as they are printed."""
+    with urlopen(f"{url}/metrics", timeout=5) as answer:  # noqa: S310 - our own address
+        lines = answer.read().decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+@contextmanager
+def running(*arguments: str, log: Path, **environment: str) -> Iterator[Process]:
+    """Run `tracelink ARGUMENTS` while the context lasts."""
+    process = Process(list(arguments), log, environment)
+    try:
+        yield process
+    finally:
+        process.kill()

@@ -1,0 +1,20 @@
+"""Waiting for a condition, with a deadline."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+T = TypeVar("T")
+
+
+def wait_for(what: str, probe: Callable[[], T], *, seconds: float = 30.0) -> T:
+    """Return the first true value of a probe; AssertionError after so many seconds without one."""
+    found: T = Retrying(
+        retry=retry_if_result(lambda value: not value),
+        stop=stop_after_delay(seconds),
+        wait=wait_fixed(0.05),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )(probe)
+    assert found, f"not within {seconds} s: {what}; last seen: {found!r}"
+    return found

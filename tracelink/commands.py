@@ -1,0 +1,60 @@
+"""The command `tracelink topics`."""
+
+import click
+
+from tracelink.options import settings_options
+from tracelink.settings import TopicSettings
+
+
+@click.group()
+def topics() -> None:
+    """Create the topics, and check that they keep the promises."""
+
+
+@topics.command()
+@settings_options(TopicSettings)
+def apply(**flags: str | None) -> None:
+    """Create missing topics and mend the settings that a promise rests on.
+
+    Retention is set at creation and stays yours afterwards.
+
+    \b
+    Examples:
+      tracelink topics apply
+      tracelink topics apply --partitions 24 --replication 3 --retention 259200
+    """  # noqa: D301 - click reads the escape itself
+    from tracelink.kafka import connect  # noqa: PLC0415 - heavy, not for --help
+    from tracelink.topic_admin import apply as apply_topics  # noqa: PLC0415 - as above
+
+    settings = TopicSettings.load(**flags)
+    for line in apply_topics(connect(settings), settings) or ["All topics are as they must be."]:
+        click.echo(line)
+
+
+@topics.command()
+@click.option("--json", "as_json", is_flag=True, help="Print what is wrong as a JSON list.")
+@settings_options(TopicSettings)
+def check(*, as_json: bool, **flags: str | None) -> None:
+    """Compare the live topics with the promises; exit code 1 where one is broken.
+
+    \b
+    Example:
+      tracelink topics check --json
+    """  # noqa: D301 - click reads the escape itself
+    from dataclasses import asdict  # noqa: PLC0415 - as above
+    from json import dumps  # noqa: PLC0415 - as above
+
+    from tracelink.kafka import connect  # noqa: PLC0415 - as above
+    from tracelink.topic_admin import check as check_topics  # noqa: PLC0415 - as above
+
+    settings = TopicSettings.load(**flags)
+    found = check_topics(connect(settings), settings)
+    if as_json:
+        click.echo(dumps([asdict(one) for one in found]))
+    elif found:
+        for one in found:
+            click.echo(str(one))
+        click.echo("Mend them with: tracelink topics apply")
+    else:
+        click.echo("All topics are as they must be.")
+    raise SystemExit(1 if found else 0)

@@ -1,0 +1,95 @@
+"""How every part of tracelink reaches Kafka: librdkafka's properties, and what to say when no broker answers."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from tracelink.errors import UserError
+from tracelink.settings import KAFKA_PREFIX, KafkaSettings, read_secret, variable_of
+
+Properties = dict[str, str | int | float | bool]
+
+PARTITIONER = "murmur2_random"
+"""Java's default, so that Java and Python producers put a trace on the same partition."""
+
+
+def client_properties(
+    settings: KafkaSettings,
+    *,
+    promised: Mapping[str, str | int | float | bool] | None = None,
+    defaults: Mapping[str, str | int | float | bool] | None = None,
+) -> Properties:
+    """Return the properties of a client: `defaults`, over them the user's file and variables, then what is `promised`.
+
+    A user's value for a promised property is refused with a UserError: what tracelink guarantees rests on it.
+    """
+    user = _from_file(settings.kafka_config_file) | _from_environment(os.environ)
+    for name, value in (promised or {}).items():
+        if name in user and str(user[name]).lower() != str(value).lower():
+            raise UserError(
+                f"The Kafka property {name} is {value} in this command and cannot be {user[name]}: remove it."
+            )
+    return {
+        "client.id": "tracelink",
+        **(defaults or {}),
+        **user,
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        **(promised or {}),
+    }
+
+
+def _from_environment(environment: Mapping[str, str]) -> Properties:
+    """`TRACELINK_KAFKA_SASL_PASSWORD=…` is `sasl.password`; with `_FILE` behind it, the text of that file."""
+    own = {variable_of(name) for name in KafkaSettings.model_fields}
+    properties: Properties = {}
+    for variable, value in environment.items():
+        if not variable.startswith(KAFKA_PREFIX) or variable in own:
+            continue
+        name = variable.removeprefix(KAFKA_PREFIX)
+        if name.endswith("_FILE"):
+            value, name = read_secret(variable, value), name.removesuffix("_FILE")  # noqa: PLW2901 - the same value, read
+        properties[name.lower().replace("_", ".")] = value
+    return properties
+
+
+def _from_file(path: Path | None) -> Properties:
+    if path is None:
+        return {}
+    properties: Properties = {}
+    text = read_secret(variable_of("kafka_config_file"), str(path))
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith(("#", "!")):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals:
+            raise UserError(f"{path}:{number}: {line.split()[0]!r} has no value; write name=value.")
+        properties[name.strip()] = value.strip()
+    return properties
+
+
+def connect(settings: KafkaSettings, *, timeout: float = 10.0) -> AdminClient:
+    """Return an admin client whose broker has answered; UserError that says why none did within `timeout` seconds."""
+    seen: list[KafkaError] = []
+    try:
+        properties: dict[str, Any] = {**client_properties(settings), "error_cb": seen.append, "log_level": 0}
+        admin = AdminClient(properties)
+        admin.list_topics(timeout=timeout)
+    except KafkaException as error:
+        raise UserError(_explain(settings, error.args[0], seen)) from None
+    return admin
+
+
+def _explain(settings: KafkaSettings, error: KafkaError, seen: list[KafkaError]) -> str:
+    where = f"Kafka at {settings.kafka_bootstrap_servers} (TRACELINK_KAFKA_BOOTSTRAP_SERVERS)"
+    if error.code() == KafkaError._INVALID_ARG:  # noqa: SLF001 - confluent-kafka's own name for it
+        return f"A Kafka property is wrong: {error.str()} Check TRACELINK_KAFKA_… and TRACELINK_KAFKA_CONFIG_FILE."
+    causes = {one.code(): one for one in seen}
+    if KafkaError._AUTHENTICATION in causes:  # noqa: SLF001 - as above
+        return f"{where} refuses the credentials: {causes[KafkaError._AUTHENTICATION].str()}"  # noqa: SLF001 - as above
+    if KafkaError._SSL in causes:  # noqa: SLF001 - as above
+        return f"{where} cannot be reached by TLS: {causes[KafkaError._SSL].str()}"  # noqa: SLF001 - as above
+    return f"{where} does not answer: {error.str()}. Is it running? `tracelink stack up` starts one on this machine."

@@ -1,0 +1,226 @@
+"""Every metric: what it counts, and the equations that they keep.
+
+The join, for each partition: records = joined + dead letters + open now + given back.
+A sink: parts received = written + duplicate + dead letter + not kept + given back, once nothing is in hand.
+A publisher: records = delivered + dropped + in its buffer now, in each process by itself.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_FRESHNESS = (0.5, 1, 2.5, 5, 7.5, 10, 15, 30, 60, 120, 300, 900, 3600)
+
+
+class JoinMetrics:
+    """What the join does, by partition."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        by_partition = ("partition",)
+        self.records = Counter(
+            "tracelink_join_records",
+            "Records taken in, each once: re-read ones that had gone out before are skipped instead.",
+            ("kind", "partition"),
+            registry=registry,
+        )
+        self.skipped = Counter(
+            "tracelink_join_skipped_records",
+            "Records re-read after a restart or rebalance that had gone out before.",
+            by_partition,
+            registry=registry,
+        )
+        self.joined = Counter(
+            "tracelink_join_joined_records",
+            "Records that went out in a part, its transaction committed.",
+            by_partition,
+            registry=registry,
+        )
+        self.given_back = Counter(
+            "tracelink_join_given_back_records",
+            "Records not yet gone out when the partition left this worker: its next owner reads them again.",
+            by_partition,
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "tracelink_join_dead_letters",
+            "Messages that are no record, their transaction committed.",
+            ("reason", "partition"),
+            registry=registry,
+        )
+        self.parts = Counter(
+            "tracelink_join_parts",
+            "Parts of traces that went out, by the reason of their closing.",
+            ("reason", "partition"),
+            registry=registry,
+        )
+        self.errored = Counter(
+            "tracelink_join_errored_traces",
+            "Errored traces, each once within late_for.",
+            by_partition,
+            registry=registry,
+        )
+        self.open_traces = Gauge("tracelink_join_open_traces", "Windows open now.", by_partition, registry=registry)
+        self.open_records = Gauge(
+            "tracelink_join_open_records",
+            "Records that are not out yet: in open windows, or in parts whose transaction has not committed.",
+            by_partition,
+            registry=registry,
+        )
+        self.open_bytes = Gauge(
+            "tracelink_join_open_bytes",
+            "Bytes of the records in open windows.",
+            by_partition,
+            registry=registry,
+        )
+        self.position_lag = Gauge(
+            "tracelink_join_position_lag",
+            "Messages not read yet. (The group's committed lag never falls below what the open windows hold.)",
+            ("kind", "partition"),
+            registry=registry,
+        )
+        self.watermark_delay = Gauge(
+            "tracelink_join_watermark_delay_seconds",
+            "How far the partition's watermark is behind the clock.",
+            by_partition,
+            registry=registry,
+        )
+        self.transactions = Counter(
+            "tracelink_join_transactions",
+            "Transactions by outcome: committed, aborted.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.transaction_seconds = Histogram(
+            "tracelink_join_transaction_seconds",
+            "Time from a transaction's last record to its commit.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.recovery_seconds = Histogram(
+            "tracelink_join_recovery_seconds",
+            "Time from a partition's assignment to its windows being rebuilt.",
+            buckets=_FRESHNESS,
+            registry=registry,
+        )
+
+    def forget(self, partition: int) -> None:
+        """Remove the gauges of a partition that another worker has now."""
+        for gauge in (self.open_traces, self.open_records, self.open_bytes, self.watermark_delay):
+            gauge.remove(str(partition))
+        for kind in ("spans", "logs"):
+            self.position_lag.remove(kind, str(partition))
+
+
+class SinkMetrics:
+    """What one sink does; each process runs one."""
+
+    def __init__(self, registry: CollectorRegistry, sink: str) -> None:
+        self.received = Counter(
+            "tracelink_sink_parts_received",
+            "Parts of traces read from the topic.",
+            ("sink",),
+            registry=registry,
+        ).labels(sink)
+        self._parts = Counter(
+            "tracelink_sink_parts",
+            "Parts by what became of them: written, duplicate, dead_letter, not_kept, given_back (unwritten).",
+            ("sink", "outcome"),
+            registry=registry,
+        )
+        self._records = Counter(
+            "tracelink_sink_records",
+            "Spans and log lines by what became of them: written, duplicate, dead_letter, not_kept.",
+            ("sink", "kind", "outcome"),
+            registry=registry,
+        )
+        self.retries = Counter(
+            "tracelink_sink_retries",
+            "Batches sent again after the target was unavailable.",
+            ("sink",),
+            registry=registry,
+        ).labels(sink)
+        self.available = Gauge(
+            "tracelink_sink_available",
+            "1 while the target takes batches, 0 while it is away.",
+            ("sink",),
+            registry=registry,
+        ).labels(sink)
+        self.request_seconds = Histogram(
+            "tracelink_sink_request_seconds",
+            "Time of one request to the target.",
+            ("sink",),
+            buckets=_SECONDS,
+            registry=registry,
+        ).labels(sink)
+        self.freshness_seconds = Histogram(
+            "tracelink_sink_freshness_seconds",
+            "Time from a trace's last record reaching Kafka to its part being written by the sink.",
+            ("sink",),
+            buckets=_FRESHNESS,
+            registry=registry,
+        ).labels(sink)
+        self.lag = Gauge(
+            "tracelink_sink_lag",
+            "Messages of a partition not written yet.",
+            ("sink", "topic", "partition"),
+            registry=registry,
+        )
+        self._sink = sink
+
+    def part(self, outcome: str, count: int = 1) -> None:
+        """Count parts of an outcome."""
+        self._parts.labels(self._sink, outcome).inc(count)
+
+    def record(self, kind: str, outcome: str, count: int = 1) -> None:
+        """Count spans or log lines (`kind` is `span` or `log`) of an outcome."""
+        self._records.labels(self._sink, kind, outcome).inc(count)
+
+
+class PublisherMetrics:
+    """What the publisher in a service does; a process may have several publishers that share these.
+
+    A forked child starts from zero. The methods are not safe to call while the process forks: the publisher sees to it.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._records = Counter(
+            "tracelink_publisher_records",
+            "Records handed to the publisher: span, log, unlinked_log.",
+            ("kind",),
+            registry=registry,
+        )
+        self._delivered = Counter(
+            "tracelink_publisher_delivered_records",
+            "Records that Kafka has acknowledged.",
+            registry=registry,
+        )
+        self._dropped = Counter(
+            "tracelink_publisher_dropped_records",
+            "Records lost, by reason: buffer_full, too_large, invalid, undelivered, closed.",
+            ("reason",),
+            registry=registry,
+        )
+        self._bytes = Counter(
+            "tracelink_publisher_bytes",
+            "Bytes of the records handed to the publisher, before compression.",
+            registry=registry,
+        )
+
+    def record(self, kind: str, size: int) -> None:
+        """Count a record of `size` bytes that was handed over."""
+        self._records.labels(kind).inc()
+        self._bytes.inc(size)
+
+    def deliver(self) -> None:
+        """Count a record that Kafka has acknowledged."""
+        self._delivered.inc()
+
+    def drop(self, reason: str) -> None:
+        """Count a record that was lost."""
+        self._dropped.labels(reason).inc()
+
+    def reset(self) -> None:
+        """Start from zero, as a forked child does: what its parent handed over is in the parent's counts."""
+        for counter in (self._records, self._dropped):
+            counter.clear()
+        for counter in (self._delivered, self._bytes):
+            counter.reset()

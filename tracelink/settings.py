@@ -1,0 +1,239 @@
+"""Every setting of every stage: a flag, an environment variable `TRACELINK_…`, or a file named by `TRACELINK_…_FILE`.
+
+Durations are in seconds. Sizes take units (`64MiB`).
+"""
+
+import os
+import socket
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import ByteSize, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tracelink.errors import UserError
+
+PREFIX = "TRACELINK_"
+KAFKA_PREFIX = "TRACELINK_KAFKA_"
+"""Any variable under this prefix that is no setting of its own is a librdkafka property."""
+
+_MIB = 1024 * 1024
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """Reads the setting NAME from the file that NAME_FILE names, as container secrets come."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - pydantic's signature
+        variable = variable_of(field_name) + "_FILE"
+        path = os.environ.get(variable)
+        return (read_secret(variable, path) if path else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class Settings(BaseSettings):
+    """The base of all settings: flags before environment variables before files before defaults."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
+
+    @classmethod
+    def settings_customise_sources(  # pydantic's signature
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not used
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not used
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Name the sources, the strongest first."""
+        return init_settings, env_settings, _FileSource(settings_cls)
+
+    @classmethod
+    def load(cls, **flags: object) -> Self:
+        """Load from all sources; a flag that is None was not given. Raises UserError that names the setting."""
+        refuse_unknown_variables()
+        given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]) if first["loc"] else ""
+            raise UserError(f"{variable_of(name)} (or {flag_of(name)}): {first['msg']}.") from None
+
+
+class KafkaSettings(Settings):
+    """How to reach Kafka, and which topics are ours."""
+
+    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="Kafka brokers, HOST:PORT[,HOST:PORT…].")
+    kafka_config_file: Path | None = Field(
+        None, description="File of librdkafka properties, one name=value a line (TLS, SASL, …)."
+    )
+    topic_prefix: str = Field(
+        "tracelink.", pattern=r"^[A-Za-z0-9._-]*$", description="What every topic's name starts with."
+    )
+
+
+class TopicSettings(KafkaSettings):
+    """What `topics apply` creates."""
+
+    partitions: int = Field(6, ge=1, description="Partitions of each topic; spans and logs always have equally many.")
+    replication: int = Field(1, ge=1, description="Replicas of each partition; 3 in production.")
+    retention: float = Field(7 * 86400, gt=0, description="Seconds the topics keep data, at creation.")
+    join_group: str = Field(
+        "tracelink-join", description="The join's consumer group; its journal is the topic PREFIXclosed.GROUP."
+    )
+    max_record_bytes: ByteSize = Field(ByteSize(_MIB), ge=1024, description="Largest span or log record.")
+    max_trace_bytes: ByteSize = Field(ByteSize(4 * _MIB), ge=1024, description="A part of a trace closes at this size.")
+
+
+class MonitoringSettings(Settings):
+    """Where a process serves /metrics, /healthz and /readyz."""
+
+    http_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz; 0.0.0.0 for all.")
+    http_port: int = Field(0, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0 for any free one.")
+    log_level: str = Field(
+        "info",
+        pattern="^(debug|info|warning|error)$",
+        description="Least level that is logged: debug, info, warning, error.",
+    )
+
+
+class JoinSettings(TopicSettings, MonitoringSettings):
+    """The join's windows, its transactions and its memory."""
+
+    instance_id: str = Field(
+        default_factory=socket.gethostname,
+        description="Name of this worker, the same after a restart and unlike any other's in the group.",
+    )
+    idle_gap: float = Field(5.0, gt=0, description="Seconds without a record after which a trace's window closes.")
+    max_age: float = Field(60.0, gt=0, description="Seconds after its first record at which a window closes anyhow.")
+    root_grace: float | None = Field(None, gt=0, description="Seconds after its root span at which a window closes.")
+    max_trace_records: int = Field(20_000, ge=1, description="A part of a trace closes at this many records.")
+    late_for: float = Field(
+        600.0, ge=0, description="Seconds an errored trace's id is remembered, so that it alerts once."
+    )
+    commit_interval: float = Field(0.2, gt=0, description="Seconds between the join's transactions.")
+    allowance: float = Field(1.0, ge=0, description="Seconds a record may take from its time stamp to being readable.")
+    max_open_bytes: ByteSize = Field(
+        ByteSize(512 * _MIB), ge=_MIB, description="Bytes of open windows in all; beyond it the oldest close early."
+    )
+    session_timeout: float = Field(
+        10.0, gt=0, description="Seconds without a heartbeat after which a worker's partitions go to others."
+    )
+    transaction_timeout: float = Field(
+        10.0, gt=0, description="Seconds after which the broker aborts a dead worker's transaction."
+    )
+
+
+class SinkSettings(TopicSettings, MonitoringSettings):
+    """What all sinks share."""
+
+    sink_group: str | None = Field(None, description="Consumer group of the sink; by default tracelink-sink-NAME.")
+    batch_bytes: ByteSize = Field(ByteSize(4 * _MIB), ge=1024, description="Largest request body before compression.")
+    batch_wait: float = Field(0.5, ge=0, description="Seconds to gather a batch before it is sent.")
+    request_timeout: float = Field(30.0, gt=0, description="Seconds to wait for an answer of the target.")
+    keep_share: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of the traces that are neither errored nor slow to write, by a hash of the trace id.",
+    )
+    keep_slower_than: float | None = Field(
+        None, gt=0, description="Seconds; traces with a span at least as long are always written."
+    )
+
+
+class ZipkinSettings(SinkSettings):
+    """The Zipkin sink."""
+
+    zipkin_url: str = Field("http://127.0.0.1:9411", pattern="^https?://", description="Base URL of Zipkin.")
+    zipkin_headers: SecretStr | None = Field(
+        None, description="Headers to send, NAME: VALUE, one a line or separated by ';'."
+    )
+    zipkin_ca: Path | None = Field(None, description="File with the certificates that sign Zipkin's.")
+
+
+class ElasticsearchSettings(SinkSettings):
+    """The Elasticsearch sink."""
+
+    elasticsearch_url: str = Field("http://127.0.0.1:9200", description="URLs of Elasticsearch, separated by commas.")
+    elasticsearch_api_key: SecretStr | None = Field(None, description="API key, as Elasticsearch prints it (base64).")
+    elasticsearch_username: str | None = Field(None, description="User for basic auth.")
+    elasticsearch_password: SecretStr | None = Field(None, description="Password for basic auth.")
+    elasticsearch_ca: Path | None = Field(None, description="File with the certificates that sign Elasticsearch's.")
+    index_prefix: str = Field(
+        "tracelink-", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="What every index name starts with."
+    )
+    index_unit: str = Field("day", pattern="^(day|hour)$", description="Stretch of time an index holds: day, hour.")
+    shards: int = Field(1, ge=1, description="Primary shards of an index.")
+    replicas: int = Field(0, ge=0, description="Replicas of an index; 1 in production.")
+    keep_log_level: str | None = Field(
+        None,
+        pattern="^(TRACE|DEBUG|INFO|WARN|ERROR)$",
+        description="Least level of log lines to write for traces that are not kept whole: TRACE, DEBUG, INFO, WARN, "
+        "ERROR; by default none of their lines.",
+    )
+    setup_templates: bool = Field(
+        default=True,
+        description="Set up the index templates at start; false where the credentials may only write.",
+    )
+
+
+class PublisherSettings(KafkaSettings):
+    """The publisher in a service's own process."""
+
+    buffer_records: int = Field(
+        100_000, ge=1, description="Records held while Kafka is away; beyond it they are dropped and counted."
+    )
+    buffer_bytes: ByteSize = Field(ByteSize(64 * _MIB), ge=1024, description="The same in bytes.")
+    flush_timeout: float = Field(5.0, ge=0, description="Seconds to hand over what is buffered when the service ends.")
+    sample_rate: float = Field(
+        1.0, ge=0, le=1, description="Share of new traces to sample; a caller's decision is kept."
+    )
+    error_http_status: int = Field(500, ge=100, le=600, description="Spans with this HTTP status or above are errored.")
+    max_record_bytes: ByteSize = Field(ByteSize(_MIB), ge=1024, description="Largest span or log record.")
+
+
+STAGES: dict[str, type[Settings]] = {
+    "all commands": KafkaSettings,
+    "tracelink topics": TopicSettings,
+    "tracelink join": JoinSettings,
+    "tracelink sink zipkin": ZipkinSettings,
+    "tracelink sink elasticsearch": ElasticsearchSettings,
+    "services, tracelink send": PublisherSettings,
+}
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def flag_of(name: str) -> str:
+    """Return the flag of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def read_secret(variable: str, path: str) -> str:
+    """Return the text of a file that a variable names, without the newline at its end; raises UserError."""
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{variable}: cannot read {path!r} ({error}).") from None
+
+
+def refuse_unknown_variables() -> None:
+    """Raise UserError for a variable under our prefix that is no setting, with the nearest one that is."""
+    known = {variable_of(name) for stage in STAGES.values() for name in stage.model_fields}
+    known |= {f"{variable}_FILE" for variable in known}
+    # Variables of the local stack and of the tests, and librdkafka's properties, are read where they are used.
+    passed = (KAFKA_PREFIX, f"{PREFIX}STACK_", f"{PREFIX}DEMO_", f"{PREFIX}TEST_")
+    for variable in os.environ:
+        if variable.startswith(PREFIX) and variable not in known and not variable.startswith(passed):
+            near = get_close_matches(variable, known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else " README.md lists them."
+            raise UserError(f"{variable} is no setting.{hint}")

@@ -1,0 +1,194 @@
+"""Creating the topics, and checking that the live ones keep the promises."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from tracelink.errors import UserError
+from tracelink.settings import TopicSettings
+from tracelink.topics import Spec, TopicNames, specs
+
+_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A live setting that breaks a promise."""
+
+    topic: str
+    setting: str
+    live: str
+    needed: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.setting} is {self.live}, needed is {self.needed}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    partitions: int
+    settings: dict[str, str]
+
+
+def _live(admin: AdminClient, wanted: Iterable[Spec]) -> dict[str, _Live]:
+    """Read the topics that exist."""
+    metadata = admin.list_topics(timeout=_TIMEOUT).topics
+    existing = [spec.name for spec in wanted if spec.name in metadata]
+    futures = (
+        admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in existing]) if existing else {}
+    )
+    return {
+        resource.name: _Live(
+            len(metadata[resource.name].partitions),
+            {name: str(entry.value) for name, entry in future.result(_TIMEOUT).items()},
+        )
+        for resource, future in futures.items()
+    }
+
+
+def check(admin: AdminClient, settings: TopicSettings) -> list[Violation]:
+    """Return what is missing or breaks a promise; empty where all is well."""
+    wanted = specs(settings)
+    live = _live(admin, wanted)
+    found: list[Violation] = []
+    inputs = {spec.name: live[spec.name].partitions for spec in wanted if spec.inputs and spec.name in live}
+    most = max(inputs.values(), default=settings.partitions)
+    for spec in wanted:
+        topic = live.get(spec.name)
+        if topic is None:
+            found.append(Violation(spec.name, "topic", "missing", "present"))
+            continue
+        if spec.inputs and topic.partitions != most:
+            found.append(
+                Violation(spec.name, "partitions", str(topic.partitions), f"{most}, as its co-partitioned topics")
+            )
+        found += [
+            Violation(spec.name, name, topic.settings.get(name, "unknown"), value)
+            for name, value in spec.required.items()
+            if topic.settings.get(name) != value
+        ]
+        found += [
+            Violation(spec.name, name, topic.settings.get(name, "unknown"), f"at least {value}")
+            for name, value in spec.at_least.items()
+            if not _reaches(topic.settings.get(name, "0"), value)
+        ]
+    return found + _short_journal(live, settings)
+
+
+def _short_journal(live: dict[str, _Live], settings: TopicSettings) -> list[Violation]:
+    """Find a journal that reaches less far back than the inputs: recovery reads both from the same moment."""
+    names = TopicNames(settings.topic_prefix)
+    journal = live.get(names.journal(settings.join_group))
+    needed = [live[name].settings["retention.ms"] for name in (names.spans, names.logs) if name in live]
+    if journal is None or not needed:
+        return []
+    longest = "-1" if "-1" in needed else max(needed, key=int)
+    kept = journal.settings["retention.ms"]
+    if kept == "-1" or (longest != "-1" and int(kept) >= int(longest)):
+        return []
+    return [Violation(names.journal(settings.join_group), "retention.ms", kept, f"{longest}, as the inputs")]
+
+
+def _reaches(live: str, needed: int) -> bool:
+    return live == "-1" or (live.isdecimal() and int(live) >= needed)
+
+
+def require(admin: AdminClient, settings: TopicSettings) -> None:
+    """Raise UserError with the command that mends it where a topic is missing or breaks a promise."""
+    found = check(admin, settings)
+    if found:
+        listed = "; ".join(map(str, found))
+        raise UserError(f"The topics are not as they must be: {listed}. Mend them with: tracelink topics apply")
+
+
+def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
+    """Create what is missing and mend what breaks a promise; returns what was done, a line each.
+
+    Other live settings stay as they are: retention, say, is set at creation and belongs to the operator afterwards.
+    """
+    wanted = specs(settings)
+    live = _live(admin, wanted)
+    partitions = max(
+        [settings.partitions, *(live[spec.name].partitions for spec in wanted if spec.inputs and spec.name in live)]
+    )
+    done: list[str] = []
+    new = [
+        NewTopic(
+            spec.name,
+            num_partitions=partitions,
+            replication_factor=settings.replication,
+            config={
+                **spec.required,
+                **{name: str(value) for name, value in spec.at_least.items()},
+                "retention.ms": str(round(settings.retention * 1000)),
+            },
+        )
+        for spec in wanted
+        if spec.name not in live
+    ]
+    if new:
+        for name, future in admin.create_topics(new, operation_timeout=_TIMEOUT).items():
+            try:
+                future.result(_TIMEOUT)
+                done.append(f"{name}: created with {partitions} partitions")
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was faster
+                    raise UserError(f"Cannot create the topic {name}: {error.args[0].str()}") from None
+    done += _mend(admin, settings, live)
+    if done:
+        _wait_until_seen(admin, settings)
+    return done
+
+
+def _wait_until_seen(admin: AdminClient, settings: TopicSettings) -> None:
+    """Wait until the brokers show what the controller has been told: whoever starts next would miss it."""
+    left = Retrying(
+        retry=retry_if_result(bool),
+        wait=wait_fixed(0.1),
+        stop=stop_after_delay(_TIMEOUT),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )(check, admin, settings)
+    if left:
+        raise UserError(f"The brokers do not show the topics as applied: {'; '.join(map(str, left))}")
+
+
+def _mend(admin: AdminClient, settings: TopicSettings, live: dict[str, _Live]) -> list[str]:
+    changes: dict[str, dict[str, str]] = {}
+    done: list[str] = []
+    for violation in check(admin, settings):
+        if violation.topic not in live:
+            continue
+        value = violation.needed.removeprefix("at least ").partition(",")[0]
+        if violation.setting == "partitions":
+            future = admin.create_partitions([NewPartitions(violation.topic, int(value))])[violation.topic]
+            future.result(_TIMEOUT)
+        else:
+            changes.setdefault(violation.topic, {})[violation.setting] = value
+        done.append(f"{violation.topic}: {violation.setting} set to {value}")
+    resources = [
+        ConfigResource(
+            ResourceType.TOPIC,
+            topic,
+            incremental_configs=[
+                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in entries.items()
+            ],
+        )
+        for topic, entries in changes.items()
+    ]
+    for resource, future in (admin.incremental_alter_configs(resources) if resources else {}).items():
+        try:
+            future.result(_TIMEOUT)
+        except KafkaException as error:
+            raise UserError(f"Cannot change the topic {resource.name}: {error.args[0].str()}") from None
+    return done

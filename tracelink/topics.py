@@ -1,0 +1,87 @@
+"""The topics: their names, and what the promises ask of each."""
+
+from dataclasses import dataclass, field
+
+from tracelink.settings import TopicSettings
+
+TRACE_OVERHEAD_BYTES = 64 * 1024
+"""Room for a trace's head and its blocks' openings beside the records."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicNames:
+    """The topics' names under a prefix."""
+
+    prefix: str = "tracelink."
+
+    @property
+    def spans(self) -> str:
+        """Input: spans, keyed by trace id."""
+        return f"{self.prefix}spans"
+
+    @property
+    def logs(self) -> str:
+        """Input: log records with a trace, keyed by trace id."""
+        return f"{self.prefix}logs"
+
+    @property
+    def unlinked_logs(self) -> str:
+        """Log records without a trace, for the Elasticsearch sink."""
+        return f"{self.prefix}unlinked-logs"
+
+    @property
+    def traces(self) -> str:
+        """Output of the join: every part of every trace."""
+        return f"{self.prefix}traces"
+
+    @property
+    def error_traces(self) -> str:
+        """Output of the join: for each errored trace the part with its first error, once."""
+        return f"{self.prefix}error-traces"
+
+    @property
+    def dead_letters(self) -> str:
+        """Messages that are no record, with the reason in their headers."""
+        return f"{self.prefix}dead-letters"
+
+    def journal(self, group: str) -> str:
+        """Name the journal of a join's group: which parts went out, one record a transaction and partition."""
+        return f"{self.prefix}closed.{group}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What one topic must be."""
+
+    name: str
+    inputs: bool = False
+    """Partitions of the inputs and of the journal are equally many, so that one worker has a trace's all."""
+    required: dict[str, str] = field(default_factory=dict)
+    """Settings that a promise rests on: the live value must be equal."""
+    at_least: dict[str, int] = field(default_factory=dict)
+    """Settings that a promise rests on: the live value must be at least this (-1 is no bound)."""
+
+
+def largest_message(settings: TopicSettings) -> int:
+    """Return the bytes that the largest trace can take: its cap, one record beyond it, and the openings."""
+    return settings.max_trace_bytes + settings.max_record_bytes + TRACE_OVERHEAD_BYTES
+
+
+def specs(settings: TopicSettings) -> list[Spec]:
+    """List the topics under these settings and what the promises ask of each."""
+    names = TopicNames(settings.topic_prefix)
+    durable = {"min.insync.replicas": 2} if settings.replication > 1 else {}
+    kept = {"cleanup.policy": "delete"}
+    # The broker's clock orders the inputs: no service's skewed clock can push the windows.
+    arrival = {**kept, "message.timestamp.type": "LogAppendTime"}
+    record = {**durable, "max.message.bytes": settings.max_record_bytes}
+    trace = {**durable, "max.message.bytes": largest_message(settings)}
+    return [
+        Spec(names.spans, inputs=True, required=arrival, at_least=record),
+        Spec(names.logs, inputs=True, required=arrival, at_least=record),
+        Spec(names.unlinked_logs, required=kept, at_least=record),
+        Spec(names.traces, required=kept, at_least=trace),
+        Spec(names.error_traces, required=kept, at_least=trace),
+        Spec(names.dead_letters, required=kept, at_least=trace),
+        Spec(names.journal(settings.join_group), inputs=True, required=kept, at_least=trace),
+    ]
