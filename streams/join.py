@@ -1,0 +1,443 @@
+"""The join's loop: it drives librdkafka, and leaves every decision to the partitions' pure core."""
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+from threading import Event
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from prometheus_client import CollectorRegistry
+
+from streams.journal import Entry
+from streams.partition import Partition, Target
+from streams.recovery import Committed, Recovery, Stopped
+from streams.transactions import Aborted, Transactions
+from streams.window import LOGS, SPANS, Limits
+from tracelink.errors import UserError
+from tracelink.kafka import PARTITIONER, Properties, client_properties, connect
+from tracelink.metrics import JoinMetrics
+from tracelink.settings import JoinSettings
+from tracelink.topics import TopicNames, largest_message
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 10_000
+_POLL = 0.05
+_REPORT_EVERY = 1.0
+# An input that runs ahead of the other waits in memory up to here, then it is paused, until half of it is gone: a
+# pause throws away what librdkafka has fetched, so it must not come and go.
+_QUEUE_BYTES = 32 * 1024 * 1024
+_KINDS = ("spans", "logs")
+_TAKEN_OVER = frozenset(
+    {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED, KafkaError.PRODUCER_FENCED}  # noqa: SLF001 - its name
+)
+
+
+@dataclass(slots=True)
+class _Held:
+    """A partition that this worker has, what it last committed for it, and how much of what is pending is sent."""
+
+    partition: Partition
+    committed: Committed
+    sent: int = 0
+    paused: set[int] = field(default_factory=set)
+
+
+class Join:
+    """Joins the partitions that the group gives to this worker, until it is told to stop.
+
+    `run` blocks and belongs into a thread of its own; `stop` and `not_ready` may be called from any.
+    """
+
+    def __init__(self, settings: JoinSettings, registry: CollectorRegistry) -> None:
+        names = TopicNames(settings.topic_prefix)
+        self._settings = settings
+        self._inputs = (names.spans, names.logs)
+        self._targets = {
+            Target.TRACES: names.traces,
+            Target.ERROR_TRACES: names.error_traces,
+            Target.DEAD_LETTERS: names.dead_letters,
+        }
+        self._journal = names.journal(settings.join_group)
+        self._limits = Limits(
+            idle_gap=round(settings.idle_gap * 1000),
+            max_age=round(settings.max_age * 1000),
+            root_grace=None if settings.root_grace is None else round(settings.root_grace * 1000),
+            max_records=settings.max_trace_records,
+            max_bytes=settings.max_trace_bytes,
+            max_record_bytes=settings.max_record_bytes,
+        )
+        self._metrics = JoinMetrics(registry)
+        self._stopping = Event()
+        self._waiting_for: str | None = "waiting for partitions"
+        self._held: dict[int, _Held] = {}
+        # Partitions that were revoked in good order: kept for a moment, in case the next assignment gives them back.
+        self._parked: dict[int, _Held] = {}
+        self._consumer: Consumer
+        self._transactions: Transactions
+        self._recovery: Recovery
+
+    def stop(self) -> None:
+        """Ask the loop to end: it commits what has closed and leaves the rest to the next worker."""
+        self._stopping.set()
+
+    def not_ready(self) -> str | None:
+        """Return why this worker does not join now, or None."""
+        return self._waiting_for
+
+    def run(self) -> None:
+        """Join until `stop` is called; raises where the worker cannot go on."""
+        settings = self._settings
+        consumer = self._consumer = Consumer(_consumer_properties(settings))
+        self._transactions = Transactions(_producer_properties(settings), self._stopping)
+        try:
+            self._transactions.start()
+            self._recovery = Recovery(
+                consumer=consumer,
+                admin=connect(settings),
+                reader_properties=_reader_properties(settings),
+                inputs=self._inputs,
+                journal=self._journal,
+                late_for=round(settings.late_for * 1000),
+                stopping=self._stopping,
+                report=self._report_waiting,
+            )
+            consumer.subscribe(
+                list(self._inputs), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+            )
+            self._loop()
+        except Stopped:
+            pass
+        except KafkaException as error:
+            raise _explained(error, settings) from error
+        finally:
+            self._stopping.set()
+            consumer.close()
+
+    def _loop(self) -> None:
+        settings = self._settings
+        next_commit = next_report = 0.0
+        while not self._stopping.is_set():
+            self._receive(self._consumer.consume(_BATCH, timeout=_POLL))
+            now = time.monotonic()
+            for held in self._held.values():
+                held.partition.advance(now * 1000)
+                self._balance(held)
+            self._relieve()
+            self._send()
+            if now >= next_commit:
+                self._commit()
+                next_commit = now + settings.commit_interval
+            if now >= next_report:
+                self._report()
+                next_report = now + _REPORT_EVERY
+
+    # Reading
+
+    def _receive(self, messages: list[Message]) -> None:
+        now, wall = time.monotonic() * 1000, time.time_ns() // 1_000_000
+        spans = self._inputs[SPANS]
+        for (topic, number), run in groupby(messages, _where):
+            held = None if number is None else self._held.get(number)
+            kind = SPANS if topic == spans else LOGS
+            for failed, batch in groupby(run, _is_event):
+                if failed:
+                    for message in batch:
+                        self._note_event(held, kind, message)
+                elif held is not None:  # else of an assignment that has ended
+                    # The client's types allow for messages without an offset, which only failed ones are.
+                    records: list[Any] = list(batch)
+                    held.partition.receive(kind, records, now, wall)
+
+    def _note_event(self, held: _Held | None, kind: int, message: Message) -> None:
+        error = message.error()
+        if error is None:
+            return
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - confluent-kafka's name for it
+            if held is not None:
+                held.partition.reach_end(kind)
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - as above
+            raise UserError(
+                f"{message.topic()}[{message.partition()}] no longer has the records that the group "
+                f"{self._settings.join_group} still needs ({error.str()}): retention has passed them, they are lost. "
+                "To go on with the oldest that are left, reset the group: kafka-consumer-groups.sh --group "
+                f"{self._settings.join_group} --reset-offsets --to-earliest --all-topics --execute"
+            )
+        elif not error.retriable():
+            raise KafkaException(error)
+
+    def _balance(self, held: _Held) -> None:
+        """Pause an input that runs far ahead of the other, and let it go on once the other has come closer."""
+        partition = held.partition
+        for kind in (SPANS, LOGS):
+            where = TopicPartition(self._inputs[kind], partition.number)
+            queued = partition.queued(kind)
+            if kind in held.paused:
+                if queued < _QUEUE_BYTES // 2:
+                    self._consumer.resume([where])
+                    held.paused.remove(kind)
+            elif queued > _QUEUE_BYTES:
+                self._consumer.pause([where])
+                held.paused.add(kind)
+
+    def _relieve(self) -> None:
+        """Keep the open windows within `max_open_bytes`: the fullest partition's oldest parts go out early."""
+        over = sum(held.partition.window.size for held in self._held.values()) - self._settings.max_open_bytes
+        while over > 0:
+            fullest = max((held.partition for held in self._held.values()), key=lambda one: one.window.size)
+            before = fullest.window.size
+            if not fullest.window.relieve():
+                break
+            fullest.collect()
+            over -= before - fullest.window.size
+
+    # Writing
+
+    def _send(self) -> None:
+        """Hand what has closed to the producer, which sends it while the loop reads on."""
+        for held in self._held.values():
+            messages = held.partition.pending.messages
+            for message in messages[held.sent :]:
+                self._transactions.send(self._targets[message.target], message.key, message.value, message.headers)
+            held.sent = len(messages)
+        self._transactions.poll()
+
+    def _commit(self) -> bool:
+        """Commit one transaction for all partitions that have something new; False where it was aborted."""
+        lows = {number: held.partition.low() for number, held in self._held.items()}
+        new = {
+            number: held
+            for number, held in self._held.items()
+            if held.partition.pending.messages or lows[number] != held.committed.positions
+        }
+        if not new:
+            return True
+        started = time.monotonic()
+        self._send()
+        entries = {number: held.partition.entry() for number, held in new.items()}
+        try:
+            written = self._transactions.write_journal(
+                self._journal, {number: entry.encode() for number, entry in entries.items()}
+            )
+            committing = {
+                number: Committed(
+                    lows[number],
+                    held.partition.ledger.start(lows[number], held.partition.watermark, written[number]),
+                )
+                for number, held in new.items()
+            }
+            self._transactions.commit(
+                [where for number, one in committing.items() for where in self._offsets(number, one)], self._consumer
+            )
+        except Aborted as why:
+            _log.warning("transaction aborted, its parts go out in the next: %s", why)
+            self._metrics.transactions.labels("aborted").inc()
+            for held in self._held.values():
+                held.sent = 0
+            return False
+        self._metrics.transactions.labels("committed").inc()
+        self._metrics.transaction_seconds.observe(time.monotonic() - started)
+        for number, held in new.items():
+            held.committed = committing[number]
+            held.sent = 0
+            self._count(number, held, written[number], entries[number])
+        return True
+
+    def _offsets(self, number: int, committed: Committed) -> Iterable[TopicPartition]:
+        for topic, offset in zip(self._inputs, committed.positions, strict=True):
+            yield TopicPartition(topic, number, offset or 0, metadata=str(committed.journal))
+
+    # Partitions coming and going; called by the consumer, in the loop's thread
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        numbers = sorted({one.partition for one in partitions})
+        if len(partitions) != len(self._inputs) * len(numbers):
+            raise UserError(
+                f"The group {self._settings.join_group} was not given both inputs of each partition: {partitions}. "
+                "All its members must run this version with the strategy `range`."
+            )
+        if not numbers:
+            self._waiting_for = "waiting for partitions"
+            consumer.assign([])
+            return
+        started = time.monotonic()
+        committed = self._recovery.committed(numbers)
+        parked, self._parked = self._parked, {}
+        returning = {number: held for number, held in parked.items() if committed.get(number) == held.committed}
+        for number in parked.keys() - returning.keys():
+            self._drop(number, parked[number])
+        ledgers = self._recovery.ledgers({number: one for number, one in committed.items() if number not in returning})
+        topics = self._inputs
+        for number in numbers:
+            held = returning.get(number)
+            if held is None:
+                held = _Held(
+                    Partition(
+                        number,
+                        topics=topics,
+                        limits=self._limits,
+                        ledger=ledgers[number],
+                        positions=(committed[number].positions[SPANS] or 0, committed[number].positions[LOGS] or 0),
+                        allowance=round(self._settings.allowance * 1000),
+                    ),
+                    committed[number],
+                )
+            held.paused.clear()
+            self._held[number] = held
+        consumer.assign([self._resume_at(number, kind) for number in numbers for kind in (SPANS, LOGS)])
+        self._metrics.recovery_seconds.observe(time.monotonic() - started)
+        self._waiting_for = None
+        _log.info("joining partitions %s, %d as they were left", numbers, len(returning))
+
+    def _resume_at(self, number: int, kind: int) -> TopicPartition:
+        held = self._held[number]
+        offset = held.partition.next_offset(kind)
+        if held.committed.positions[kind] is None and offset == 0:
+            offset = OFFSET_BEGINNING
+        return TopicPartition(self._inputs[kind], number, offset)
+
+    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._waiting_for = "waiting for partitions"
+        numbers = {one.partition for one in partitions}
+        for held in self._held.values():
+            held.partition.advance(time.monotonic() * 1000)
+        if not self._try_last_commit():
+            self._forget(numbers)
+            return
+        for number in numbers & self._held.keys():
+            self._parked[number] = self._held.pop(number)
+
+    def _try_last_commit(self) -> bool:
+        try:
+            return self._commit()
+        except KafkaException as error:
+            _log.warning("cannot commit before the partitions leave: %s", error)
+            return False
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        _log.warning(
+            "lost partitions %s: dropping what was not committed", sorted({one.partition for one in partitions})
+        )
+        self._waiting_for = "waiting for partitions"
+        self._forget({one.partition for one in partitions})
+
+    def _forget(self, numbers: set[int]) -> None:
+        """Undo what is not committed, and drop everything of these partitions: their next owner reads it again."""
+        self._transactions.abandon()
+        for held in self._held.values():
+            held.sent = 0
+        for number in numbers & self._held.keys():
+            self._drop(number, self._held.pop(number))
+
+    # Counting
+
+    def _report_waiting(self, reason: str) -> None:
+        self._waiting_for = reason
+
+    def _drop(self, number: int, held: _Held) -> None:
+        self._count_read(number, held.partition)
+        self._metrics.given_back.labels(str(number)).inc(_open_records(held.partition))
+        self._metrics.forget(number)
+
+    def _count(self, number: int, held: _Held, offset: int, entry: Entry) -> None:
+        metrics, partition = self._metrics, str(number)
+        done = held.partition.committed(offset, entry)
+        metrics.joined.labels(partition).inc(done.records)
+        metrics.errored.labels(partition).inc(done.errored)
+        for reason, count in done.parts.items():
+            metrics.parts.labels(reason, partition).inc(count)
+        for cause, count in done.dead_letters.items():
+            metrics.dead_letters.labels(cause, partition).inc(count)
+
+    def _count_read(self, number: int, partition: Partition) -> None:
+        for kind, name in enumerate(_KINDS):
+            self._metrics.records.labels(name, str(number)).inc(partition.count_taken(kind))
+        self._metrics.skipped.labels(str(number)).inc(partition.skipped)
+        partition.skipped = 0
+
+    def _report(self) -> None:
+        wall = time.time()
+        for number, held in self._held.items():
+            metrics, label, partition = self._metrics, str(number), held.partition
+            self._count_read(number, partition)
+            metrics.open_traces.labels(label).set(len(partition.window))
+            metrics.open_records.labels(label).set(_open_records(partition))
+            metrics.open_bytes.labels(label).set(partition.window.size)
+            metrics.watermark_delay.labels(label).set(wall - partition.watermark / 1000 if partition.watermark else 0)
+            for kind, name in enumerate(_KINDS):
+                where = TopicPartition(self._inputs[kind], number)
+                _, end = self._consumer.get_watermark_offsets(where, cached=True)
+                metrics.position_lag.labels(name, label).set(max(0, end - partition.next_offset(kind)))
+
+
+def _where(message: Message) -> tuple[str | None, int | None]:
+    return message.topic(), message.partition()
+
+
+def _is_event(message: Message) -> bool:
+    return message.error() is not None
+
+
+def _open_records(partition: Partition) -> int:
+    return partition.window.records + partition.pending.records + partition.pending.dead_letters.total()
+
+
+def _consumer_properties(settings: JoinSettings) -> Properties:
+    return client_properties(
+        settings,
+        promised={
+            "group.id": settings.join_group,
+            "group.instance.id": settings.instance_id,
+            "session.timeout.ms": round(settings.session_timeout * 1000),
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",  # retention that has passed the group must be loud
+            "isolation.level": "read_committed",
+            "partition.assignment.strategy": "range",  # the same partitions of both inputs go to one worker
+            "enable.partition.eof": True,
+        },
+        # The end of an input is noticed within this time.
+        defaults={"fetch.wait.max.ms": 100, "heartbeat.interval.ms": round(settings.session_timeout * 1000 / 4)},
+    )
+
+
+def _producer_properties(settings: JoinSettings) -> Properties:
+    return client_properties(
+        settings,
+        promised={
+            "transactional.id": f"{settings.join_group}.{settings.instance_id}",
+            "transaction.timeout.ms": round(settings.transaction_timeout * 1000),
+            "acks": "all",
+            "enable.idempotence": True,
+            "partitioner": PARTITIONER,
+            "message.max.bytes": largest_message(settings),
+        },
+        defaults={"compression.type": "lz4", "linger.ms": 20, "queue.buffering.max.kbytes": 256 * 1024},
+    )
+
+
+def _reader_properties(settings: JoinSettings) -> Properties:
+    return client_properties(
+        settings,
+        promised={
+            "group.id": f"{settings.join_group}.journal",  # never joined: librdkafka wants a name
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",  # what retention took from the journal, it took from the inputs
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+        },
+        defaults={"fetch.wait.max.ms": 100},
+    )
+
+
+def _explained(error: KafkaException, settings: JoinSettings) -> Exception:
+    """Return a UserError for what a user can mend, else the error itself."""
+    cause = error.args[0]
+    if cause.code() in _TAKEN_OVER:
+        return UserError(
+            f"Another worker took over the instance id {settings.instance_id!r} of the group {settings.join_group}: "
+            "give each worker its own --instance-id (TRACELINK_INSTANCE_ID)."
+        )
+    return error

@@ -1,0 +1,298 @@
+"""The join of one co-partitioned pair of inputs: messages and the time in, parts of traces and dead letters out.
+
+Pure: no I/O, and time is an argument. It aligns the two inputs in stream time, judges each message, and feeds the
+window in the one order that makes the parts the same at any reading speed.
+"""
+
+from binascii import hexlify
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from streams.journal import Entry, Ledger
+from streams.window import LOGS, SPANS, Limits, Window
+from tracelink.codec import HEADER_BYTES, LOG_RECORD, SPAN
+from tracelink.dead_letters import Headers, Origin, headers
+from tracelink.errors import InvalidRecord, Reason
+from tracelink.records import TRACE_ID_CHARS, Flag
+
+_CREATE_TIME = 1
+_NEVER = -(1 << 62)
+_TRACE_ID_AT = HEADER_BYTES + 1
+_TRACE_ID_END = _TRACE_ID_AT + 16
+_NO_TRACE = b"0" * TRACE_ID_CHARS
+_NOT_ONE_BYTE = 0x81  # a flags field that is longer than one byte, or negative
+_ERROR = Flag.ERROR << 1
+_CODECS = (SPAN, LOG_RECORD)
+
+
+class Message(Protocol):
+    """What the join asks of a Kafka message; times are in milliseconds since the epoch."""
+
+    def key(self) -> bytes | None: ...  # noqa: D102 - Kafka's terms
+    def value(self) -> bytes | None: ...  # noqa: D102 - as above
+    def offset(self) -> int: ...  # noqa: D102 - as above
+    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102 - as above
+
+
+class Target(Enum):
+    """Which topic a message goes out to."""
+
+    TRACES = "traces"
+    ERROR_TRACES = "error-traces"
+    DEAD_LETTERS = "dead-letters"
+
+
+class Outgoing(NamedTuple):
+    """A message that goes out."""
+
+    target: Target
+    key: bytes | None
+    value: bytes | None
+    headers: Headers | None = None
+
+
+@dataclass(slots=True)
+class Output:
+    """What goes out of a partition in one transaction, and what it counts: records in parts, bytes, closing reasons."""
+
+    messages: list[Outgoing] = field(default_factory=list)
+    sent: list[tuple[bytes, int, int, bool]] = field(default_factory=list)
+    records: int = 0
+    size: int = 0
+    errored: int = 0
+    parts: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[Reason] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class _Input:
+    """One input: its queue of (stream time, message), its stream time, and the monotonic time of its last message."""
+
+    queue: deque[tuple[int, Message]] = field(default_factory=deque)
+    size: int = 0
+    time: int = _NEVER
+    heard: float | None = None
+    at_end: bool = False
+    position: int = 0
+    taken: int = 0
+
+
+class Partition:
+    """The join of spans[p] and logs[p].
+
+    `positions` are the offsets from which the two inputs are read; `topics` names them, for dead letters.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a partition is made of
+        self,
+        number: int,
+        *,
+        topics: tuple[str, str],
+        limits: Limits,
+        ledger: Ledger,
+        positions: tuple[int, int],
+        allowance: int,
+    ) -> None:
+        self.number = number
+        self.window = Window(number, limits)
+        self.ledger = ledger
+        self.watermark = 0
+        self.pending = Output()
+        self.skipped = 0
+        self._topics = topics
+        self._allowance = allowance
+        self._max_record_bytes = limits.max_record_bytes
+        self._inputs = (_Input(position=positions[SPANS]), _Input(position=positions[LOGS]))
+        self._rereading = True
+
+    # Reading
+
+    def receive(self, kind: int, messages: Sequence[Message], now: float, wall: int) -> None:
+        """Queue messages of an input in their order.
+
+        `now` is monotonic time and `wall` the time of day, in milliseconds. A time that a client wrote, and that is
+        still to come, counts as now: it must not push the windows.
+        """
+        source = self._inputs[kind]
+        queue, time, size = source.queue, source.time, source.size
+        for message in messages:
+            clock, stamp = message.timestamp()
+            if clock == _CREATE_TIME and stamp > wall:
+                stamp = wall
+            time = max(time, stamp)  # brokers' clocks do step back: stream time never does
+            queue.append((time, message))
+            size += len(message.value() or b"")
+        source.time, source.size = time, size
+        source.heard = now
+        source.at_end = False
+
+    def reach_end(self, kind: int) -> None:
+        """Note that a fetch has found the end of an input."""
+        self._inputs[kind].at_end = True
+
+    def queued(self, kind: int) -> int:
+        """Return the bytes of an input that wait for the other."""
+        return self._inputs[kind].size
+
+    def next_offset(self, kind: int) -> int:
+        """Return the offset from which an input is to be fetched on."""
+        source = self._inputs[kind]
+        return source.queue[-1][1].offset() + 1 if source.queue else source.position
+
+    def count_taken(self, kind: int) -> int:
+        """Return how many records an input has given since the last call."""
+        source = self._inputs[kind]
+        taken, source.taken = source.taken, 0
+        return taken
+
+    # Joining
+
+    def advance(self, now: float) -> None:
+        """Take what is in order by now, move the watermark, and collect what has closed in `pending`."""
+        spans, logs = self._inputs
+        span_queue, log_queue = spans.queue, logs.queue
+        spans_until, logs_until = self._complete(spans, now), self._complete(logs, now)
+        take = self._take
+        while True:
+            if span_queue and (log_queue[0][0] if log_queue else logs_until) >= span_queue[0][0]:
+                take(SPANS, spans)
+            elif log_queue and (span_queue[0][0] if span_queue else spans_until) > log_queue[0][0]:
+                take(LOGS, logs)
+            else:
+                break
+        watermark = min(
+            span_queue[0][0] if span_queue else spans_until,
+            log_queue[0][0] if log_queue else logs_until,
+        )
+        if watermark > self.watermark:
+            self.watermark = watermark
+            self.window.advance(watermark)
+        self.collect()
+        # Not before: the watermark may have leapt, and what has closed goes by what was known at its own time.
+        self.ledger.expire(self.watermark, self.window)
+
+    def collect(self) -> None:
+        """Move what the window has closed to `pending`."""
+        pending, ledger = self.pending, self.ledger
+        for part in self.window.take():
+            pending.messages.append(Outgoing(Target.TRACES, part.key, part.message))
+            erred = ledger.errored(part.key)
+            if part.flags & _ERROR and not erred:
+                erred = True
+                pending.errored += 1
+                pending.messages.append(Outgoing(Target.ERROR_TRACES, part.key, part.message))
+            if erred:
+                ledger.remember(part.key, self.watermark)
+            pending.sent.append((bytes.fromhex(part.key.decode()), *part.last, erred))
+            pending.parts[part.reason] += 1
+            pending.records += part.records
+            pending.size += len(part.message)
+
+    def _complete(self, source: _Input, now: float) -> int:
+        """Return the stream time below which an input has no record left to come.
+
+        At its end that is the broker's time by now, as far as either input lets us know it, less the allowance for
+        records on their way. An input that has shown neither a record nor its end holds the other back.
+        """
+        clocks = [one.time + (now - one.heard) for one in self._inputs if one.heard is not None]
+        if not source.at_end or not clocks:
+            return source.time
+        return max(source.time, int(max(clocks)) - self._allowance)
+
+    def _take(self, kind: int, source: _Input) -> None:
+        time, message = source.queue.popleft()
+        offset, key, value = message.offset(), message.key(), message.value()
+        source.position = offset + 1
+        if value is not None:
+            source.size -= len(value)
+        if self._rereading and self._skip(kind, offset, key):
+            return
+        source.taken += 1
+        if (
+            value is not None
+            and key is not None
+            and value[:HEADER_BYTES] == _CODECS[kind].header
+            and hexlify(value[_TRACE_ID_AT:_TRACE_ID_END]) == key
+            and _TRACE_ID_END < len(value) <= self._max_record_bytes
+            and not value[HEADER_BYTES] & _NOT_ONE_BYTE
+            and key != _NO_TRACE
+        ):
+            self.window.add(kind, time, offset, key, value[HEADER_BYTES], value[HEADER_BYTES:])
+            return
+        try:
+            value = _examine(kind, key, value, self._max_record_bytes)
+        except InvalidRecord as error:
+            self._bury(kind, message, error)
+            return
+        self.window.add(kind, time, offset, key or b"", value[HEADER_BYTES], value[HEADER_BYTES:])
+
+    def _skip(self, kind: int, offset: int, key: bytes | None) -> bool:
+        """Tell whether a record, read again after an assignment, has gone out before."""
+        ledger = self.ledger
+        if key is not None and ledger.has_sent(kind, offset, key):
+            self.skipped += 1
+            return True
+        if not any(ledger.rereading(one, source.position) for one, source in enumerate(self._inputs)):
+            self._rereading = False
+            ledger.forget_sent()
+        return False
+
+    def _bury(self, kind: int, message: Message, error: InvalidRecord) -> None:
+        if message.offset() < self.ledger.judged[kind]:  # read again: it has gone out before
+            self._inputs[kind].taken -= 1
+            self.skipped += 1
+            return
+        origin = Origin(self._topics[kind], self.number, message.offset(), message.timestamp()[1])
+        value = message.value()
+        self.pending.messages.append(Outgoing(Target.DEAD_LETTERS, message.key(), value, headers(error, origin)))
+        self.pending.dead_letters[error.reason] += 1
+        self.pending.size += len(value or b"")
+
+    # Committing
+
+    def low(self) -> tuple[int, int]:
+        """Return the lowest offsets of spans and logs that are still needed: what a transaction commits."""
+        spans, logs = (self.window.low(kind) for kind in (SPANS, LOGS))
+        return (
+            self._inputs[SPANS].position if spans is None else spans,
+            self._inputs[LOGS].position if logs is None else logs,
+        )
+
+    def entry(self) -> Entry:
+        """Return the journal's record of what is pending."""
+        judged = self.ledger.judged
+        return Entry(
+            (max(judged[SPANS], self._inputs[SPANS].position), max(judged[LOGS], self._inputs[LOGS].position)),
+            self.watermark,
+            tuple(self.pending.sent),
+        )
+
+    def committed(self, offset: int, entry: Entry) -> Output:
+        """Note that the transaction with this journal record has committed; returns what went out in it."""
+        self.ledger.wrote(offset, entry)
+        done, self.pending = self.pending, Output()
+        return done
+
+
+def _examine(kind: int, key: bytes | None, value: bytes | None, largest: int) -> bytes:
+    """Return the message under the current schema, or raise InvalidRecord that says what is wrong with it."""
+    if key is None or len(key) != TRACE_ID_CHARS or key == _NO_TRACE or key.strip(b"0123456789abcdef"):
+        shown = "no key" if key is None else repr(key[: 2 * TRACE_ID_CHARS])
+        raise InvalidRecord(Reason.KEY, f"{shown} is no trace id")
+    if value is None:
+        raise InvalidRecord(Reason.SIZE, "no value")
+    if len(value) > largest:
+        raise InvalidRecord(Reason.SIZE, f"{len(value)} bytes are more than max_record_bytes ({largest})")
+    codec = _CODECS[kind]
+    value = codec.current(value)
+    if len(value) <= _TRACE_ID_END:
+        raise InvalidRecord(Reason.SIZE, f"{len(value)} bytes hold no record")
+    if value[HEADER_BYTES] & _NOT_ONE_BYTE:
+        raise InvalidRecord(Reason.BODY, "its flags are out of range")
+    inside = hexlify(value[_TRACE_ID_AT:_TRACE_ID_END])
+    if inside != key:
+        raise InvalidRecord(Reason.MISMATCH, f"the body's trace id is {inside.decode()}")
+    return value

@@ -1,0 +1,130 @@
+"""One Kafka transaction after another: what goes out, the journal, and the offsets, together or not at all."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from threading import Event
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from tenacity import Retrying, retry_if_exception, stop_when_event_set, wait_random_exponential
+
+_log = logging.getLogger(__name__)
+
+_FLUSH_STEP = 0.5
+_LAST_FLUSHES = 10
+_CALL_TIMEOUT = 5.0
+
+
+class Aborted(Exception):  # noqa: N818 - a word of the domain
+    """The transaction has been aborted: nothing of it went out."""
+
+
+class Transactions:
+    """A transactional producer; a call blocks while the brokers are away, until `stopping` is set.
+
+    Raises KafkaException where the producer cannot go on: fenced by another of the same id, or fatal otherwise.
+    """
+
+    def __init__(self, properties: Mapping[str, Any], stopping: Event) -> None:
+        self._producer = Producer(dict(properties))
+        self._retrying = Retrying(
+            retry=retry_if_exception(_is_retriable),
+            wait=wait_random_exponential(multiplier=0.1, max=2),
+            stop=stop_when_event_set(stopping),
+            reraise=True,
+        )
+        self._stopping = stopping
+        self._open = False
+        self._failed: KafkaError | None = None
+
+    def start(self) -> None:
+        """Take over the transactional id, which aborts what a predecessor left open."""
+        self._retrying(self._producer.init_transactions, _CALL_TIMEOUT)
+
+    def send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] | None = None
+    ) -> None:
+        """Add a message; waits while the producer's buffer is full."""
+        self._begin()
+        while True:
+            try:
+                self._producer.produce(topic, value, key, headers=list(headers or ()), on_delivery=self._note_failure)
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                break
+        self._producer.poll(0)
+
+    def write_journal(self, topic: str, entries: Mapping[int, bytes]) -> dict[int, int]:
+        """Write a record to each of these partitions of the journal; returns their offsets once all is delivered.
+
+        Raises Aborted where anything of the transaction could not be delivered.
+        """
+        self._begin()
+        offsets: dict[int, int] = {}
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            self._note_failure(error, message)
+            if error is None:
+                offsets[message.partition() or 0] = message.offset() or 0
+
+        for partition, entry in entries.items():
+            self._producer.produce(topic, entry, partition=partition, on_delivery=delivered)
+        # While the brokers are away this ends with the messages' own time-out, which fails the transaction.
+        # On the way out it must end sooner.
+        patience = _LAST_FLUSHES
+        while self._producer.flush(_FLUSH_STEP):
+            patience -= self._stopping.is_set()
+            if not patience:
+                raise Aborted("stopped while the brokers are away")
+        if self._failed is not None or len(offsets) < len(entries):
+            self.abort()
+            raise Aborted(str(self._failed))
+        return offsets
+
+    def commit(self, offsets: Sequence[TopicPartition], consumer: Consumer) -> None:
+        """Commit what was sent together with the consumer's offsets; raises Aborted where it was undone."""
+        group = consumer.consumer_group_metadata()
+        try:
+            self._retrying(self._producer.send_offsets_to_transaction, list(offsets), group, _CALL_TIMEOUT)
+            self._retrying(self._producer.commit_transaction, _CALL_TIMEOUT)
+        except KafkaException as error:
+            if not error.args[0].txn_requires_abort():
+                raise
+            self.abort()
+            raise Aborted(error.args[0].str()) from error
+        self._open = False
+
+    def abort(self) -> None:
+        """Undo the open transaction, if there is one."""
+        if self._open:
+            self._retrying(self._producer.abort_transaction, _CALL_TIMEOUT)
+        self._open = False
+        self._failed = None
+
+    def abandon(self) -> None:
+        """Undo the open transaction; where that fails on the way out, the broker's time-out or a successor does it."""
+        try:
+            self.abort()
+        except KafkaException as error:
+            if not self._stopping.is_set():
+                raise
+            _log.warning("left a transaction open: %s", error)
+
+    def poll(self) -> None:
+        """Serve delivery reports."""
+        self._producer.poll(0)
+
+    def _begin(self) -> None:
+        if not self._open:
+            self._producer.begin_transaction()
+            self._open = True
+            self._failed = None
+
+    def _note_failure(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failed = self._failed or error
+
+
+def _is_retriable(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and bool(error.args[0].retriable())

@@ -1,0 +1,150 @@
+"""The join as a process, against a real Kafka."""
+
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.kit.kafka import publish, read_all, read_until
+from tests.kit.processes import metrics, running
+from tests.kit.records import key, log_message, span_message
+from tests.kit.waiting import wait_for
+from tracelink.codec import LOG_RECORD, SPAN
+from tracelink.kafka import connect
+from tracelink.local.stack import Endpoints
+from tracelink.settings import TopicSettings
+from tracelink.splice import decode
+from tracelink.topic_admin import apply
+
+FAST = {"TRACELINK_IDLE_GAP": "0.5", "TRACELINK_ALLOWANCE": "0.2", "TRACELINK_SESSION_TIMEOUT": "2"}
+
+
+@pytest.fixture
+def environment(stack: Endpoints, topic_prefix: str) -> dict[str, str]:
+    settings = TopicSettings(
+        kafka_bootstrap_servers=stack.kafka, topic_prefix=topic_prefix, partitions=2, join_group=f"{topic_prefix}join"
+    )
+    apply(connect(settings), settings)
+    return FAST | {
+        "TRACELINK_KAFKA_BOOTSTRAP_SERVERS": stack.kafka,
+        "TRACELINK_TOPIC_PREFIX": topic_prefix,
+        "TRACELINK_JOIN_GROUP": f"{topic_prefix}join",
+        "TRACELINK_INSTANCE_ID": "a",
+    }
+
+
+def ids_in(messages: list[bytes | None]) -> Counter[str]:
+    """Count the records' ids in traces."""
+    traces = [decode(message or b"").trace for message in messages]
+    return Counter(record["id"] for trace in traces for record in [*trace["spans"], *trace["logs"]])
+
+
+def test_spans_and_logs_of_a_trace_come_out_as_one(
+    stack: Endpoints, topic_prefix: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with running("join", log=tmp_path / "join.log", **environment) as join:
+        url = join.wait_until_ready()
+        publish(stack.kafka, f"{topic_prefix}spans", [(key(1), span_message(1, root=True)), (key(2), span_message(2))])
+        publish(stack.kafka, f"{topic_prefix}logs", [(key(1), log_message(1, errored=True)), (b"no id", b"?")])
+        found = {
+            message.key(): decode(message.value() or b"").trace
+            for message in read_until(stack.kafka, f"{topic_prefix}traces", 2)
+        }
+        assert (len(found[key(1)]["spans"]), len(found[key(1)]["logs"]), found[key(1)]["flags"]) == (1, 1, 3)
+        assert (len(found[key(2)]["spans"]), len(found[key(2)]["logs"]), found[key(2)]["flags"]) == (1, 0, 0)
+        (errored,) = read_all(stack.kafka, f"{topic_prefix}error-traces")
+        assert errored.key() == key(1)
+        (letter,) = read_until(stack.kafka, f"{topic_prefix}dead-letters", 1)
+        assert (letter.key(), letter.value()) == (b"no id", b"?")
+        assert dict(letter.headers() or [])["tracelink.reason"] == b"key"
+
+        def balanced() -> bool:
+            seen = metrics(url)
+
+            def total(name: str) -> float:
+                return sum(value for sample, value in seen.items() if sample.startswith(f"{name}{{"))
+
+            return total("tracelink_join_records_total") == 4 == (
+                total("tracelink_join_joined_records_total")
+                + total("tracelink_join_dead_letters_total")
+                + total("tracelink_join_open_records")
+            ) and not total("tracelink_join_open_records")
+
+        wait_for("the books to balance", balanced)
+        assert join.stop(signal.SIGTERM) == 0
+
+
+def test_a_worker_killed_with_open_windows_loses_and_doubles_nothing(
+    stack: Endpoints, topic_prefix: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    sent: Counter[str] = Counter()
+    for round_ in range(3):
+        with running("join", log=tmp_path / f"join-{round_}.log", **environment) as join:
+            join.wait_until_ready()
+            before = len(read_all(stack.kafka, f"{topic_prefix}traces"))
+            traces = range(1 + round_ * 40, 61 + round_ * 40)  # the last twenty come again in the next round
+            for topic, make in (("spans", span_message), ("logs", log_message)):
+                messages = [(key(trace), make(trace, errored=trace % 7 == 0)) for trace in traces]
+                publish(stack.kafka, f"{topic_prefix}{topic}", messages)
+                sent.update(_ids(topic, messages))
+            read_until(stack.kafka, f"{topic_prefix}traces", before + 1)
+            join.kill()
+    with running("join", log=tmp_path / "join.log", **environment) as join:
+        join.wait_until_ready()
+
+        def complete() -> bool:
+            found = [message.value() for message in read_all(stack.kafka, f"{topic_prefix}traces")]
+            return ids_in(found).total() >= sent.total()
+
+        wait_for("all records", complete)
+        assert join.stop() == 0
+    found = ids_in([message.value() for message in read_all(stack.kafka, f"{topic_prefix}traces")])
+    assert found == sent
+    errored = Counter(message.key() for message in read_all(stack.kafka, f"{topic_prefix}error-traces"))
+    assert errored == Counter(key(trace) for trace in range(1, 141) if trace % 7 == 0)
+
+
+def _ids(topic: str, messages: list[tuple[bytes, bytes]]) -> list[str]:
+    if topic == "spans":
+        return [SPAN.decode(body)["id"] for _, body in messages]
+    return [LOG_RECORD.decode(body)["id"] for _, body in messages]
+
+
+def test_partitions_move_to_a_second_worker_and_back_and_nothing_is_lost(
+    stack: Endpoints, topic_prefix: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    sent: Counter[str] = Counter()
+
+    def publish_some(first: int) -> None:
+        for topic, make in (("spans", span_message), ("logs", log_message)):
+            messages = [(key(trace), make(trace)) for trace in range(first, first + 50)]
+            publish(stack.kafka, f"{topic_prefix}{topic}", messages)
+            sent.update(_ids(topic, messages))
+
+    with running("join", log=tmp_path / "a.log", **environment) as first:
+        first.wait_until_ready()
+        publish_some(1)
+        with running("join", log=tmp_path / "b.log", **environment | {"TRACELINK_INSTANCE_ID": "b"}) as second:
+            second.wait_until_ready()
+            publish_some(51)
+            assert second.stop() == 0
+        publish_some(101)
+
+        def complete() -> bool:
+            found = [message.value() for message in read_all(stack.kafka, f"{topic_prefix}traces")]
+            return ids_in(found).total() >= sent.total()
+
+        wait_for("all records", complete)
+        assert first.stop() == 0
+    assert ids_in([message.value() for message in read_all(stack.kafka, f"{topic_prefix}traces")]) == sent
+
+
+def test_topics_that_are_missing_refuse_the_start_with_the_command_that_makes_them(
+    stack: Endpoints, topic_prefix: str, tmp_path: Path
+) -> None:
+    environment = {"TRACELINK_KAFKA_BOOTSTRAP_SERVERS": stack.kafka, "TRACELINK_TOPIC_PREFIX": topic_prefix}
+    with running("join", log=tmp_path / "join.log", **environment) as join:
+        assert join.stop(signal.SIGCONT) == 1
+        assert "tracelink topics apply" in join.output()
+        assert "Traceback" not in join.output()
