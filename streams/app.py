@@ -1,9 +1,9 @@
 """The Faust worker that runs the join: its app, and the join as a service of that app."""
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import faust
 from faust.app.base import BootStrategy
@@ -11,6 +11,9 @@ from mode import Service
 
 from streams.join import Join
 from tracelink.console import logging_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
 
 
 class _Boot(BootStrategy):
@@ -27,22 +30,28 @@ class App(faust.App):
 
 
 class JoinService(Service):
-    """Runs the join's loop in a thread of its own, because it blocks, and ends the worker when the loop fails."""
+    """Runs the join's loop in a thread of its own, because it blocks.
+
+    When the loop fails, `failure` has the reason and `on_failure` is called: crashing the service instead would print
+    a traceback whatever the reason.
+    """
 
     def __init__(self, join: Join, **kwargs: Any) -> None:  # noqa: ANN401 - mode's own arguments
         super().__init__(**kwargs)
         self._join = join
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="join")
         self.failure: Exception | None = None
+        self.on_failure: Callable[[], Coroutine[Any, Any, None]] | None = None
 
     @Service.task
     async def _run(self) -> None:
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._join.run)
-        except Exception as error:
-            # Mode keeps the crash to itself once the worker stops: the command shows it.
+        except Exception as error:  # noqa: BLE001 - whatever it is, `run_worker` raises it
             self.failure = error
-            raise
+            if self.on_failure is not None:
+                # Not awaited: it ends this very task.
+                self.add_future(self.on_failure())
 
     async def on_stop(self) -> None:
         """Wait until the loop has committed."""
@@ -50,22 +59,20 @@ class JoinService(Service):
         await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 
 
-def run_worker(name: str, broker: str, join: Join, loglevel: str) -> None:
+def run_worker(name: str, broker: str, join: Join, log_level: str) -> None:
     """Run the worker until SIGTERM or Ctrl-C; raises what ended the join."""
-    app = App(name, broker=f"kafka://{broker}", autodiscover=False)
     service = JoinService(join)
-    worker = faust.Worker(
-        app, service, loglevel=loglevel, redirect_stdouts=False, logging_config=logging_config(loglevel)
-    )
-    _run_to_end(worker.execute_from_commandline)
-    if service.failure is not None:
-        raise service.failure
-
-
-def _run_to_end(execute: Callable[[], None]) -> None:
-    try:
-        execute()
-    except SystemExit as ended:
-        # Faust ends the process; the caller has its own word to say on how it ended.
-        if ended.code not in {0, None}:
-            return
+    # Faust makes a folder for tables, of which there are none.
+    with TemporaryDirectory(prefix="tracelink-") as folder:
+        app = App(name, broker=f"kafka://{broker}", autodiscover=False, datadir=folder)
+        worker = faust.Worker(
+            app, service, loglevel=log_level, redirect_stdouts=False, logging_config=logging_config(log_level)
+        )
+        worker.spinner = None
+        service.on_failure = worker.stop
+        try:
+            worker.execute_from_commandline()
+        except SystemExit:  # Faust ends the process: here the reason of the end comes first
+            if service.failure is not None:
+                raise service.failure from None
+            raise

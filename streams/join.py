@@ -31,9 +31,6 @@ _REPORT_EVERY = 1.0
 # pause throws away what librdkafka has fetched, so it must not come and go.
 _QUEUE_BYTES = 32 * 1024 * 1024
 _KINDS = ("spans", "logs")
-_TAKEN_OVER = frozenset(
-    {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED, KafkaError.PRODUCER_FENCED}  # noqa: SLF001 - its name
-)
 
 
 @dataclass(slots=True)
@@ -91,7 +88,7 @@ class Join:
     def run(self) -> None:
         """Join until `stop` is called; raises where the worker cannot go on."""
         settings = self._settings
-        consumer = self._consumer = Consumer(_consumer_properties(settings))
+        consumer = self._consumer = Consumer(_consumer_properties(settings), logger=_log)
         self._transactions = Transactions(_producer_properties(settings), self._stopping)
         try:
             self._transactions.start()
@@ -112,7 +109,7 @@ class Join:
         except Stopped:
             pass
         except KafkaException as error:
-            raise _explained(error, settings) from error
+            raise _explained(self._transactions.cause(error), settings) from error
         finally:
             self._stopping.set()
             consumer.close()
@@ -432,12 +429,11 @@ def _reader_properties(settings: JoinSettings) -> Properties:
     )
 
 
-def _explained(error: KafkaException, settings: JoinSettings) -> Exception:
-    """Return a UserError for what a user can mend, else the error itself."""
-    cause = error.args[0]
-    if cause.code() in _TAKEN_OVER:
+def _explained(error: KafkaError, settings: JoinSettings) -> Exception:
+    """Return what a user can do something about as a UserError, anything else as it is."""
+    if "fenced" in error.str().lower():
         return UserError(
             f"Another worker took over the instance id {settings.instance_id!r} of the group {settings.join_group}: "
             "give each worker its own --instance-id (TRACELINK_INSTANCE_ID)."
         )
-    return error
+    return KafkaException(error)

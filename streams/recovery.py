@@ -96,7 +96,7 @@ class Recovery:
         starts = {number: one.journal for number, one in committed.items() if ends[number] > (one.journal or 0)}
         if not starts:
             return ledgers
-        reader = Consumer(self._reader_properties)
+        reader = Consumer(self._reader_properties, logger=_log)
         try:
             reader.assign(
                 [

@@ -26,7 +26,7 @@ class Transactions:
     """
 
     def __init__(self, properties: Mapping[str, Any], stopping: Event) -> None:
-        self._producer = Producer(dict(properties))
+        self._producer = Producer(dict(properties), logger=_log)
         self._retrying = Retrying(
             retry=retry_if_exception(_is_retriable),
             wait=wait_random_exponential(multiplier=0.1, max=2),
@@ -110,6 +110,16 @@ class Transactions:
             if not self._stopping.is_set():
                 raise
             _log.warning("left a transaction open: %s", error)
+
+    def cause(self, error: KafkaException) -> KafkaError:
+        """Return what an error is about: a call after the producer's fatal one only says that there was one."""
+        found: KafkaError = error.args[0]
+        try:
+            if found.code() == KafkaError._FATAL:  # noqa: SLF001 - confluent-kafka's name for it
+                self._producer.abort_transaction(_CALL_TIMEOUT)
+        except KafkaException as first:
+            found = first.args[0] if first.args[0].fatal() else found
+        return found
 
     def poll(self) -> None:
         """Serve delivery reports."""

@@ -37,6 +37,10 @@ class Process:
         """Send a signal; return the exit code."""
         if self._process.poll() is None:
             self._process.send_signal(number)
+        return self.wait(seconds=seconds)
+
+    def wait(self, *, seconds: float = 30) -> int:
+        """Return the exit code, once it has ended by itself."""
         return self._process.wait(seconds)
 
     def kill(self) -> None:

@@ -140,11 +140,22 @@ def test_partitions_move_to_a_second_worker_and_back_and_nothing_is_lost(
     assert ids_in([message.value() for message in read_all(stack.kafka, f"{topic_prefix}traces")]) == sent
 
 
+def test_a_worker_whose_name_another_takes_ends_and_says_so(environment: dict[str, str], tmp_path: Path) -> None:
+    with running("join", log=tmp_path / "first.log", **environment) as first:
+        first.wait_until_ready()
+        with running("join", log=tmp_path / "second.log", **environment) as second:
+            second.wait_until_ready()
+            assert first.wait() == 1
+            assert "--instance-id" in first.output()
+            assert "Traceback" not in first.output()
+            assert second.stop() == 0
+
+
 def test_topics_that_are_missing_refuse_the_start_with_the_command_that_makes_them(
     stack: Endpoints, topic_prefix: str, tmp_path: Path
 ) -> None:
     environment = {"TRACELINK_KAFKA_BOOTSTRAP_SERVERS": stack.kafka, "TRACELINK_TOPIC_PREFIX": topic_prefix}
     with running("join", log=tmp_path / "join.log", **environment) as join:
-        assert join.stop(signal.SIGCONT) == 1
+        assert join.wait() == 1
         assert "tracelink topics apply" in join.output()
         assert "Traceback" not in join.output()
