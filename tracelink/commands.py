@@ -1,9 +1,10 @@
-"""The command `tracelink topics`."""
+"""The commands `tracelink topics` and `tracelink settings`."""
 
 import click
 
 from tracelink.options import settings_options
 from tracelink.settings import TopicSettings
+from tracelink.settings_table import settings_table
 
 
 @click.group()
@@ -58,3 +59,9 @@ def check(*, as_json: bool, **flags: str | None) -> None:
     else:
         click.echo("All topics are as they must be.")
     raise SystemExit(1 if found else 0)
+
+
+@click.command()
+def settings() -> None:
+    """Print every setting with its default and its meaning, as Markdown tables."""
+    click.echo(settings_table())

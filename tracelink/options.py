@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
-from pydantic_core import PydanticUndefined
 
 from tracelink.settings import Settings, flag_of, variable_of
+from tracelink.settings_table import shown_default
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,14 +21,10 @@ def settings_options(settings: type[Settings], *, only: tuple[str, ...] | None =
         for name, field in reversed(settings.model_fields.items()):
             if only is not None and name not in only:
                 continue
-            default = "" if field.default in {None, PydanticUndefined} else f" [default: {_shown(field.default)}]"
-            help_text = f"{field.description}{default} [env: {variable_of(name)}]"
+            default = shown_default(settings, name)
+            shown = f" [default: {default}]" if default else ""
+            help_text = f"{field.description}{shown} [env: {variable_of(name)}]"
             function = click.option(flag_of(name), name, metavar="VALUE", help=help_text)(function)
         return function
 
     return decorate
-
-
-def _shown(default: object) -> str:
-    human = getattr(default, "human_readable", None)
-    return str(human()) if human else str(default)

@@ -1,0 +1,52 @@
+"""The settings as tables, for `tracelink settings` and for README.md."""
+
+from pydantic_core import PydanticUndefined
+
+from tracelink.settings import (
+    ElasticsearchSettings,
+    JoinSettings,
+    KafkaSettings,
+    MonitoringSettings,
+    PublisherSettings,
+    Settings,
+    SinkSettings,
+    TopicSettings,
+    ZipkinSettings,
+    variable_of,
+)
+
+_GROUPS: tuple[tuple[str, type[Settings]], ...] = (
+    ("Everything", KafkaSettings),
+    ("`tracelink topics`, the join and the sinks", TopicSettings),
+    ("The join and the sinks", MonitoringSettings),
+    ("The join", JoinSettings),
+    ("Both sinks", SinkSettings),
+    ("The Zipkin sink", ZipkinSettings),
+    ("The Elasticsearch sink", ElasticsearchSettings),
+    ("Services, and `tracelink send`", PublisherSettings),
+)
+
+
+def settings_table() -> str:
+    """Return a Markdown table for each group of settings, with their variables, defaults and meanings."""
+    shown: set[str] = set()
+    lines: list[str] = []
+    for title, group in _GROUPS:
+        lines += [f"**{title}**", "", "| variable | default | meaning |", "| --- | --- | --- |"]
+        lines += [
+            f"| `{variable_of(name)}` | {shown_default(group, name)} | {field.description} |"
+            for name, field in group.model_fields.items()
+            if name not in shown
+        ]
+        lines.append("")
+        shown |= group.model_fields.keys()
+    return "\n".join(lines).rstrip()
+
+
+def shown_default(group: type[Settings], name: str) -> str:
+    """Return a setting's default as people write it, empty where there is none."""
+    default = group.model_fields[name].default
+    if default is None or default is PydanticUndefined:
+        return ""
+    human = getattr(default, "human_readable", None)
+    return str(human() if human else default)
