@@ -35,6 +35,5 @@ def join(**flags: str | None) -> None:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     worker = Join(settings, registry)
-    with monitoring(settings, registry, worker.not_ready) as url:
-        click.echo(f"join: metrics and health on {url}", err=True)
+    with monitoring(settings, registry, worker.not_ready):
         run_worker(settings.join_group, settings.kafka_bootstrap_servers, worker, settings.log_level)

@@ -20,7 +20,7 @@ from tracelink.errors import UserError
 from tracelink.kafka import PARTITIONER, Properties, client_properties, connect
 from tracelink.metrics import JoinMetrics
 from tracelink.settings import JoinSettings
-from tracelink.topics import TopicNames, largest_message
+from tracelink.topics import TopicNames
 
 _log = logging.getLogger(__name__)
 
@@ -256,17 +256,14 @@ class Join:
                 f"The group {self._settings.join_group} was not given both inputs of each partition: {partitions}. "
                 "All its members must run this version with the strategy `range`."
             )
-        if not numbers:
-            self._waiting_for = "waiting for partitions"
-            consumer.assign([])
-            return
         started = time.monotonic()
-        committed = self._recovery.committed(numbers)
+        committed = self._recovery.committed(numbers) if numbers else {}
         parked, self._parked = self._parked, {}
         returning = {number: held for number, held in parked.items() if committed.get(number) == held.committed}
         for number in parked.keys() - returning.keys():
             self._drop(number, parked[number])
-        ledgers = self._recovery.ledgers({number: one for number, one in committed.items() if number not in returning})
+        new = {number: one for number, one in committed.items() if number not in returning}
+        ledgers = self._recovery.ledgers(new) if new else {}
         topics = self._inputs
         for number in numbers:
             held = returning.get(number)
@@ -283,10 +280,11 @@ class Join:
                     committed[number],
                 )
             held.paused.clear()
+            held.partition.resume()
             self._held[number] = held
         consumer.assign([self._resume_at(number, kind) for number in numbers for kind in (SPANS, LOGS)])
         self._metrics.recovery_seconds.observe(time.monotonic() - started)
-        self._waiting_for = None
+        self._waiting_for = None if numbers else "waiting for partitions"
         _log.info("joining partitions %s, %d as they were left", numbers, len(returning))
 
     def _resume_at(self, number: int, kind: int) -> TopicPartition:
@@ -409,7 +407,8 @@ def _producer_properties(settings: JoinSettings) -> Properties:
             "acks": "all",
             "enable.idempotence": True,
             "partitioner": PARTITIONER,
-            "message.max.bytes": largest_message(settings),
+            # The broker's limit counts what is compressed, and a dead letter may be larger than any record of ours.
+            "message.max.bytes": 1_000_000_000,
         },
         defaults={"compression.type": "lz4", "linger.ms": 20, "queue.buffering.max.kbytes": 256 * 1024},
     )

@@ -133,6 +133,11 @@ class Partition:
         """Note that a fetch has found the end of an input."""
         self._inputs[kind].at_end = True
 
+    def resume(self) -> None:
+        """Note that the inputs are fetched anew: what a fetch before has shown of their ends no longer counts."""
+        for source in self._inputs:
+            source.at_end = False
+
     def queued(self, kind: int) -> int:
         """Return the bytes of an input that wait for the other."""
         return self._inputs[kind].size

@@ -106,9 +106,10 @@ class Window:
             part = _Part(key, f"{KIND_LETTERS[kind]}{self._partition}-{offset}", time, limits.max_age)
             self._open[key] = part
             self._schedule(part, min(time + limits.idle_gap, part.end))
-        size = len(body)
+        opening = block(len(body))
+        size = len(opening) + len(body)
         pieces = part.pieces[kind]
-        pieces.append(block(size))
+        pieces.append(opening)
         pieces.append(body)
         part.flags |= flags
         part.last = time

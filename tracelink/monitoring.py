@@ -1,5 +1,6 @@
 """What a process shows of itself over HTTP: /metrics, /healthz, /readyz."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
 
+_log = logging.getLogger(__name__)
+
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
@@ -31,7 +34,7 @@ class _Quiet(WSGIRequestHandler):
 def monitoring(
     settings: MonitoringSettings, registry: CollectorRegistry, not_ready: Callable[[], str | None]
 ) -> Iterator[str]:
-    """Serve while the context lasts, and give the base URL.
+    """Serve while the context lasts, and give the base URL, which the log has too.
 
     `not_ready` returns why the process is not ready, or None; it is called from other threads and must not block.
     Raises UserError where the port is taken.
@@ -60,8 +63,10 @@ def monitoring(
         raise UserError(f"Cannot serve on {where} ({error.strerror}): choose another with --http-port.") from None
     thread = Thread(target=server.serve_forever, name="monitoring", daemon=True)
     thread.start()
+    url = f"http://{settings.http_host}:{server.server_port}"
+    _log.info("metrics and health on %s", url)
     try:
-        yield f"http://{settings.http_host}:{server.server_port}"
+        yield url
     finally:
         server.shutdown()
         thread.join()

@@ -1,6 +1,6 @@
 """Creating the topics, and checking that the live ones keep the promises."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
@@ -24,12 +24,13 @@ _TIMEOUT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A live setting that breaks a promise."""
+    """A live setting that breaks a promise; `mend` is the value that keeps it."""
 
     topic: str
     setting: str
     live: str
     needed: str
+    mend: str
 
     def __str__(self) -> str:
         return f"{self.topic}: {self.setting} is {self.live}, needed is {self.needed}"
@@ -67,19 +68,21 @@ def check(admin: AdminClient, settings: TopicSettings) -> list[Violation]:
     for spec in wanted:
         topic = live.get(spec.name)
         if topic is None:
-            found.append(Violation(spec.name, "topic", "missing", "present"))
+            found.append(Violation(spec.name, "topic", "missing", "present", ""))
             continue
         if spec.inputs and topic.partitions != most:
             found.append(
-                Violation(spec.name, "partitions", str(topic.partitions), f"{most}, as its co-partitioned topics")
+                Violation(
+                    spec.name, "partitions", str(topic.partitions), f"{most}, as its co-partitioned topics", str(most)
+                )
             )
         found += [
-            Violation(spec.name, name, topic.settings.get(name, "unknown"), value)
+            Violation(spec.name, name, topic.settings.get(name, "unknown"), value, value)
             for name, value in spec.required.items()
             if topic.settings.get(name) != value
         ]
         found += [
-            Violation(spec.name, name, topic.settings.get(name, "unknown"), f"at least {value}")
+            Violation(spec.name, name, topic.settings.get(name, "unknown"), f"at least {value}", str(value))
             for name, value in spec.at_least.items()
             if not _reaches(topic.settings.get(name, "0"), value)
         ]
@@ -97,7 +100,7 @@ def _short_journal(live: dict[str, _Live], settings: TopicSettings) -> list[Viol
     kept = journal.settings["retention.ms"]
     if kept == "-1" or (longest != "-1" and int(kept) >= int(longest)):
         return []
-    return [Violation(names.journal(settings.join_group), "retention.ms", kept, f"{longest}, as the inputs")]
+    return [Violation(names.journal(settings.join_group), "retention.ms", kept, f"{longest}, as the inputs", longest)]
 
 
 def _reaches(live: str, needed: int) -> bool:
@@ -122,73 +125,68 @@ def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
     partitions = max(
         [settings.partitions, *(live[spec.name].partitions for spec in wanted if spec.inputs and spec.name in live)]
     )
-    done: list[str] = []
-    new = [
-        NewTopic(
-            spec.name,
-            num_partitions=partitions,
-            replication_factor=settings.replication,
-            config={
-                **spec.required,
-                **{name: str(value) for name, value in spec.at_least.items()},
-                "retention.ms": str(round(settings.retention * 1000)),
-            },
-        )
-        for spec in wanted
-        if spec.name not in live
-    ]
-    if new:
-        for name, future in admin.create_topics(new, operation_timeout=_TIMEOUT).items():
-            try:
-                future.result(_TIMEOUT)
-                done.append(f"{name}: created with {partitions} partitions")
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was faster
-                    raise UserError(f"Cannot create the topic {name}: {error.args[0].str()}") from None
-    done += _mend(admin, settings, live)
+    done = _create(admin, [_new(spec, settings, partitions) for spec in wanted if spec.name not in live])
     if done:
-        _wait_until_seen(admin, settings)
+        _wait_until_seen("created", lambda: [one for one in check(admin, settings) if one.setting == "topic"])
+    mended = _mend(admin, check(admin, settings))
+    if mended:
+        _wait_until_seen("mended", lambda: check(admin, settings))
+    return done + mended
+
+
+def _new(spec: Spec, settings: TopicSettings, partitions: int) -> NewTopic:
+    return NewTopic(
+        spec.name,
+        num_partitions=partitions,
+        replication_factor=settings.replication,
+        config={
+            **spec.required,
+            **{name: str(value) for name, value in spec.at_least.items()},
+            "retention.ms": str(round(settings.retention * 1000)),
+        },
+    )
+
+
+def _create(admin: AdminClient, new: list[NewTopic]) -> list[str]:
+    done: list[str] = []
+    futures = admin.create_topics(new, operation_timeout=_TIMEOUT) if new else {}
+    for topic in new:
+        try:
+            futures[topic.topic].result(_TIMEOUT)
+            done.append(f"{topic.topic}: created with {topic.num_partitions} partitions")
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise UserError(f"Cannot create the topic {topic.topic}: {error.args[0].str()}") from None
+            done.append(f"{topic.topic}: somebody else was faster")
     return done
 
 
-def _wait_until_seen(admin: AdminClient, settings: TopicSettings) -> None:
-    """Wait until the brokers show what the controller has been told: whoever starts next would miss it."""
-    left = Retrying(
-        retry=retry_if_result(bool),
-        wait=wait_fixed(0.1),
-        stop=stop_after_delay(_TIMEOUT),
-        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
-    )(check, admin, settings)
-    if left:
-        raise UserError(f"The brokers do not show the topics as applied: {'; '.join(map(str, left))}")
-
-
-def _mend(admin: AdminClient, settings: TopicSettings, live: dict[str, _Live]) -> list[str]:
-    changes: dict[str, dict[str, str]] = {}
-    done: list[str] = []
-    for violation in check(admin, settings):
-        if violation.topic not in live:
-            continue
-        value = violation.needed.removeprefix("at least ").partition(",")[0]
-        if violation.setting == "partitions":
-            future = admin.create_partitions([NewPartitions(violation.topic, int(value))])[violation.topic]
-            future.result(_TIMEOUT)
+def _mend(admin: AdminClient, violations: list[Violation]) -> list[str]:
+    changes: dict[str, list[ConfigEntry]] = {}
+    for one in violations:
+        if one.setting == "partitions":
+            admin.create_partitions([NewPartitions(one.topic, int(one.mend))])[one.topic].result(_TIMEOUT)
         else:
-            changes.setdefault(violation.topic, {})[violation.setting] = value
-        done.append(f"{violation.topic}: {violation.setting} set to {value}")
+            entry = ConfigEntry(one.setting, one.mend, incremental_operation=AlterConfigOpType.SET)
+            changes.setdefault(one.topic, []).append(entry)
     resources = [
-        ConfigResource(
-            ResourceType.TOPIC,
-            topic,
-            incremental_configs=[
-                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in entries.items()
-            ],
-        )
-        for topic, entries in changes.items()
+        ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries) for topic, entries in changes.items()
     ]
     for resource, future in (admin.incremental_alter_configs(resources) if resources else {}).items():
         try:
             future.result(_TIMEOUT)
         except KafkaException as error:
             raise UserError(f"Cannot change the topic {resource.name}: {error.args[0].str()}") from None
-    return done
+    return [f"{one.topic}: {one.setting} set to {one.mend}" for one in violations]
+
+
+def _wait_until_seen(what: str, left: Callable[[], list[Violation]]) -> None:
+    """Wait until the brokers show what the controller has been told: whoever starts next would miss it."""
+    remaining = Retrying(
+        retry=retry_if_result(bool),
+        wait=wait_fixed(0.1),
+        stop=stop_after_delay(_TIMEOUT),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )(left)
+    if remaining:
+        raise UserError(f"The brokers do not show the topics as {what}: {'; '.join(map(str, remaining))}")

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from tracelink.settings import TopicSettings
 
 TRACE_OVERHEAD_BYTES = 64 * 1024
-"""Room for a trace's head and its blocks' openings beside the records."""
+"""Room for a trace's head beside the records."""
+RECORD_OVERHEAD_BYTES = 1024
+"""Room for what Kafka puts around a record: the broker's limit counts it, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def specs(settings: TopicSettings) -> list[Spec]:
     kept = {"cleanup.policy": "delete"}
     # The broker's clock orders the inputs: no service's skewed clock can push the windows.
     arrival = {**kept, "message.timestamp.type": "LogAppendTime"}
-    record = {**durable, "max.message.bytes": settings.max_record_bytes}
+    record = {**durable, "max.message.bytes": settings.max_record_bytes + RECORD_OVERHEAD_BYTES}
     trace = {**durable, "max.message.bytes": largest_message(settings)}
     return [
         Spec(names.spans, inputs=True, required=arrival, at_least=record),

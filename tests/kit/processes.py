@@ -1,6 +1,7 @@
 """Our own processes, as a user starts them."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,11 @@ from urllib.request import urlopen
 from tests.kit.waiting import wait_for
 
 
+def clean_environment() -> dict[str, str]:
+    """Return our environment without settings of ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TRACELINK_")}
+
+
 class Process:
     """A running `tracelink …`, its log in a file."""
 
@@ -23,8 +29,7 @@ class Process:
                 [sys.executable, "-m", "tracelink", *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={name: value for name, value in os.environ.items() if not name.startswith("TRACELINK_")}
-                | environment,
+                env=clean_environment() | environment,
             )
 
     def wait_until_ready(self) -> str:
@@ -52,7 +57,8 @@ class Process:
 
     def _url(self) -> str | None:
         assert self._process.poll() is None, f"it ended with {self._process.returncode}: {self.output()}"
-        return next((word for word in self.output().split() if word.startswith("http://127.0.0.1:")), None)
+        found = re.search(r"metrics and health on (\S+)", self.output())
+        return found.group(1) if found else None
 
     @staticmethod
     def _ready(url: str) -> bool:

@@ -103,6 +103,16 @@ def test_an_input_that_has_shown_neither_record_nor_end_holds_back_the_other() -
     assert one.window.records == 0
 
 
+def test_an_end_that_was_seen_before_a_rebalance_does_not_count_after_it() -> None:
+    one = partition()
+    one.receive(SPANS, [a_span(0, 5000)], now=0, wall=WALL)
+    one.reach_end(SPANS)
+    one.reach_end(LOGS)
+    one.resume()
+    one.advance(now=1_000_000)
+    assert one.window.records == 0
+
+
 def test_a_broker_clock_that_steps_back_does_not_turn_stream_time() -> None:
     one = partition()
     one.receive(SPANS, [a_span(0, 9000), a_span(1, 2000)], now=0, wall=WALL)

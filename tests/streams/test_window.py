@@ -88,7 +88,9 @@ def test_a_root_span_closes_its_part_after_the_grace() -> None:
     assert part.reason == "ROOT"
 
 
-@pytest.mark.parametrize("limits", [replace(LIMITS, max_records=3), replace(LIMITS, max_bytes=3 * len(SPAN_BODY))])
+@pytest.mark.parametrize(
+    "limits", [replace(LIMITS, max_records=3), replace(LIMITS, max_bytes=3 * (len(SPAN_BODY) + 3))]
+)
 def test_a_full_part_closes_and_the_next_record_opens_another(limits: Limits) -> None:
     feeder = Feeder(limits)
     for _ in range(4):
