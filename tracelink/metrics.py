@@ -224,3 +224,35 @@ class PublisherMetrics:
             counter.clear()
         for counter in (self._delivered, self._bytes):
             counter.reset()
+
+
+class ServiceMetrics:
+    """What the traced services do, out of their spans: requests, errors, durations, and who calls whom."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        by_operation = ("service", "operation")
+        self.errors = Counter(
+            "tracelink_service_errors",
+            "Requests to a service that were errored.",
+            by_operation,
+            registry=registry,
+        )
+        self.duration_seconds = Histogram(
+            "tracelink_service_request_duration_seconds",
+            "Durations of the requests to a service; its count is that of the requests, its exemplars are trace ids.",
+            by_operation,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.calls = Counter(
+            "tracelink_service_calls",
+            "Calls from one service to another.",
+            ("client", "server"),
+            registry=registry,
+        )
+        self.failed_calls = Counter(
+            "tracelink_service_failed_calls",
+            "Calls from one service to another that were errored.",
+            ("client", "server"),
+            registry=registry,
+        )

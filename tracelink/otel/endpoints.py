@@ -1,0 +1,54 @@
+"""Who is on the other side of a span, by OpenTelemetry's mapping to Zipkin's remote endpoint."""
+
+from functools import lru_cache
+from ipaddress import IPv4Address, ip_address
+
+from opentelemetry.trace import SpanKind
+
+from tracelink.otel.values import Attributes
+from tracelink.records import Endpoint
+
+# Names of the other side, the strongest first; each with the attribute of its port.
+_CALLED = (
+    ("peer.service", None),
+    ("server.address", "server.port"),
+    ("net.peer.name", "net.peer.port"),
+    ("network.peer.address", "network.peer.port"),
+    ("server.socket.domain", None),
+    ("server.socket.address", "server.socket.port"),
+    ("net.sock.peer.name", "net.sock.peer.port"),
+    ("net.sock.peer.addr", "net.sock.peer.port"),
+    ("peer.hostname", None),
+    ("peer.address", None),
+    ("db.name", None),
+)
+# For a server `server.address` is its own: only these name its caller.
+_CALLER = (
+    ("peer.service", None),
+    ("network.peer.address", "network.peer.port"),
+    ("net.sock.peer.addr", "net.sock.peer.port"),
+)
+_MAX_PORT = 65535
+
+
+def remote_endpoint(kind: SpanKind, attributes: Attributes) -> Endpoint | None:
+    """Return the other side of a span, or None where its attributes do not name it."""
+    if kind is SpanKind.INTERNAL:
+        return None
+    for name, port_name in _CALLER if kind is SpanKind.SERVER else _CALLED:
+        value = attributes.get(name)
+        if value and isinstance(value, str):
+            endpoint = _endpoint(value)
+            port = attributes.get(port_name) if port_name else None
+            return {**endpoint, "port": port} if isinstance(port, int) and 0 < port <= _MAX_PORT else endpoint
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _endpoint(name: str) -> Endpoint:
+    """Return the endpoint of a service's name or an address."""
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return {"serviceName": name}
+    return {"ipv4": name} if isinstance(address, IPv4Address) else {"ipv6": name}

@@ -1,0 +1,77 @@
+"""Attribute values as the text that tags and fields hold."""
+
+from collections.abc import Iterable, Mapping
+
+import orjson
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+MICRO = 1000
+"""Nanoseconds in a microsecond."""
+
+# More pairs than that are made anew: a library that makes scopes without end must not fill the memory.
+_MAX_PAIRS = 1024
+
+Attributes = Mapping[str, object]
+
+
+def text(value: object) -> str:
+    """Return a value as text: a string as it is, anything else as JSON, what JSON does not know as Python prints it."""
+    if isinstance(value, str):
+        # A lone surrogate has no UTF-8, and would lose the whole record.
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    return json(value)
+
+
+def json(value: object) -> str:
+    """Return a value as JSON; bytes and other objects become strings in it."""
+    try:
+        return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # numbers beyond 64 bits, surrogates, endless nesting
+        return repr(value).encode(errors="replace").decode()
+
+
+def _plain(value: object) -> object:
+    """Turn what JSON does not know into what it knows."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Iterable):
+        return list(value)
+    return str(value)
+
+
+def texts(attributes: Attributes | None) -> dict[str, str]:
+    """Return attributes as tags."""
+    return {name: text(value) for name, value in attributes.items()} if attributes else {}
+
+
+class Common:
+    """The tags that all records of one resource and one scope share, made once for each pair.
+
+    The resource's `service.name` is not among them: it is the record's own field.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[object, object, dict[str, str]]] = {}
+
+    def tags(self, resource: Resource, scope: InstrumentationScope | None) -> dict[str, str]:
+        """Return the tags of a pair; the caller copies them before it adds its own."""
+        key = (id(resource), id(scope))
+        known = self._known.get(key)
+        if known is not None:
+            return known[2]
+        if len(self._known) >= _MAX_PAIRS:
+            self._known.clear()
+        tags = texts(resource.attributes)
+        tags.pop(SERVICE_NAME, None)
+        if resource.schema_url:
+            tags["otel.resource.schema_url"] = resource.schema_url
+        if scope is not None:
+            tags |= {f"otel.scope.{name}": value for name, value in texts(scope.attributes).items()}
+            named = {"name": scope.name, "version": scope.version, "schema_url": scope.schema_url}
+            tags |= {f"otel.scope.{name}": text(value) for name, value in named.items() if value}
+        # Keeping the pair alive keeps its ids from naming another.
+        self._known[key] = (resource, scope, tags)
+        return tags

@@ -1,0 +1,258 @@
+"""The publisher inside a service: it hands records to Kafka and never blocks or breaks the service.
+
+What cannot be handed over is dropped and counted, with the reason; see `PublisherMetrics`.
+"""
+
+import atexit
+import logging
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Protocol
+from weakref import WeakMethod
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Message as Report
+
+from tracelink.errors import UserError
+from tracelink.kafka import PARTITIONER, Properties, client_properties
+from tracelink.messages import LOGS, SPANS, Message, Messages
+from tracelink.metrics import PublisherMetrics
+from tracelink.records import LogRecord, Span
+from tracelink.settings import PublisherSettings
+from tracelink.topics import TopicNames
+
+_log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.5
+
+
+class Drop(StrEnum):
+    """Why a record was dropped: the label of its metric."""
+
+    BUFFER_FULL = "buffer_full"
+    """Kafka is away or slow, and the buffer holds all it may."""
+    TOO_LARGE = "too_large"
+    """The record is larger than `max_record_bytes`, or than what the topic takes."""
+    INVALID = "invalid"
+    """The record does not fit its schema."""
+    UNDELIVERED = "undelivered"
+    """Kafka refused it, or did not acknowledge it in time or before the service ended."""
+    CLOSED = "closed"
+    """It came after the publisher was closed."""
+
+
+class Publisher(Protocol):
+    """Takes the records of a service. No method raises; all may be called from any thread."""
+
+    def publish_span(self, span: Span) -> None:
+        """Publish a span, without waiting."""
+        ...
+
+    def publish_log(self, record: LogRecord) -> None:
+        """Publish a log record, without waiting; one whose trace id is zero goes to the unlinked logs."""
+        ...
+
+    def drop(self, kind: str, reason: Drop) -> None:
+        """Count a record that could not even be made (`kind` is `span` or `log`)."""
+        ...
+
+    def flush(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for what is buffered to be acknowledged; tells whether all was."""
+        ...
+
+    def close(self) -> None:
+        """Flush for as long as the settings say and drop the rest; later calls do nothing."""
+        ...
+
+
+def producer_properties(settings: PublisherSettings) -> Properties:
+    """Return the properties of a producer of records; raises UserError for a user's property that breaks a promise."""
+    return client_properties(
+        settings,
+        promised={
+            "acks": "all",
+            "enable.idempotence": True,
+            "partitioner": PARTITIONER,
+            "message.max.bytes": int(settings.max_record_bytes),
+        },
+        defaults={
+            "compression.type": "lz4",
+            "linger.ms": 20,
+            "queue.buffering.max.messages": settings.buffer_records,
+            "queue.buffering.max.kbytes": max(1, settings.buffer_bytes // 1024),
+        },
+    )
+
+
+class RecordPublisher(ABC):
+    """What publishers share: records become messages here, and the books are kept."""
+
+    def __init__(self, topic_prefix: str, metrics: PublisherMetrics) -> None:
+        self._messages = Messages(TopicNames(topic_prefix))
+        self._metrics = metrics
+        # A process must not fork while another of its threads is inside a metric: forks take this lock, too.
+        self._lock = threading.Lock()
+        self._warned: set[Drop] = set()
+
+    def publish_span(self, span: Span) -> None:
+        """Publish a span, without waiting."""
+        try:
+            message = self._messages.span(span)
+        except Exception:  # noqa: BLE001 - whatever a record holds must not reach the service
+            self.drop(SPANS, Drop.INVALID)
+        else:
+            self._publish(message)
+
+    def publish_log(self, record: LogRecord) -> None:
+        """Publish a log record, without waiting; one whose trace id is zero goes to the unlinked logs."""
+        try:
+            message = self._messages.log(record)
+        except Exception:  # noqa: BLE001 - as above
+            self.drop(LOGS, Drop.INVALID)
+        else:
+            self._publish(message)
+
+    def drop(self, kind: str, reason: Drop) -> None:
+        """Count a record that could not even be made."""
+        with self._lock:
+            self._metrics.record(kind, 0)
+        self._lose(reason)
+
+    @abstractmethod
+    def _publish(self, message: Message) -> None:
+        """Count the message, and hand it over or drop it."""
+
+    def _lose(self, reason: Drop) -> None:
+        """Count a dropped record, and warn of the first one of a reason: the rest is in the metrics."""
+        with self._lock:
+            self._metrics.drop(reason)
+            first = reason not in self._warned
+            self._warned.add(reason)
+        if first:
+            _log.warning("Dropped a record (%s); tracelink_publisher_dropped_records_total counts the rest.", reason)
+
+
+class KafkaPublisher(RecordPublisher):
+    """Publishes through librdkafka, whose own threads talk to the brokers; a broker that is away delays nothing.
+
+    It may be made before a server forks its workers: each child opens a producer of its own with its first record.
+    With `close_at_exit` it closes when the interpreter ends; pass False where something closes it later than that, as
+    OpenTelemetry's providers do. Raises UserError where a Kafka property is wrong.
+    """
+
+    def __init__(self, settings: PublisherSettings, metrics: PublisherMetrics, *, close_at_exit: bool = True) -> None:
+        super().__init__(settings.topic_prefix, metrics)
+        self._properties = producer_properties(settings)
+        self._flush_timeout = settings.flush_timeout
+        self._session: _Session | None = _Session(self._properties, self._report)
+        self._closed = False
+        if close_at_exit:
+            atexit.register(self.close)
+        _around_forks(self._hold, self._release, self._renew)
+
+    def flush(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for what is buffered to be acknowledged; tells whether all was."""
+        session = self._session
+        return session is None or session.producer.flush(timeout) == 0
+
+    def close(self) -> None:
+        """Flush for as long as the settings say and drop the rest; later calls do nothing."""
+        with self._lock:
+            self._closed = True
+            session, self._session = self._session, None
+        atexit.unregister(self.close)
+        if session is not None:
+            session.close(self._flush_timeout)
+
+    def _publish(self, message: Message) -> None:
+        with self._lock:
+            self._metrics.record(message.kind, len(message.value))
+            why = self._hand_over(message)
+        if why is not None:
+            self._lose(why)
+
+    def _hand_over(self, message: Message) -> Drop | None:
+        """Give a message to librdkafka, or tell why not."""
+        if self._closed:
+            return Drop.CLOSED
+        try:
+            if self._session is None:
+                self._session = _Session(self._properties, self._report)
+            self._session.producer.produce(message.topic, message.value, message.key)
+        except BufferError:
+            return Drop.BUFFER_FULL
+        except KafkaException as error:
+            return _reason(error.args[0])
+        except Exception:  # noqa: BLE001 - a thread that cannot start, say, must not reach the service
+            return Drop.UNDELIVERED
+        return None
+
+    def _report(self, error: KafkaError | None, _: Report) -> None:
+        if error is None:
+            with self._lock:
+                self._metrics.deliver()
+        else:
+            self._lose(_reason(error))
+
+    def _hold(self) -> None:
+        self._lock.acquire()
+
+    def _release(self) -> None:
+        self._lock.release()
+
+    def _renew(self) -> None:
+        """Start anew in a forked child: a producer's threads stay in the parent, which sends what it has buffered."""
+        self._lock = threading.Lock()
+        self._session = None
+        self._metrics.reset()
+
+
+class _Session:
+    """A producer, and the thread that serves its reports and its log."""
+
+    def __init__(self, properties: Properties, report: Callable[[KafkaError | None, Report], None]) -> None:
+        config: dict[str, Any] = {**properties, "on_delivery": report}
+        try:
+            self.producer = Producer(config, logger=_log)
+        except KafkaException as error:
+            raise UserError(
+                f"A Kafka property is wrong: {error.args[0].str()} Check TRACELINK_KAFKA_… and "
+                "TRACELINK_KAFKA_CONFIG_FILE."
+            ) from None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="tracelink-publisher", daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._stopped.is_set():
+            self.producer.poll(_POLL_SECONDS)
+
+    def close(self, timeout: float) -> None:
+        """Flush up to `timeout` seconds, then drop the rest."""
+        if self.producer.flush(timeout):
+            self.producer.purge()
+            self.producer.flush(_POLL_SECONDS)
+        self._stopped.set()
+        self._thread.join()
+
+
+def _reason(error: KafkaError) -> Drop:
+    return Drop.TOO_LARGE if error.code() == KafkaError.MSG_SIZE_TOO_LARGE else Drop.UNDELIVERED
+
+
+def _around_forks(before: Callable[[], None], in_parent: Callable[[], None], in_child: Callable[[], None]) -> None:
+    """Call these methods around every fork for as long as their object lives; a hook cannot be taken back."""
+
+    def weakly(method: Callable[[], None]) -> Callable[[], None]:
+        weak = WeakMethod(method)
+
+        def call() -> None:
+            if alive := weak():
+                alive()
+
+        return call
+
+    os.register_at_fork(before=weakly(before), after_in_parent=weakly(in_parent), after_in_child=weakly(in_child))
