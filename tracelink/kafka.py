@@ -1,7 +1,9 @@
 """How every part of tracelink reaches Kafka: librdkafka's properties, and what to say when no broker answers."""
 
 import os
+import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,19 @@ Properties = dict[str, str | int | float | bool]
 
 PARTITIONER = "murmur2_random"
 """Java's default, so that Java and Python producers put a trace on the same partition."""
+
+# librdkafka does not list its properties: these are for hints only.
+_COMMON = """
+    client.dns.lookup client.id client.rack compression.codec compression.level compression.type debug
+    enable.ssl.certificate.verification fetch.max.bytes fetch.min.bytes fetch.wait.max.ms linger.ms
+    max.partition.fetch.bytes queued.max.messages.kbytes queued.min.messages request.timeout.ms sasl.kerberos.keytab
+    sasl.kerberos.principal sasl.kerberos.service.name sasl.mechanism sasl.mechanisms sasl.oauthbearer.client.id
+    sasl.oauthbearer.client.secret sasl.oauthbearer.config sasl.oauthbearer.method sasl.oauthbearer.scope
+    sasl.oauthbearer.token.endpoint.url sasl.password sasl.username security.protocol socket.keepalive.enable
+    socket.timeout.ms ssl.ca.location ssl.ca.pem ssl.certificate.location ssl.certificate.pem ssl.cipher.suites
+    ssl.endpoint.identification.algorithm ssl.key.location ssl.key.password ssl.key.pem ssl.keystore.location
+    ssl.keystore.password
+""".split()  # noqa: SIM905 - quotes and commas would hide the names
 
 
 def client_properties(
@@ -83,10 +98,17 @@ def connect(settings: KafkaSettings, *, timeout: float = 10.0) -> AdminClient:
     return admin
 
 
+def wrong_property(error: KafkaError) -> str:
+    """Say which property librdkafka refuses, with the nearest that people use where it knows none of that name."""
+    refused = re.search(r'No such configuration property: "([^"]+)"', error.str())
+    near = get_close_matches(refused.group(1), _COMMON, n=1) if refused else []
+    return f"A Kafka property is wrong: {error.str()}" + (f". Did you mean {near[0]}?" if near else ".")
+
+
 def _explain(settings: KafkaSettings, error: KafkaError, seen: list[KafkaError]) -> str:
     where = f"Kafka at {settings.kafka_bootstrap_servers} (TRACELINK_KAFKA_BOOTSTRAP_SERVERS)"
     if error.code() == KafkaError._INVALID_ARG:  # noqa: SLF001 - confluent-kafka's own name for it
-        return f"A Kafka property is wrong: {error.str()} Check TRACELINK_KAFKA_… and TRACELINK_KAFKA_CONFIG_FILE."
+        return f"{wrong_property(error)} Check TRACELINK_KAFKA_… and TRACELINK_KAFKA_CONFIG_FILE."
     causes = {one.code(): one for one in seen}
     if KafkaError._AUTHENTICATION in causes:  # noqa: SLF001 - as above
         return f"{where} refuses the credentials: {causes[KafkaError._AUTHENTICATION].str()}"  # noqa: SLF001 - as above

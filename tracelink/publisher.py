@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Report
 
 from tracelink.errors import UserError
-from tracelink.kafka import PARTITIONER, Properties, client_properties
+from tracelink.kafka import PARTITIONER, Properties, client_properties, wrong_property
 from tracelink.messages import LOGS, SPANS, Message, Messages
 from tracelink.metrics import PublisherMetrics
 from tracelink.records import LogRecord, Span
@@ -219,8 +219,7 @@ class _Session:
             self.producer = Producer(config, logger=_log)
         except KafkaException as error:
             raise UserError(
-                f"A Kafka property is wrong: {error.args[0].str()} Check TRACELINK_KAFKA_… and "
-                "TRACELINK_KAFKA_CONFIG_FILE."
+                f"{wrong_property(error.args[0])} Check TRACELINK_KAFKA_… and TRACELINK_KAFKA_CONFIG_FILE."
             ) from None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="tracelink-publisher", daemon=True)

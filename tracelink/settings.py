@@ -177,6 +177,13 @@ class ElasticsearchSettings(SinkSettings):
         description="Least level of log lines to write for traces that are not kept whole: TRACE, DEBUG, INFO, WARN, "
         "ERROR; by default none of their lines.",
     )
+    service_metrics: bool = Field(
+        default=True,
+        description="Count requests, errors and durations by service and operation, and calls between services.",
+    )
+    max_operations: int = Field(
+        1000, ge=0, description="Operations counted by name in those metrics, and as many calls; the rest is 'other'."
+    )
     setup_templates: bool = Field(
         default=True,
         description="Set up the index templates at start; false where the credentials may only write.",

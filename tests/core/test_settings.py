@@ -66,7 +66,7 @@ def test_a_property_that_a_promise_rests_on_cannot_be_changed(monkeypatch: pytes
 
 def test_a_wrong_librdkafka_property_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACELINK_KAFKA_SASL_PASWORD", "x")
-    with pytest.raises(UserError, match=r"sasl\.pasword"):
+    with pytest.raises(UserError, match=r"sasl\.pasword.*Did you mean sasl\.password\?"):
         connect(KafkaSettings.load())
 
 
