@@ -1,0 +1,48 @@
+"""What every test may ask for: the real servers, and names that no other test uses."""
+
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tracelink.local.paths import default_directory
+from tracelink.local.ports import Ports
+from tracelink.local.stack import Endpoints, Stack
+
+
+def pytest_configure() -> None:
+    # A cancelled CI job is told so by SIGTERM; the fixtures are to stop their servers then as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    """Run Kafka, Zipkin and Elasticsearch for the whole session, on free ports and in a directory of their own.
+
+    TRACELINK_TEST_STACK=running takes the servers of `tracelink stack up` instead, which saves a developer the start.
+    """
+    if os.environ.get("TRACELINK_TEST_STACK") == "running":
+        running = {server.server: server.url or "" for server in Stack(default_directory()).status()}
+        if not all(running.values()):
+            pytest.exit("TRACELINK_TEST_STACK=running, but not all servers run: tracelink stack up", returncode=1)
+        yield Endpoints(**running)
+        return
+    servers = Stack(tmp_path_factory.mktemp("stack"), ports=Ports(kafka=0, zipkin=0, elasticsearch=0))
+    try:
+        yield servers.start()
+    finally:
+        servers.stop()
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """Begin the names of this test's topics, groups and transactional ids."""
+    return f"t{uuid.uuid4().hex[:8]}."
+
+
+@pytest.fixture
+def index_prefix() -> str:
+    """Begin the names of this test's Elasticsearch indices."""
+    return f"t{uuid.uuid4().hex[:8]}-"
