@@ -1,7 +1,5 @@
 """The join of one partition: which record is taken when, what is refused, what is skipped, what is committed."""
 
-from dataclasses import dataclass
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,36 +7,15 @@ from hypothesis import strategies as st
 from streams.journal import Entry, Ledger
 from streams.partition import Outgoing, Output, Partition, Target
 from streams.window import LOGS, SPANS, Limits
+from tests.kit.messages import CREATE_TIME, FakeMessage
 from tests.kit.records import key, log_message, span_message
 from tracelink.splice import decode
 
 LIMITS = Limits(
     idle_gap=5000, max_age=60_000, root_grace=None, max_records=1000, max_bytes=1_000_000, max_record_bytes=100_000
 )
-LOG_APPEND_TIME, CREATE_TIME = 2, 1
 WALL = 2_000_000_000_000
 GOOD_SPAN = span_message(1)
-
-
-@dataclass
-class FakeMessage:
-    at: int
-    stamp: int
-    sent_key: bytes | None
-    body: bytes | None
-    clock: int = LOG_APPEND_TIME
-
-    def key(self) -> bytes | None:
-        return self.sent_key
-
-    def value(self) -> bytes | None:
-        return self.body
-
-    def offset(self) -> int:
-        return self.at
-
-    def timestamp(self) -> tuple[int, int]:
-        return self.clock, self.stamp
 
 
 def partition(ledger: Ledger | None = None, positions: tuple[int, int] = (0, 0), late_for: int = 600_000) -> Partition:
@@ -264,55 +241,3 @@ def test_parts_do_not_depend_on_the_speed_of_reading(
         return {message.value for message in sent(one.pending, Target.TRACES)}
 
     assert run(in_steps=True) == run(in_steps=False)
-
-
-@given(stamps, stamps, st.data())
-def test_a_restart_at_any_point_sends_every_record_exactly_once(
-    spans: list[tuple[int, int]], logs: list[tuple[int, int]], data: st.DataObject
-) -> None:
-    inputs = (
-        [a_span(offset, stamp, trace) for offset, (stamp, trace) in enumerate(spans)],
-        [a_log(offset, stamp, trace) for offset, (stamp, trace) in enumerate(logs)],
-    )
-    journal: list[tuple[int, Entry]] = []
-    committed: tuple[tuple[int, int], int] = ((0, 0), 0)
-    out: list[bytes | None] = []
-
-    def restarted() -> Partition:
-        ledger = Ledger(600_000)
-        for at, entry in journal:
-            if at >= committed[1]:
-                ledger.learn(at, entry)
-        return partition(ledger, committed[0])
-
-    one = restarted()
-    for _ in range(data.draw(st.integers(1, 15))):
-        action = data.draw(st.sampled_from(["read", "read", "commit", "crash"]))
-        if action == "crash":
-            one = restarted()
-        elif action == "read":
-            kind = data.draw(st.sampled_from([SPANS, LOGS]))
-            start = one.next_offset(kind)
-            batch = inputs[kind][start : start + data.draw(st.integers(1, 8))]
-            if batch:
-                one.receive(kind, batch, now=0, wall=WALL)
-            one.advance(now=0)
-        else:
-            low, entry = one.low(), one.entry()
-            committed = (low, one.ledger.start(low, one.watermark, len(journal)))
-            out += [message.value for message in one.committed(len(journal), entry).messages]
-            journal.append((len(journal), entry))
-    one = restarted()
-    for kind in (SPANS, LOGS):
-        rest = inputs[kind][one.next_offset(kind) :]
-        make = a_span if kind == SPANS else a_log
-        one.receive(kind, [*rest, make(len(inputs[kind]), 200_000, trace=9)], now=0, wall=WALL)
-    one.advance(now=0)
-    out += [message.value for message in sent(one.pending, Target.TRACES)]
-    ids = [
-        record["id"]
-        for value in out
-        for trace in [decode(value or b"").trace]
-        for record in [*trace["spans"], *trace["logs"]]
-    ]
-    assert len(ids) == len(set(ids)) == len(spans) + len(logs)
