@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+import urllib3
 
 from tracelink.local.paths import default_directory
 from tracelink.local.ports import Ports
@@ -43,6 +44,11 @@ def topic_prefix() -> str:
 
 
 @pytest.fixture
-def index_prefix() -> str:
-    """Begin the names of this test's Elasticsearch indices."""
-    return f"t{uuid.uuid4().hex[:8]}-"
+def index_prefix(stack: Endpoints) -> Iterator[str]:
+    """Begin the names of this test's indices, and delete them: a node that goes on running takes a thousand."""
+    prefix = f"t{uuid.uuid4().hex[:8]}-"
+    yield prefix
+    listed = urllib3.request("GET", f"{stack.elasticsearch}/_cat/indices/{prefix}*?h=index").data.decode()
+    for index in listed.split():
+        urllib3.request("DELETE", f"{stack.elasticsearch}/{index}")
+    urllib3.request("DELETE", f"{stack.elasticsearch}/_index_template/{prefix}*")

@@ -18,3 +18,8 @@ def wait_for(what: str, probe: Callable[[], T], *, seconds: float = 30.0) -> T:
     )(probe)
     assert found, f"not within {seconds} s: {what}; last seen: {found!r}"
     return found
+
+
+def eventually(probe: Callable[[], T], *, seconds: float = 20.0) -> T:
+    """Return the first true answer of a probe whose name says what is waited for."""
+    return wait_for("a true answer", probe, seconds=seconds)

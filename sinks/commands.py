@@ -1,0 +1,73 @@
+"""The commands of the sinks: `tracelink sink zipkin`, `tracelink sink elasticsearch`.
+
+The clients of Kafka, Zipkin and Elasticsearch are imported where they are used: `--help` needs none of them.
+"""
+
+import click
+
+from tracelink.options import settings_options
+from tracelink.settings import ElasticsearchSettings, ZipkinSettings
+from tracelink.topics import TopicNames
+
+
+@click.group()
+def sink() -> None:
+    """Write joined traces to a target; each sink is a process and a consumer group of its own.
+
+    \b
+    Examples:
+      tracelink sink zipkin --zipkin-url http://zipkin:9411
+      tracelink sink elasticsearch --elasticsearch-url https://es:9200 --replicas 1
+    """  # noqa: D301 - click reads the escape itself
+
+
+@sink.command()
+@settings_options(ZipkinSettings)
+def zipkin(**flags: str | None) -> None:
+    """Write the spans of joined traces to Zipkin.
+
+    Zipkin answers before it has stored: spans that its storage refuses show in Zipkin's own metrics.
+
+    \b
+    Examples:
+      tracelink sink zipkin
+      tracelink sink zipkin --keep-share 0.1 --keep-slower-than 2
+      TRACELINK_ZIPKIN_HEADERS_FILE=/run/secrets/zipkin tracelink sink zipkin --zipkin-url https://zipkin.example.org
+    """  # noqa: D301 - click reads the escape itself
+    from sinks.process import run  # noqa: PLC0415 - see the module's docstring
+    from sinks.zipkin import ZipkinSink  # noqa: PLC0415 - as above
+
+    settings = ZipkinSettings.load(**flags)
+    topics = (TopicNames(settings.topic_prefix).traces,)
+    run("zipkin", settings, topics, lambda metrics, _: ZipkinSink(settings, metrics))
+
+
+@sink.command()
+@settings_options(ElasticsearchSettings)
+@click.option("--setup-only", is_flag=True, help="Set up the index templates and end.")
+def elasticsearch(*, setup_only: bool, **flags: str | None) -> None:
+    """Write log lines and joined traces to Elasticsearch, each line and each part of a trace once.
+
+    \b
+    Examples:
+      tracelink sink elasticsearch
+      tracelink sink elasticsearch --setup-only --replicas 1
+      tracelink sink elasticsearch --keep-share 0.1 --keep-log-level WARN
+      TRACELINK_ELASTICSEARCH_API_KEY_FILE=/run/secrets/key tracelink sink elasticsearch --setup-templates false
+    """  # noqa: D301 - click reads the escape itself
+    from sinks.elasticsearch.sink import ElasticsearchSink  # noqa: PLC0415 - see the module's docstring
+    from sinks.elasticsearch.templates import set_up_now  # noqa: PLC0415 - as above
+    from sinks.process import run  # noqa: PLC0415 - as above
+    from sinks.red import ServiceBooks  # noqa: PLC0415 - as above
+
+    settings = ElasticsearchSettings.load(**flags)
+    if setup_only:
+        click.echo(f"Index templates are set up: {', '.join(set_up_now(settings))}.")
+        return
+    names = TopicNames(settings.topic_prefix)
+    run(
+        "elasticsearch",
+        settings,
+        (names.traces, names.unlinked_logs),
+        lambda metrics, registry: ElasticsearchSink(settings, metrics, ServiceBooks.of(settings, registry)),
+    )

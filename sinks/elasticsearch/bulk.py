@@ -1,0 +1,146 @@
+"""Bulk requests: documents in, an outcome for each."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, cast
+
+import orjson
+from elasticsearch import ApiError, Elasticsearch
+from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
+
+from sinks.elasticsearch.client import PASSING_ERRORS, TRY_AGAIN, failures, refuse_or_wait
+from sinks.sink import Message, Outcome
+from tracelink.errors import InvalidRecord, Reason, Unavailable
+from tracelink.records import LogRecord
+
+_ATTEMPTS = 4
+# Of an answer only what tells the outcomes apart.
+_ANSWER = "items.*.status,items.*.error"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document to create, and what it was made of."""
+
+    lines: bytes
+    """The action and the source of a bulk request, each with its newline."""
+    message: Message
+    part: int | None = None
+    """Which part of the batch it is the document of."""
+    log: LogRecord | None = None
+    """The log line that it is the document of."""
+
+
+Settled = tuple[Document, Outcome | InvalidRecord]
+
+
+def lines(index: str, identity: str, source: dict[str, Any]) -> bytes:
+    """Encode the action and the source: `create`, so that a repeat answers 409 and changes nothing."""
+    action = {"create": {"_index": index, "_id": identity}}
+    return orjson.dumps(action, option=orjson.OPT_APPEND_NEWLINE) + orjson.dumps(
+        source, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+    )
+
+
+class Bulk:
+    """Sends documents in requests of bounded size.
+
+    Documents that are answered 429 or 5xx are sent again a few times, those alone; then Unavailable is raised.
+    """
+
+    def __init__(self, client: Elasticsearch, url: str, batch_bytes: int, observe: Callable[[float], None]) -> None:
+        self._client = client
+        self._url = url
+        self._batch_bytes = batch_bytes
+        self._observe = observe
+
+    def send(self, documents: Iterator[Document]) -> Iterator[Settled]:
+        """Yield each document with its outcome, or with why it can never be written; raises Unavailable, Refused."""
+        chunk: list[Document] = []
+        size = 0
+        for document in documents:
+            if chunk and size + len(document.lines) > self._batch_bytes:
+                yield from self._persist(chunk)
+                chunk, size = [], 0
+            chunk.append(document)
+            size += len(document.lines)
+        if chunk:
+            yield from self._persist(chunk)
+
+    def _persist(self, chunk: list[Document]) -> list[Settled]:
+        """Send a chunk, and again what the cluster had no room for."""
+        settled: list[Settled] = []
+        pending = chunk
+        why = ""
+
+        def attempt() -> bool:
+            nonlocal pending, why
+            pending, why = self._post(pending, settled)
+            return bool(pending)
+
+        def give_up(_: object) -> None:
+            raise Unavailable(f"Elasticsearch at {self._url} did not take {len(pending)} documents: {why}")
+
+        Retrying(
+            retry=retry_if_result(bool),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_exponential(multiplier=0.1, max=2),
+            retry_error_callback=give_up,
+        )(attempt)
+        return settled
+
+    def _post(self, chunk: list[Document], settled: list[Settled]) -> tuple[list[Document], str]:
+        """Send one request; adds what is settled, and returns what is to be sent again and why."""
+        body = b"".join([document.lines for document in chunk])
+        started = time.perf_counter()
+        try:
+            with failures(self._url):
+                # Encoded bytes pass through the client as they are; its annotation knows only of mappings.
+                answer = self._client.bulk(operations=cast("Any", body), filter_path=_ANSWER)
+        except ApiError as error:
+            if error.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                raise
+            return self._halve(chunk, settled)
+        self._observe(time.perf_counter() - started)
+        again: list[Document] = []
+        why = ""
+        for document, item in zip(chunk, answer["items"], strict=True):
+            result = item["create"]
+            outcome = self._judge(result)
+            if outcome is None:
+                again.append(document)
+                why = _reason(result)
+            else:
+                settled.append((document, outcome))
+        return again, why
+
+    def _halve(self, chunk: list[Document], settled: list[Settled]) -> tuple[list[Document], str]:
+        if len(chunk) == 1:
+            detail = f"413: a document of {len(chunk[0].lines)} bytes is more than one request may have"
+            settled.append((chunk[0], InvalidRecord(Reason.REFUSED, detail)))
+            return [], ""
+        half = len(chunk) // 2
+        first, why = self._post(chunk[:half], settled)
+        second, why_second = self._post(chunk[half:], settled)
+        return first + second, why or why_second
+
+    def _judge(self, result: dict[str, Any]) -> Outcome | InvalidRecord | None:
+        """Tell what became of one document; None where it is to be sent again."""
+        status: int = result["status"]
+        if status == HTTPStatus.CREATED:
+            return Outcome.WRITTEN
+        if status == HTTPStatus.CONFLICT:
+            return Outcome.DUPLICATE
+        kind = str(result.get("error", {}).get("type", ""))
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRY_AGAIN or kind in PASSING_ERRORS:
+            return None
+        refuse_or_wait(status, kind, f"Elasticsearch at {self._url} says {_reason(result)}")
+        return InvalidRecord(Reason.REFUSED, _reason(result))
+
+
+def _reason(result: dict[str, Any]) -> str:
+    error = result.get("error", {})
+    cause = error.get("caused_by", {}).get("reason")
+    return f"{result['status']} {error.get('type')}: {error.get('reason')}" + (f" ({cause})" if cause else "")

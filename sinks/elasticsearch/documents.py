@@ -1,0 +1,119 @@
+"""What is written of a part of a trace: a document for each log line, under ECS names, and one for the part itself."""
+
+from datetime import datetime
+from typing import Any
+
+from sinks.elasticsearch.indices import instant
+from sinks.zipkin_json import service_of, zipkin_span
+from tracelink.error_origin import error_origin
+from tracelink.errors import InvalidRecord, Reason
+from tracelink.records import Flag, LogRecord, Span, Trace, print_trace_id
+
+_LONGEST_ID = 512  # bytes; a longer or an empty id has Elasticsearch refuse the whole request
+_SHORT = bytes(8)
+
+
+def shown_trace_id(trace_id: bytes) -> str:
+    """Print a trace id as Zipkin shows it: 16 characters where the upper 64 bits are zero, else 32.
+
+    Told by the id alone: all documents of a trace agree, even where services print it differently.
+    """
+    return print_trace_id(trace_id, Flag.SHORT_ID if trace_id.startswith(_SHORT) else 0)
+
+
+def trace_context(trace: Trace) -> dict[str, Any]:
+    """Return what every document of a part says of its trace: id, errored, and the root span where it is in it."""
+    context: dict[str, Any] = {"id": shown_trace_id(trace["traceId"]), "errored": bool(trace["flags"] & Flag.ERROR)}
+    if trace["flags"] & Flag.ROOT:
+        root = next((span for span in trace["spans"] if span["flags"] & Flag.ROOT), None)
+        if root is not None:
+            context["root"] = _present(name=root.get("name"), service=service_of(root))
+    return context
+
+
+def log_id(record: LogRecord) -> str:
+    """Return the id of a log line's document; raises InvalidRecord where none can have it."""
+    if not 0 < len(record["id"].encode()) <= _LONGEST_ID:
+        raise InvalidRecord(Reason.REFUSED, f"an id has 1 to {_LONGEST_ID} bytes")
+    return record["id"]
+
+
+def log_document(record: LogRecord, context: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the document of a log line; `context` is that of its trace, if it has one. Raises InvalidRecord."""
+    document: dict[str, Any] = {"@timestamp": _instant(record["timestamp"]), "message": record["message"]}
+    log = _present(level=record.get("level"), logger=record.get("logger"))
+    if log:
+        document["log"] = log
+    if service := record.get("service"):
+        document["service"] = {"name": service}
+    if context is not None:
+        document["trace"] = context
+    if span_id := record.get("spanId"):
+        document["span"] = {"id": span_id}
+    if exception := record.get("exception"):
+        document["error"] = _present(
+            type=exception.get("type"), message=exception.get("message"), stack_trace=exception.get("stackTrace")
+        )
+    if fields := record.get("fields"):
+        document["labels"] = fields
+    return document
+
+
+def started(trace: Trace) -> int:
+    """Return the time of a part's earliest record by the services' clocks, in microseconds; its opening if none has."""
+    times = [timestamp for span in trace["spans"] if (timestamp := span.get("timestamp"))]
+    times += [log["timestamp"] for log in trace["logs"]]
+    return min(times, default=trace["opened"] * 1000)
+
+
+def part_id(trace: Trace) -> str:
+    """Return the id of a part's document: names of parts begin anew when topics are made anew, trace ids do not."""
+    return f"{trace['traceId'].hex()}-{trace['name']}"
+
+
+def part_document(trace: Trace, context: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of a part: its summary, where its error began, and its spans. Raises InvalidRecord."""
+    spans, logs = trace["spans"], trace["logs"]
+    start = started(trace)
+    services = {name for span in spans if (name := service_of(span))} | {
+        name for log in logs if (name := log.get("service"))
+    }
+    document: dict[str, Any] = {
+        "@timestamp": _instant(start),
+        "trace": {
+            **context,
+            "part": trace["name"],
+            "reason": trace["reason"],
+            "opened": trace["opened"],
+            "closed": trace["closed"],
+            "span_count": len(spans),
+            "log_count": len(logs),
+            "error_count": sum(record["flags"] & Flag.ERROR for record in (*spans, *logs)),
+        },
+        "service": {"name": sorted(services)},
+    }
+    if spans:
+        document["trace"]["duration"] = {"us": _duration(spans)}
+        document["spans"] = [zipkin_span(span) for span in spans]
+    if origin := error_origin(trace):
+        document["error"] = _present(
+            service=origin.service, operation=origin.operation, message=origin.message, type=origin.type
+        )
+    return document
+
+
+def _duration(spans: list[Span]) -> int:
+    """Return the microseconds from the first span's start to the last one's end."""
+    timed = [(start, start + (span.get("duration") or 0)) for span in spans if (start := span.get("timestamp"))]
+    return max(end for _, end in timed) - min(start for start, _ in timed) if timed else 0
+
+
+def _instant(microseconds: int) -> datetime:
+    try:
+        return instant(microseconds)
+    except OverflowError:
+        raise InvalidRecord(Reason.REFUSED, f"no date: {microseconds} µs since the epoch") from None
+
+
+def _present(**values: str | None) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}

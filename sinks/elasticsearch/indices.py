@@ -1,0 +1,53 @@
+"""Which index a document lies in: told by the document alone, so that a repeat finds the same one."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from tracelink.settings import ElasticsearchSettings
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_US = 86_400_000_000
+_UNITS = {"day": (_DAY_US, "%Y.%m.%d"), "hour": (3_600_000_000, "%Y.%m.%d.%H")}
+
+
+def instant(microseconds: int) -> datetime:
+    """Return a time given in microseconds since the epoch; OverflowError beyond the year 9999."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Indices:
+    """The names of the indices: prefix, kind, and the stretch of time that each holds."""
+
+    prefix: str
+    unit: str
+    """`day` or `hour`."""
+
+    @classmethod
+    def of(cls, settings: ElasticsearchSettings) -> "Indices":
+        """Return the names under these settings."""
+        return cls(settings.index_prefix, settings.index_unit)
+
+    def logs(self, timestamp: int, opened: int) -> str:
+        """Name the index of a log line; see `_name`."""
+        return self._name("logs", timestamp, opened)
+
+    def traces(self, timestamp: int, opened: int) -> str:
+        """Name the index of a part of a trace; see `_name`."""
+        return self._name("traces", timestamp, opened)
+
+    def _name(self, kind: str, timestamp: int, opened: int) -> str:
+        """Take the record's own time (µs) where it is within a day of the part's opening (ms), else the opening.
+
+        So a service with a wrong clock, or a file of old data, opens no index for every day it names.
+        """
+        opened *= 1000
+        near = timestamp if abs(timestamp - opened) <= _DAY_US else opened
+        length, form = _UNITS[self.unit]
+        return f"{self.prefix}{kind}-{_stretch(near // length, length, form)}"
+
+
+@lru_cache(maxsize=256)
+def _stretch(number: int, length: int, form: str) -> str:
+    return instant(number * length).strftime(form)

@@ -1,0 +1,98 @@
+"""The index templates: fields that are searched are listed, all others are kept in `_source` alone.
+
+They use only what a bare core node has too: no data streams, no lifecycle policies, no licensed field types.
+"""
+
+from contextlib import closing
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from sinks.elasticsearch.client import connect, failures
+from tracelink.errors import Unavailable, UserError
+from tracelink.settings import ElasticsearchSettings
+
+_VERSION = 1
+
+# Longer values stay in the document and are not searched; without it they would have it refused.
+_KEYWORD = {"type": "keyword", "ignore_above": 1024}
+_TEXT = {"type": "text", "norms": False}
+# Nanoseconds, for the milliseconds of `date` would lose the order of lines.
+_TIME = {"type": "date_nanos"}
+_TRACE: dict[str, Any] = {
+    "id": _KEYWORD,
+    "errored": {"type": "boolean"},
+    "root": {"properties": {"name": _KEYWORD, "service": _KEYWORD}},
+}
+
+LOG_MAPPINGS: dict[str, Any] = {
+    "dynamic": False,
+    "properties": {
+        "@timestamp": _TIME,
+        "message": _TEXT,
+        "log": {"properties": {"level": _KEYWORD, "logger": _KEYWORD}},
+        "service": {"properties": {"name": _KEYWORD}},
+        "trace": {"properties": _TRACE},
+        "span": {"properties": {"id": _KEYWORD}},
+        "error": {"properties": {"type": _KEYWORD, "message": _TEXT, "stack_trace": _TEXT}},
+        "labels": {"type": "flattened", "ignore_above": 1024},
+    },
+}
+
+PART_MAPPINGS: dict[str, Any] = {
+    "dynamic": False,
+    "properties": {
+        "@timestamp": _TIME,
+        "service": {"properties": {"name": _KEYWORD}},
+        "trace": {
+            "properties": _TRACE
+            | {
+                "part": _KEYWORD,
+                "reason": _KEYWORD,
+                "opened": {"type": "date"},
+                "closed": {"type": "date"},
+                "span_count": {"type": "integer"},
+                "log_count": {"type": "integer"},
+                "error_count": {"type": "integer"},
+                "duration": {"properties": {"us": {"type": "long"}}},
+            }
+        },
+        "error": {"properties": {"service": _KEYWORD, "operation": _KEYWORD, "message": _TEXT, "type": _KEYWORD}},
+        "spans": {"type": "object", "enabled": False},
+    },
+}
+
+
+def templates(settings: ElasticsearchSettings) -> dict[str, dict[str, Any]]:
+    """Return the index templates by name, as `PUT /_index_template/NAME` takes them."""
+    return {
+        f"{settings.index_prefix}{kind}": {
+            "index_patterns": [f"{settings.index_prefix}{kind}-*"],
+            # Above the 100 of Elasticsearch's own, which a prefix like `logs-` would meet.
+            "priority": 200,
+            "version": _VERSION,
+            "template": {
+                "settings": {"number_of_shards": settings.shards, "number_of_replicas": settings.replicas},
+                "mappings": mappings,
+            },
+            "_meta": {"description": "Written by the tracelink Elasticsearch sink."},
+        }
+        for kind, mappings in (("logs", LOG_MAPPINGS), ("traces", PART_MAPPINGS))
+    }
+
+
+def set_up(client: Elasticsearch, settings: ElasticsearchSettings) -> None:
+    """Create or replace the index templates; raises Unavailable or Refused. May be repeated."""
+    with failures(settings.elasticsearch_url):
+        for name, body in templates(settings).items():
+            client.indices.put_index_template(name=name, body=body)
+
+
+def set_up_now(settings: ElasticsearchSettings) -> list[str]:
+    """Set the templates up from a command line; returns their names. Raises UserError where the cluster is away."""
+    try:
+        with closing(connect(settings)) as client:
+            set_up(client, settings)
+    except Unavailable as error:
+        raise UserError(f"{error}. Is it running? `tracelink stack up` starts one on this machine.") from None
+    return list(templates(settings))

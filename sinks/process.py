@@ -1,0 +1,40 @@
+"""The process of a sink: what it checks at start, what it serves, and how it is told to stop."""
+
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import closing
+
+from prometheus_client import CollectorRegistry
+
+from sinks.runner import Runner
+from sinks.sink import Sink
+from tracelink.console import configure_logging
+from tracelink.kafka import connect
+from tracelink.metrics import SinkMetrics
+from tracelink.monitoring import monitoring
+from tracelink.settings import SinkSettings
+from tracelink.topic_admin import require
+
+_log = logging.getLogger(__name__)
+
+
+def run(
+    name: str, settings: SinkSettings, topics: tuple[str, ...], make: Callable[[SinkMetrics, CollectorRegistry], Sink]
+) -> None:
+    """Run a sink in the main thread until SIGTERM or SIGINT; raises what Runner.run does, and UserError.
+
+    Kafka and its topics must be there at start. The target need not: the process is not ready until it answers.
+    """
+    configure_logging(settings.log_level)
+    logging.getLogger("elastic_transport").setLevel(logging.WARNING)  # it has a line for every request
+    require(connect(settings), settings)
+    registry = CollectorRegistry()
+    metrics = SinkMetrics(registry, name)
+    with closing(make(metrics, registry)) as sink:
+        runner = Runner(name, sink, topics, settings, metrics)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: runner.stop())
+        with monitoring(settings, registry, runner.not_ready):
+            _log.info("sink %s reads %s", name, " and ".join(topics))
+            runner.run()

@@ -1,0 +1,128 @@
+"""What the traces say of the services: requests, errors and durations of each, and who calls whom."""
+
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from sinks.zipkin_json import service_of
+from tracelink.metrics import ServiceMetrics
+from tracelink.records import Flag, Trace, print_trace_id
+from tracelink.settings import ElasticsearchSettings
+
+OTHER = "other"
+_RECEIVING = frozenset({"SERVER", "CONSUMER"})
+_SENDING = frozenset({"CLIENT", "PRODUCER"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request that a service answered, or one message that it took."""
+
+    service: str
+    operation: str
+    seconds: float
+    errored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call from a service to another."""
+
+    client: str
+    server: str
+    errored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a part of a trace says."""
+
+    requests: list[Request]
+    calls: list[Call]
+
+
+def observe(trace: Trace) -> Observed:
+    """Return the requests and calls in a part.
+
+    A request is a span by which a service is entered: a server or consumer span, or one without a kind that is the
+    root or has a parent of another service. With a parent of another service it is a call too. So is a client or
+    producer span that no span in this part answers, to the service that it names as its remote side: a database, or
+    whatever else sends no spans.
+    """
+    found = Observed([], [])
+    senders = {span["id"]: span for span in trace["spans"] if span.get("kind") not in _RECEIVING}
+    receivers = {span["id"]: span for span in trace["spans"] if span.get("kind") in _RECEIVING}
+    answered: set[str] = set()
+    for span in trace["spans"]:
+        kind = span.get("kind")
+        if kind in _SENDING:
+            continue
+        # A server may share its client's span id; then its parent is the client's.
+        shared = kind in _RECEIVING and span["id"] in senders
+        parent_id = span["id"] if shared else span.get("parentId") or ""
+        parent = senders.get(parent_id) or receivers.get(parent_id)
+        service, caller = service_of(span), service_of(parent) if parent else None
+        if not service or not (kind or span["flags"] & Flag.ROOT or (caller and caller != service)):
+            continue
+        answered.add(parent_id)
+        errored = bool(span["flags"] & Flag.ERROR)
+        found.requests.append(Request(service, span.get("name") or "", (span.get("duration") or 0) / 1e6, errored))
+        if caller and caller != service:
+            found.calls.append(Call(caller, service, errored))
+    for span in senders.values():
+        remote = span.get("remoteEndpoint")
+        if span.get("kind") in _SENDING and remote and span["id"] not in answered:
+            client, server = service_of(span), remote.get("serviceName")
+            if client and server and client != server:
+                found.calls.append(Call(client, server, bool(span["flags"] & Flag.ERROR)))
+    return found
+
+
+class ServiceBooks:
+    """Counts requests and calls, under a bounded number of names."""
+
+    def __init__(self, metrics: ServiceMetrics, most: int) -> None:
+        self._metrics = metrics
+        self._most = most
+        self._operations: dict[tuple[str, str], tuple[Histogram, Counter]] = {}
+        self._calls: dict[tuple[str, str], tuple[Counter, Counter]] = {}
+
+    @classmethod
+    def of(cls, settings: ElasticsearchSettings, registry: CollectorRegistry) -> "ServiceBooks | None":
+        """Return the books under these settings, or None where they are not to be kept."""
+        return cls(ServiceMetrics(registry), settings.max_operations) if settings.service_metrics else None
+
+    def count(self, trace: Trace) -> None:
+        """Count what a part says."""
+        exemplar = {"trace_id": print_trace_id(trace["traceId"], trace["flags"])}
+        observed = observe(trace)
+        for request in observed.requests:
+            durations, errors = self._operation(request.service, request.operation)
+            durations.observe(request.seconds, exemplar)
+            if request.errored:
+                errors.inc()
+        for call in observed.calls:
+            made, failed = self._pair(call.client, call.server)
+            made.inc()
+            if call.errored:
+                failed.inc()
+
+    def _operation(self, service: str, operation: str) -> tuple[Histogram, Counter]:
+        name = (service, operation)
+        if name not in self._operations and len(self._operations) >= self._most:
+            name = (OTHER, OTHER)
+        found = self._operations.get(name)
+        if found is None:
+            found = (self._metrics.duration_seconds.labels(*name), self._metrics.errors.labels(*name))
+            self._operations[name] = found
+        return found
+
+    def _pair(self, client: str, server: str) -> tuple[Counter, Counter]:
+        name = (client, server)
+        if name not in self._calls and len(self._calls) >= self._most:
+            name = (OTHER, OTHER)
+        found = self._calls.get(name)
+        if found is None:
+            found = (self._metrics.calls.labels(*name), self._metrics.failed_calls.labels(*name))
+            self._calls[name] = found
+        return found

@@ -1,0 +1,224 @@
+"""The one loop of all sinks: poll a batch, decode it, write it, commit.
+
+A target that is away is waited for: the partitions pause, the same batch is tried again with growing pauses, and the
+consumer keeps polling so that the group lives. Whatever else goes wrong ends the process without a commit, and the
+next one starts with that batch.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
+
+from sinks.decoding import decode
+from sinks.letters import DeadLetters
+from sinks.sink import Batch, Outcome, Partition, Report, Sink
+from sinks.source import Source
+from tracelink.errors import Unavailable
+from tracelink.metrics import SinkMetrics
+from tracelink.settings import SinkSettings
+from tracelink.topics import TopicNames
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_TICK = 0.2
+
+
+class _Stopped(Exception):  # noqa: N818 - no error: the way out of a wait
+    """The process was told to stop; what is in hand stays uncommitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the runner waits for what, in seconds."""
+
+    first_retry: float = 0.25
+    longest_retry: float = 15.0
+    before_pause: float = 2.0
+    """A call of the sink that takes longer has the partitions paused: a pause throws away what was fetched ahead."""
+    at_stop: float = 5.0
+    """A write that is under way when the process is told to stop may take so long; then it is left uncommitted."""
+    between_checks: float = 10.0
+
+
+class Runner:
+    """Runs one sink until told to stop. `stop` may be set from a signal handler or another thread."""
+
+    def __init__(  # noqa: PLR0913 - what it connects
+        self,
+        name: str,
+        sink: Sink,
+        topics: tuple[str, ...],
+        settings: SinkSettings,
+        metrics: SinkMetrics,
+        *,
+        clock: Callable[[], float] = time.time,
+        patience: Patience | None = None,
+    ) -> None:
+        self._name = name
+        self._sink = sink
+        self._topics = topics
+        self._settings = settings
+        self._unlinked = TopicNames(settings.topic_prefix).unlinked_logs
+        self._metrics = metrics
+        self._clock = clock
+        self._patience = patience or Patience()
+        self._stop = Event()
+        self._away: str | None = f"{name} was not reached yet"
+        self._assigned = False
+        self._checked = 0.0
+        self._shown: set[Partition] = set()
+
+    def not_ready(self) -> str | None:
+        """Return why the sink is not ready, or None: partitions assigned, and the target answering."""
+        return self._away or (None if self._assigned else "no partitions assigned")
+
+    def stop(self) -> None:
+        """End the loop: within seconds, with the batch in hand written or uncommitted."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Run until stopped; raises what ends a sink: Refused, KafkaException, and any fault of our own."""
+        letters = DeadLetters(self._settings, self._name)
+        source = Source(self._settings, self._settings.sink_group or f"tracelink-sink-{self._name}", self._topics)
+        try:
+            self._check(source)
+            while not self._stop.is_set():
+                gathered = source.gather(self._stop)
+                if gathered.messages:
+                    self._deliver(source, letters, decode(gathered.messages, self._unlinked))
+                elif time.monotonic() - self._checked > self._patience.between_checks:
+                    self._check(source)
+                source.commit(gathered.positions)
+                self._show(source)
+        except _Stopped:
+            _log.info("Stopped; what was not written is left to the next start.")
+        finally:
+            source.close()
+
+    def _check(self, source: Source) -> None:
+        self._persist(source, lambda: self._call(source, self._sink.check))
+
+    def _deliver(self, source: Source, letters: DeadLetters, batch: Batch) -> None:
+        """Write a batch, or what is still ours of it, and its dead letters."""
+        self._metrics.received.inc(_parts(batch, self._unlinked))
+        held = batch
+
+        def write() -> Report:
+            nonlocal held
+            held = held.without(source.lost)
+            return self._call(source, lambda: self._sink.write(held))
+
+        try:
+            if self._stop.is_set():
+                raise _Stopped
+            report = self._persist(source, write)
+            dead = [*held.dead_letters, *report.dead_letters]
+            if dead:
+                self._call(source, lambda: letters.send(dead))
+        except _Stopped:
+            self._give_back(batch, Batch())
+            raise
+        self._give_back(batch, held)
+        self._count(held, report)
+
+    def _persist(self, source: Source, attempt: Callable[[], T]) -> T:
+        """Repeat an attempt until the target is there; raises _Stopped where the process is not to see that."""
+
+        def pause(seconds: float) -> None:
+            until = time.monotonic() + seconds
+            while (left := until - time.monotonic()) > 0:
+                if self._stop.is_set():
+                    raise _Stopped
+                source.keep_alive(min(_TICK, left))
+                self._show(source)
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(Unavailable),
+            wait=wait_exponential(self._patience.first_retry, self._patience.longest_retry)
+            + wait_random(0, self._patience.first_retry),
+            sleep=pause,
+            before_sleep=self._went_away,
+        )
+        result = retrying(attempt)
+        if self._away:
+            _log.info("%s is reached.", self._name)
+        self._away = None
+        self._checked = time.monotonic()
+        self._metrics.available.set(1)
+        return result
+
+    def _went_away(self, state: RetryCallState) -> None:
+        reason = str(state.outcome.exception()) if state.outcome else ""
+        if state.attempt_number == 1:
+            _log.warning("%s is away and waited for: %s", self._name, reason)
+        self._away = reason
+        self._metrics.available.set(0)
+        self._metrics.retries.inc()
+
+    def _call(self, source: Source, function: Callable[[], T]) -> T:
+        """Run a call that may block for long in a thread of its own, so that the group lives and a stop is heard."""
+        future: Future[T] = Future()
+        Thread(target=_settle, args=(future, function), name="sink", daemon=True).start()
+        started = time.monotonic()
+        stopped: float | None = None
+        while not wait((future,), _TICK).done:
+            now = time.monotonic()
+            if self._stop.is_set():
+                stopped = stopped or now
+                if now - stopped > self._patience.at_stop:
+                    raise _Stopped
+            if now - started > self._patience.before_pause:
+                source.keep_alive()
+                self._show(source)
+        return future.result()
+
+    def _count(self, batch: Batch, report: Report) -> None:
+        now = self._clock()
+        for part, outcome in zip(batch.parts, report.parts, strict=True):
+            self._metrics.part(outcome)
+            if outcome is Outcome.WRITTEN:
+                self._metrics.freshness_seconds.observe(max(0.0, now - part.trace["closed"] / 1000))
+        for (kind, outcome), number in report.records.items():
+            self._metrics.record(kind, outcome, number)
+        for letter in batch.dead_letters:
+            if letter.kind is not None:
+                self._metrics.record(letter.kind, Outcome.DEAD_LETTER)
+            elif letter.message.origin.topic == self._unlinked:
+                self._metrics.record("log", Outcome.DEAD_LETTER)
+            else:
+                self._metrics.part(Outcome.DEAD_LETTER)
+
+    def _give_back(self, batch: Batch, held: Batch) -> None:
+        given_back = _parts(batch, self._unlinked) - _parts(held, self._unlinked)
+        if given_back:
+            self._metrics.part(Outcome.GIVEN_BACK, given_back)
+
+    def _show(self, source: Source) -> None:
+        """Bring the gauges and the readiness up to date."""
+        self._assigned = bool(source.assigned)
+        lag = source.lag()
+        for topic, partition in self._shown - set(lag):
+            self._metrics.lag.remove(self._name, topic, str(partition))
+        for (topic, partition), behind in lag.items():
+            self._metrics.lag.labels(self._name, topic, str(partition)).set(behind)
+        self._shown = set(lag)
+
+
+def _parts(batch: Batch, unlinked: str) -> int:
+    """Count the messages of a batch that are, or should have been, parts of traces."""
+    undecoded = sum(letter.kind is None and letter.message.origin.topic != unlinked for letter in batch.dead_letters)
+    return len(batch.parts) + undecoded
+
+
+def _settle(future: "Future[T]", function: Callable[[], T]) -> None:
+    try:
+        future.set_result(function())
+    except BaseException as error:  # noqa: BLE001 - it is raised where the future is asked
+        future.set_exception(error)

@@ -1,0 +1,204 @@
+"""The Kafka side of a sink: messages in, offsets committed, the group kept alive while the target is away."""
+
+import logging
+import time
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from sinks.sink import Message, Partition
+from tracelink.dead_letters import Origin
+from tracelink.kafka import client_properties
+from tracelink.settings import SinkSettings
+
+_log = logging.getLogger(__name__)
+
+_TICK = 0.2
+_MOST_MESSAGES = 10_000
+
+# librdkafka goes on by itself after these; whatever else a consumer reports ends the process.
+_PASSING = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - confluent-kafka's own name for it
+        KafkaError._TRANSPORT,  # noqa: SLF001 - as above
+        KafkaError._RESOLVE,  # noqa: SLF001 - as above
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
+        KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001 - as above
+    }
+)
+# The partitions have gone to others, who write the batch again; the next poll tells which.
+_NOT_OURS = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001 - as above
+        KafkaError._STATE,  # noqa: SLF001 - as above
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Messages, and the offset to commit for each partition once they are written."""
+
+    messages: tuple[Message, ...]
+    positions: dict[Partition, int]
+
+
+class Source:
+    """A consumer of one group. It reads committed data only and commits what it is told to.
+
+    Assignment is cooperative: partitions do not depend on each other, so those that stay with a member go on through
+    a rebalance, with the batch that is being retried.
+    """
+
+    def __init__(self, settings: SinkSettings, group: str, topics: tuple[str, ...]) -> None:
+        self.assigned: set[Partition] = set()
+        self.lost: set[Partition] = set()
+        """Partitions that left since `gather` returned: what it gave of them is the next owner's to write."""
+        self._messages: list[Message] = []
+        self._positions: dict[Partition, int] = {}
+        self._committed: dict[Partition, int] = {}
+        self._uncommitted: dict[Partition, int] = {}
+        self._paused = False
+        self._batch_bytes = settings.batch_bytes
+        self._batch_wait = settings.batch_wait
+        properties: dict[str, Any] = dict(
+            client_properties(
+                settings,
+                promised={
+                    "group.id": group,
+                    "isolation.level": "read_committed",
+                    "enable.auto.commit": False,
+                    "enable.auto.offset.store": False,
+                    "partition.assignment.strategy": "cooperative-sticky",
+                    # Ends of partitions tell the position beyond transaction markers: lag gets to zero.
+                    "enable.partition.eof": True,
+                },
+                defaults={
+                    "auto.offset.reset": "earliest",
+                    "session.timeout.ms": 10_000,
+                    "heartbeat.interval.ms": 1_000,
+                },
+            )
+        )
+        self._consumer = Consumer(properties, logger=_log)
+        self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
+
+    def gather(self, stop: Event) -> Gathered:
+        """Read until a batch is full, or has waited, or nothing comes for a moment."""
+        if self._paused:
+            self._consumer.resume([TopicPartition(*partition) for partition in self.assigned])
+            self._paused = False
+        size = sum(len(message.value) for message in self._messages)
+        until = time.monotonic() + (self._batch_wait if self._messages else _TICK)
+        while size < self._batch_bytes and len(self._messages) < _MOST_MESSAGES and not stop.is_set():
+            polled = self._consumer.poll(min(_TICK, max(0.0, until - time.monotonic())))
+            if polled is not None:
+                first = not self._messages
+                size += self._take(polled)
+                if first and self._messages:
+                    until = time.monotonic() + self._batch_wait
+            elif time.monotonic() >= until:
+                break
+        gathered = Gathered(tuple(self._messages), self._positions)
+        self._messages, self._positions, self.lost = [], {}, set()
+        return gathered
+
+    def keep_alive(self, seconds: float = 0.0) -> None:
+        """Stay in the group for some seconds without reading on."""
+        if not self._paused:
+            self._consumer.pause([TopicPartition(*partition) for partition in self.assigned])
+            self._paused = True
+        polled = self._consumer.poll(seconds)
+        if polled is not None:
+            self._take(polled)  # fetched before the pause; `gather` gives it next
+
+    def commit(self, positions: dict[Partition, int]) -> None:
+        """Commit these offsets, and those that could not be committed before; blocks until the broker has answered.
+
+        Partitions that left are passed over: their next owner writes again. So are passing faults: the next call has
+        the offsets again. Raises KafkaException for all others.
+        """
+        self._uncommitted |= {
+            partition: offset for partition, offset in positions.items() if partition not in self.lost
+        }
+        moved = {
+            partition: offset
+            for partition, offset in self._uncommitted.items()
+            if self._committed.get(partition) != offset
+        }
+        if not moved:
+            return
+        offsets = [TopicPartition(*partition, offset) for partition, offset in moved.items()]
+        try:
+            answers = self._consumer.commit(offsets=offsets, asynchronous=False) or []
+        except KafkaException as error:
+            self._pass_over(error.args[0])
+            return
+        for answer in answers:
+            if answer.error is not None:
+                self._pass_over(answer.error)
+            else:
+                partition = (answer.topic, answer.partition)
+                self._committed[partition] = self._uncommitted.pop(partition)
+
+    def lag(self) -> dict[Partition, int]:
+        """Count the messages not committed yet of each partition of which that is known."""
+        found: dict[Partition, int] = {}
+        for partition, offset in self._committed.items():
+            _low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
+            if high >= 0:
+                found[partition] = max(0, high - offset)
+        return found
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _take(self, polled: KafkaMessage) -> int:
+        """Take a polled message or event in; returns its bytes."""
+        error = polled.error()
+        topic, partition, offset = polled.topic(), polled.partition(), polled.offset()
+        if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - as above
+            self._positions[str(topic), int(partition or 0)] = int(offset or 0)
+            return 0
+        if error is not None:
+            if error.fatal() or not (error.retriable() or error.code() in _PASSING):
+                raise KafkaException(error)
+            _log.warning("Kafka: %s", error.str())
+            return 0
+        value = polled.value() or b""
+        origin = Origin(str(topic), int(partition or 0), int(offset or 0), polled.timestamp()[1])
+        self._messages.append(Message(origin, polled.key(), value))
+        self._positions[origin.topic, origin.partition] = origin.offset + 1
+        return len(value)
+
+    def _pass_over(self, error: KafkaError) -> None:
+        if error.code() in _NOT_OURS:
+            _log.info("Offsets not committed, the partitions are going to another member: %s", error.str())
+            self._uncommitted.clear()
+        elif error.retriable() or error.code() in _PASSING:
+            _log.warning("Offsets not committed, trying again: %s", error.str())
+        else:
+            raise KafkaException(error)
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_assign(partitions)
+        if self._paused:
+            consumer.pause(partitions)
+        self.assigned |= {(one.topic, one.partition) for one in partitions}
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        gone = {(one.topic, one.partition) for one in partitions}
+        self.assigned -= gone
+        self.lost |= gone
+        self._messages = [message for message in self._messages if message.partition not in gone]
+        for known in (self._positions, self._committed, self._uncommitted):
+            for partition in gone:
+                known.pop(partition, None)
+        consumer.incremental_unassign(partitions)

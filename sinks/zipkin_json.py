@@ -1,0 +1,26 @@
+"""A span as Zipkin's v2 API has it (https://zipkin.io/zipkin-api/): our names and units are Zipkin's own."""
+
+from typing import Any
+
+from tracelink.records import Span, print_trace_id
+
+
+def zipkin_span(span: Span) -> dict[str, Any]:
+    """Return a span as a JSON object of Zipkin v2, its trace id printed as it came.
+
+    Nulls, empties, zeros and falses are left out: Zipkin reads a zero timestamp or duration as none.
+    """
+    found: dict[str, Any] = {name: value for name, value in span.items() if value}
+    found.pop("flags", None)
+    found["traceId"] = print_trace_id(span["traceId"], span["flags"])
+    for side in ("localEndpoint", "remoteEndpoint"):
+        endpoint = found.get(side)
+        if endpoint:
+            found[side] = {name: value for name, value in endpoint.items() if value}
+    return found
+
+
+def service_of(span: Span) -> str | None:
+    """Return the name of the service that recorded a span."""
+    endpoint = span.get("localEndpoint")
+    return endpoint.get("serviceName") if endpoint else None
