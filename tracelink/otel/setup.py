@@ -2,6 +2,7 @@
 
 import atexit
 import logging
+import os
 from types import TracebackType
 from typing import Self
 
@@ -24,6 +25,8 @@ from tracelink.otel.exporters import TracelinkLogExporter, TracelinkSpanExporter
 from tracelink.otel.handler import OpenTelemetryHandler
 from tracelink.publisher import KafkaPublisher
 from tracelink.settings import PublisherSettings
+
+_EXPORT_MILLIS = 200.0
 
 
 class Telemetry:
@@ -76,9 +79,13 @@ def setup(service: str, *, log_level: int | str | None = None, **settings: objec
     tracers = TracerProvider(
         resource=resource, sampler=ParentBased(TraceIdRatioBased(loaded.sample_rate)), shutdown_on_exit=False
     )
-    tracers.add_span_processor(BatchSpanProcessor(TracelinkSpanExporter(publisher, loaded)))
+    spans = TracelinkSpanExporter(publisher, loaded)
+    tracers.add_span_processor(BatchSpanProcessor(spans, schedule_delay_millis=_delay("OTEL_BSP_SCHEDULE_DELAY")))
     loggers = LoggerProvider(resource=resource, shutdown_on_exit=False)
-    loggers.add_log_record_processor(BatchLogRecordProcessor(TracelinkLogExporter(publisher, loaded)))
+    logs = TracelinkLogExporter(publisher, loaded)
+    loggers.add_log_record_processor(
+        BatchLogRecordProcessor(logs, schedule_delay_millis=_delay("OTEL_BLRP_SCHEDULE_DELAY"))
+    )
     handler = OpenTelemetryHandler(loggers)
     telemetry = Telemetry(tracers, loggers, handler, publisher)
     atexit.register(telemetry.shutdown)
@@ -91,3 +98,12 @@ def setup(service: str, *, log_level: int | str | None = None, **settings: objec
     if log_level is not None:
         root.setLevel(log_level)
     return telemetry
+
+
+def _delay(variable: str) -> float | None:
+    """Return how often a batch is exported, None where the user says it in OpenTelemetry's own variable.
+
+    Its default of 5 s is as long as the join waits for a trace's next record: the services of one trace, each
+    exporting at its own moment, would tear it into parts.
+    """
+    return None if variable in os.environ else _EXPORT_MILLIS
