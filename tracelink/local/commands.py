@@ -1,22 +1,21 @@
 """`tracelink stack`: the local stack's command line."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tracelink.errors import UserError
+from tracelink.local.options import directory_option, stack_options
 
 if TYPE_CHECKING:
     from tracelink.local.stack import Stack, Status
 
 _NAMES = ("kafka", "zipkin", "elasticsearch")
 _NOT_ALL_UP = 3
-_F = TypeVar("_F", bound=Callable[..., object])
 
 
 def require_extra() -> None:
@@ -34,25 +33,7 @@ def _names(_context: click.Context, _option: click.Parameter, value: str) -> tup
     return names
 
 
-_directory = click.option(
-    "--dir",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar="TRACELINK_STACK_DIR",
-    show_envvar=True,
-    help="State, data and logs.  [default: ~/.local/share/tracelink/stack]",
-)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON on the standard output.")
-
-
-def _port(name: str, usual: int) -> Callable[[_F], _F]:
-    return click.option(
-        f"--{name}-port",
-        type=click.IntRange(0, 65535),
-        envvar=f"TRACELINK_STACK_{name.upper()}_PORT",
-        show_envvar=True,
-        help=f"0: any free port.  [default: {usual}]",
-    )
 
 
 @click.group()
@@ -69,7 +50,6 @@ def stack() -> None:
 
 
 @stack.command()
-@click.option("--fresh", is_flag=True, help="Begin with empty data.")
 @click.option(
     "--only",
     default=",".join(_NAMES),
@@ -78,17 +58,7 @@ def stack() -> None:
     show_envvar=True,
     help="The servers, with commas between; zipkin brings elasticsearch along.  [default: all]",
 )
-@_port("kafka", 9092)
-@_port("zipkin", 9411)
-@_port("elasticsearch", 9200)
-@click.option(
-    "--maven-repository",
-    metavar="URL",
-    envvar="TRACELINK_STACK_MAVEN_REPOSITORY",
-    show_envvar=True,
-    help="Fetch the servers' jars there instead of from the public repository; their hashes must agree.",
-)
-@_directory
+@stack_options
 @_json
 def up(  # noqa: PLR0913 - an option each
     *,
@@ -133,7 +103,7 @@ def up(  # noqa: PLR0913 - an option each
 
 
 @stack.command()
-@_directory
+@directory_option
 @_json
 @click.pass_context
 def status(context: click.Context, *, directory: Path | None, as_json: bool) -> None:
@@ -158,7 +128,7 @@ def status(context: click.Context, *, directory: Path | None, as_json: bool) -> 
 
 @stack.command()
 @click.option("--purge", is_flag=True, help="Also remove the data, the logs and the downloaded jars.")
-@_directory
+@directory_option
 def down(*, purge: bool, directory: Path | None) -> None:
     """Stop the servers; their data stays.
 

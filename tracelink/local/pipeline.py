@@ -1,0 +1,224 @@
+"""The whole pipeline on this machine: the servers, the topics, the join and both sinks, under one supervisor."""
+
+import fcntl
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from tracelink.errors import UserError
+from tracelink.kafka import connect
+from tracelink.local.options import Request
+from tracelink.local.paths import default_directory
+from tracelink.local.ports import Ports, free_port
+from tracelink.local.process import ending_by_signal, undisturbed
+from tracelink.local.signals import Stop, told_to_stop
+from tracelink.local.stack import SERVERS, Endpoints, Stack
+from tracelink.local.supervisor import Program, Supervisor, Tell, ignore
+from tracelink.local.view import showing
+from tracelink.settings import (
+    ElasticsearchSettings,
+    JoinSettings,
+    KafkaSettings,
+    Settings,
+    TopicSettings,
+    ZipkinSettings,
+    variable_of,
+)
+from tracelink.topic_admin import apply
+
+_PROCESSES = {
+    "join": ("join",),
+    "sink-zipkin": ("sink", "zipkin"),
+    "sink-elasticsearch": ("sink", "elasticsearch"),
+}
+_SERVER_SETTINGS = {"kafka": "kafka_bootstrap_servers", "zipkin": "zipkin_url", "elasticsearch": "elasticsearch_url"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A pipeline that was started; ask its supervisor whether it is ready, and stop when `stop` says so."""
+
+    endpoints: Endpoints
+    supervisor: Supervisor
+    stop: Stop
+    urls: Mapping[str, str]
+    """Of each process the base of /metrics, /healthz and /readyz."""
+    services: Mapping[str, str]
+    """The environment variables that a service needs to publish here."""
+    settings: ElasticsearchSettings
+    """How to reach Kafka and Elasticsearch, and what topics and indices are called."""
+    directory: Path
+    logs: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """The settings of the processes, known to be right before anything starts."""
+
+    join: JoinSettings
+    zipkin: ZipkinSettings
+    elasticsearch: ElasticsearchSettings
+
+    @classmethod
+    def load(cls, flags: Mapping[str, object]) -> "_Checked":
+        def of(settings: type[Settings]) -> dict[str, object]:
+            return {name: value for name, value in flags.items() if name in settings.model_fields}
+
+        return cls(
+            JoinSettings.load(**of(JoinSettings)),
+            ZipkinSettings.load(**of(ZipkinSettings)),
+            ElasticsearchSettings.load(**of(ElasticsearchSettings)),
+        )
+
+    def given(self) -> Endpoints:
+        """Return the servers that a flag, a variable or a file names; empty for one that is to be started."""
+        by_setting = {"kafka": self.join, "zipkin": self.zipkin, "elasticsearch": self.elasticsearch}
+        return Endpoints(
+            **{
+                server: getattr(by_setting[server], name)
+                for server, name in _SERVER_SETTINGS.items()
+                if name in by_setting[server].model_fields_set
+            }
+        )
+
+
+@contextmanager
+def pipeline(
+    request: Request,
+    console: Console,
+    *,
+    defaults: Mapping[str, str] | None = None,
+    echo: Tell = ignore,
+    notice: Tell = ignore,
+) -> Iterator[Pipeline]:
+    """Start what is missing, and stop what was started when the context ends.
+
+    `defaults` are variables of the processes that the user's own overrule; `console` shows how the servers start and
+    stop. Servers that ran before stay up. Main thread only. Raises UserError.
+    """
+    checked = _Checked.load(request.settings)
+    directory = (request.directory or default_directory()).absolute()
+    with ending_by_signal(), ExitStack() as cleanup:
+        cleanup.enter_context(_alone(directory))
+        endpoints = _servers(request, directory, checked.given(), console, cleanup)
+        _apply_topics(checked, endpoints)
+        # From here on a signal is noted and not raised, so that each process that is started is also known.
+        stop = cleanup.enter_context(told_to_stop())
+        settings = {
+            **{name: getattr(endpoints, server) for server, name in _SERVER_SETTINGS.items()},
+            "topic_prefix": checked.join.topic_prefix,
+            "index_prefix": checked.elasticsearch.index_prefix,
+        }
+        programs = _programs(checked, {**_not_set(defaults or {}), **_variables(settings)})
+        supervisor = Supervisor(programs, directory / "logs", echo=echo, notice=notice)
+        cleanup.callback(supervisor.stop)
+        supervisor.start()
+        final = ElasticsearchSettings.load(
+            **{name: value for name, value in settings.items() if name in ElasticsearchSettings.model_fields}
+        )
+        yield Pipeline(
+            endpoints=endpoints,
+            supervisor=supervisor,
+            stop=stop,
+            urls={program.name: program.url for program in programs},
+            services=_service_variables(final),
+            settings=final,
+            directory=directory,
+            logs=directory / "logs",
+        )
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep a second pipeline out of the directory: the two joins would be one worker to Kafka, and fence each other."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / "pipeline.lock").open("a+")
+    except OSError as error:
+        raise UserError(f"Cannot use {directory}: {error.strerror}. See --dir.") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UserError(
+                f"`tracelink up` or `tracelink demo` runs already on {directory}, process {file.read() or 'unknown'}. "
+                "End it first, or run another beside it: --dir OTHER --kafka-port 0 --zipkin-port 0 "
+                "--elasticsearch-port 0."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _servers(request: Request, directory: Path, given: Endpoints, console: Console, cleanup: ExitStack) -> Endpoints:
+    """Start the servers that are not given, and have those stopped at the end that did not run before."""
+    missing = [name for name in SERVERS if not getattr(given, name)]
+    if not missing:
+        return given
+    stack = Stack(directory, ports=Ports(**request.ports), only=missing, repository=request.maven_repository)
+    ran_before = any(server.pid is not None for server in stack.status())
+    cleanup.callback(_end_stack, stack, console, stays=ran_before)
+    with showing(console) as listener:
+        started = stack.start(listener, fresh=request.fresh)
+    return Endpoints(**{name: getattr(given, name) or getattr(started, name) for name in SERVERS})
+
+
+def _end_stack(stack: Stack, console: Console, *, stays: bool) -> None:
+    if stays:
+        console.print("The servers ran before and stay up; to stop them: tracelink stack down", highlight=False)
+        return
+    with undisturbed():
+        stopped = stack.stop()
+        if stopped:
+            console.print(f"stopped: {', '.join(stopped)}", highlight=False)
+
+
+def _apply_topics(checked: _Checked, endpoints: Endpoints) -> None:
+    settings = TopicSettings.load(kafka_bootstrap_servers=endpoints.kafka, topic_prefix=checked.join.topic_prefix)
+    try:
+        apply(connect(settings), settings)
+    except UserError as error:
+        if checked.given().kafka:
+            raise UserError(f"{error.message} Where that setting is not given, this command starts one.") from None
+        raise
+
+
+def _programs(checked: _Checked, environment: dict[str, str]) -> list[Program]:
+    first = checked.join.http_port
+    host = "127.0.0.1" if checked.join.http_host == "0.0.0.0" else checked.join.http_host  # noqa: S104 - asks, binds not
+    programs = []
+    for number, (name, arguments) in enumerate(_PROCESSES.items()):
+        port = first + number if first else free_port()
+        command = (sys.executable, "-P", "-m", "tracelink", *arguments, "--http-port", str(port))
+        own = environment
+        if checked.zipkin.sink_group and "sink" in arguments:
+            # Each sink reads all: in one group they would share the partitions.
+            own = environment | {variable_of("sink_group"): f"{checked.zipkin.sink_group}-{arguments[-1]}"}
+        programs.append(Program(name, command, f"http://{host}:{port}", own))
+    return programs
+
+
+def _service_variables(settings: KafkaSettings) -> dict[str, str]:
+    own = ["kafka_bootstrap_servers"]
+    if settings.topic_prefix != KafkaSettings.model_fields["topic_prefix"].default:
+        own.append("topic_prefix")
+    return {
+        **_variables({name: getattr(settings, name) for name in own}),
+        "OTEL_TRACES_EXPORTER": "tracelink",
+        "OTEL_LOGS_EXPORTER": "tracelink",
+    }
+
+
+def _variables(settings: Mapping[str, object]) -> dict[str, str]:
+    return {variable_of(name): str(value) for name, value in settings.items()}
+
+
+def _not_set(defaults: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in defaults.items() if name not in os.environ}
