@@ -1,0 +1,65 @@
+"""The command `tracelink demo`."""
+
+import click
+
+from tracelink.local.commands import require_extra
+from tracelink.local.options import Request, pipeline_options
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Send a number of requests, check what became of each, and end.")
+@click.option(
+    "--requests",
+    type=click.IntRange(min=1, max=1000),
+    default=50,
+    show_default=True,
+    help="How many requests --once sends.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=4.0,
+    show_default=True,
+    help="Requests a second, at most.",
+)
+@click.option(
+    "--within",
+    type=click.FloatRange(min=1),
+    default=90.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long --once waits, after its last request, until all is found.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the counts of --once as JSON on the standard output.")
+@pipeline_options
+def demo(  # noqa: PLR0913 - an option each
+    *, once: bool, requests: int, rate: float, within: float, as_json: bool, request: Request
+) -> None:
+    """Run the whole pipeline with a small shop of five services, one of which fails now and then.
+
+    The services send real requests to each other under OpenTelemetry and write log lines. The view shows what the
+    pipeline makes of them, and for each errored trace what failed, its page in Zipkin, and the query for its log lines.
+    The pipeline is that of `tracelink up`, on the same data, with windows that close after 2 s (TRACELINK_IDLE_GAP).
+
+    With --once the exit code is 0 if every failed request was flagged as an errored trace, and is found with all its
+    spans in Zipkin and all its log lines in Elasticsearch, and no other request was flagged; else it is 1.
+
+    \b
+    Examples:
+      tracelink demo
+      tracelink demo --once --requests 200 --rate 20 --json
+      tracelink demo --dir ./demo --kafka-port 0 --zipkin-port 0 --elasticsearch-port 0
+    """  # noqa: D301 - click reads the escape itself
+    from importlib.util import find_spec  # noqa: PLC0415 - the root command's help is to be quick
+
+    from tracelink.errors import UserError  # noqa: PLC0415 - the same
+
+    require_extra()
+    missing = [name for name in ("flask", "requests", "opentelemetry.instrumentation") if find_spec(name) is None]
+    if missing:
+        raise UserError(f"The demo needs {', '.join(missing)}. Install it with: pip install 'tracelink[demo]'")
+    if as_json and not once:
+        raise click.UsageError("--json prints the counts of --once: give both.")
+    from producers.demo.run import run  # noqa: PLC0415 - of an extra
+
+    raise SystemExit(run(request, limit=requests if once else None, rate=rate, within=within, as_json=as_json))

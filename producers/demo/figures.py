@@ -1,0 +1,89 @@
+"""What the pipeline does, in figures, out of the metrics of its processes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import urllib3
+from prometheus_client.parser import text_string_to_metric_families
+
+from producers.demo.load import Load
+
+_OUTCOMES = ("written", "duplicate", "not_kept", "dead_letter")
+
+
+class Samples:
+    """The samples of one process."""
+
+    def __init__(self, text: str) -> None:
+        self._samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+    def total(self, name: str, **labels: str) -> int:
+        """Add up the samples of a name that have these labels."""
+        return round(
+            sum(
+                sample.value
+                for sample in self._samples
+                if sample.name == name and labels.items() <= sample.labels.items()
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SinkFigures:
+    """What a sink does: parts of traces by what became of them, and messages it has still to write."""
+
+    name: str
+    outcomes: Mapping[str, int]
+    lag: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the shop, the join and the sinks have done."""
+
+    requests: int
+    failed: int
+    unanswered: int
+    spans: int
+    logs: int
+    open_traces: int
+    parts: int
+    errored: int
+    join_lag: int
+    dead_letters: int
+    sinks: tuple[SinkFigures, ...]
+
+
+def figures(load: Load, join: Samples, sinks: Mapping[str, Samples]) -> Figures:
+    """Put together what is shown."""
+    of_sinks = tuple(
+        SinkFigures(
+            name,
+            {outcome: samples.total("tracelink_sink_parts_total", outcome=outcome) for outcome in _OUTCOMES},
+            samples.total("tracelink_sink_lag"),
+        )
+        for name, samples in sinks.items()
+    )
+    return Figures(
+        requests=len(load.answered) + len(load.unanswered),
+        failed=sum(one.failed for one in load.answered),
+        unanswered=len(load.unanswered),
+        spans=join.total("tracelink_join_records_total", kind="spans"),
+        logs=join.total("tracelink_join_records_total", kind="logs"),
+        open_traces=join.total("tracelink_join_open_traces"),
+        parts=join.total("tracelink_join_parts_total"),
+        errored=join.total("tracelink_join_errored_traces_total"),
+        join_lag=join.total("tracelink_join_position_lag"),
+        dead_letters=join.total("tracelink_join_dead_letters_total")
+        + sum(samples.total("tracelink_sink_records_total", outcome="dead_letter") for samples in sinks.values())
+        + sum(sink.outcomes["dead_letter"] for sink in of_sinks),
+        sinks=of_sinks,
+    )
+
+
+def scrape(pool: urllib3.PoolManager, url: str) -> Samples:
+    """Read the metrics of a process; none where it does not answer."""
+    try:
+        return Samples(pool.request("GET", f"{url}/metrics").data.decode())
+    except urllib3.exceptions.HTTPError:
+        return Samples("")

@@ -1,0 +1,146 @@
+"""Runs the demo: pipeline, shop, customers, view, and at the end the check."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+
+import click
+import orjson
+import urllib3
+from rich.console import Console
+
+from producers.demo.check import Found, Queries, Verdict, judge
+from producers.demo.errored import ErroredTraces, Places, lines
+from producers.demo.figures import figures, scrape
+from producers.demo.load import Load, load
+from producers.demo.shop import Shop, shop
+from producers.demo.view import View
+from tracelink.local.options import Request
+from tracelink.local.pipeline import Pipeline, pipeline
+
+_DEFAULTS = {"TRACELINK_IDLE_GAP": "2"}
+_TICK_SECONDS = 0.1
+_SCRAPE_SECONDS = 1.0
+_CHECK_SECONDS = 1.0
+_TIMEOUT_SECONDS = 2.0
+_INTERRUPTED = 130
+
+
+class _Session:
+    """All that runs, and one thread that goes round."""
+
+    def __init__(self, running: Pipeline, services: Shop, customers: Load, errored: ErroredTraces, view: View) -> None:
+        self.running = running
+        self.customers = customers
+        self.errored = errored
+        self.flagged: set[str] = set()
+        self._services = services
+        self._view = view
+        self._places = Places(
+            running.endpoints.zipkin, running.settings.elasticsearch_url.split(",")[0], running.settings.index_prefix
+        )
+        self._next_scrape = 0.0
+
+    def go_on(self, until: Callable[[], bool]) -> bool:
+        """Go on until a condition holds; False where we were told to stop before."""
+        with urllib3.PoolManager(retries=False, timeout=_TIMEOUT_SECONDS) as pool:
+            while not self.running.stop.requested:
+                self._step(pool, time.monotonic())
+                if until():
+                    return True
+                time.sleep(_TICK_SECONDS)
+        return False
+
+    def _step(self, pool: urllib3.PoolManager, now: float) -> None:
+        self.running.supervisor.tick()
+        self._services.supervisor.tick()
+        for one in self.errored.poll():
+            self.flagged.add(one.trace_id)
+            self._view.errored(lines(one, self._places))
+        if now >= self._next_scrape:
+            self._next_scrape = now + _SCRAPE_SECONDS
+            join, *sinks = [(name, scrape(pool, url)) for name, url in self.running.urls.items()]
+            self._view.show(figures(self.customers, join[1], dict(sinks)), now)
+
+
+def run(request: Request, *, limit: int | None, rate: float, within: float, as_json: bool) -> int:
+    """Run until Ctrl-C, or with a `limit` until so many requests are checked; returns the exit code.
+
+    `rate` is in requests a second; `within` are the seconds that the check may take after the last request.
+    """
+    progress = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    # What scripts read has the standard output for itself.
+    console = progress if as_json else Console(highlight=False, markup=False, emoji=False)
+
+    def notice(name: str, text: str) -> None:
+        console.print(f"{name} {text}", style="bold red", soft_wrap=True)
+
+    with ExitStack() as stack:
+        running = stack.enter_context(pipeline(request, progress, defaults=_DEFAULTS, notice=notice))
+        services = stack.enter_context(shop(running.services, running.logs, notice=notice))
+        progress.print("join, sinks and shop start")
+        if not all(one.wait_until_ready(running.stop) for one in (running.supervisor, services.supervisor)):
+            return _INTERRUPTED
+        errored = stack.enter_context(ErroredTraces(running.settings))
+        customers = stack.enter_context(load(services.url, rate=rate, limit=limit))
+        footer = f"Zipkin {running.endpoints.zipkin}/zipkin/ · logs of all processes {running.logs} · Ctrl-C ends it"
+        session = _Session(running, services, customers, errored, stack.enter_context(View(console, footer)))
+        if limit is None:
+            session.go_on(lambda: False)
+            return 0
+        verdict = _check(session, within)
+    if verdict is None:
+        return _INTERRUPTED
+    _print(verdict, as_json=as_json)
+    return 1 if verdict.problems else 0
+
+
+def _check(session: _Session, within: float) -> Verdict | None:
+    """Wait until every request was made, and until all is as it must be or time is up; None where told to stop."""
+    if not session.go_on(lambda: session.customers.done):
+        return None
+    latest: list[Verdict] = []
+    next_look, last_look = 0.0, time.monotonic() + within
+
+    def settled() -> bool:
+        nonlocal next_look
+        now = time.monotonic()
+        if now < next_look:
+            return False
+        latest[:] = [_look(session, queries)]
+        next_look = time.monotonic() + _CHECK_SECONDS
+        return not latest[0].problems or now > last_look
+
+    with Queries(session.running.endpoints.zipkin, session.running.settings) as queries:
+        return latest[0] if session.go_on(settled) else None
+
+
+def _look(session: _Session, queries: Queries) -> Verdict:
+    requests, unanswered = session.customers.answered, session.customers.unanswered
+    failed = [one.trace_id for one in requests if one.failed]
+    # In this order: what was flagged with a joined trace is in its topic before the trace is in Elasticsearch.
+    joined = queries.joined([one.trace_id for one in requests])
+    is_read = session.errored.is_read()
+    found = Found(
+        joined=joined,
+        flagged=session.flagged,
+        flagged_are_all=is_read,
+        spans={trace_id: queries.spans(trace_id) for trace_id in failed},
+        lines=queries.lines(failed),
+    )
+    return judge(requests, unanswered, found)
+
+
+def _print(verdict: Verdict, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(orjson.dumps(asdict(verdict), option=orjson.OPT_INDENT_2))
+        return
+    failed = verdict.failed
+    click.echo(f"{verdict.requests} requests, {failed} failed; {verdict.joined} joined whole")
+    click.echo(f"flagged as errored          {verdict.flagged} of {failed}, and {verdict.flagged_wrongly} wrongly")
+    click.echo(f"all spans in Zipkin         {verdict.in_zipkin} of {failed}")
+    click.echo(f"all lines in Elasticsearch  {verdict.in_elasticsearch} of {failed}")
+    for problem in verdict.problems:
+        click.echo(f"WRONG: {problem}")
+    click.echo("not as it must be" if verdict.problems else "all is as it must be")

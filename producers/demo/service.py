@@ -1,0 +1,40 @@
+"""A process of one service: `python -m producers.demo.service NAME DESCRIPTOR PEERS`.
+
+DESCRIPTOR is the number of a listening socket that the process inherits, so that its port is known before it starts;
+PEERS is a JSON object of the other services' base URLs. SIGTERM ends it, with its last records handed over.
+"""
+
+import json
+import logging
+import signal
+import sys
+from typing import NoReturn
+
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
+from werkzeug.serving import make_server
+
+import tracelink
+from producers.demo.services import SERVICES
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    name, descriptor, peers = sys.argv[1:]
+    signal.signal(signal.SIGTERM, _end)
+    logging.basicConfig(format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    # Its line for every request tells what the span tells.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    with tracelink.setup(service=name, log_level=logging.INFO):
+        application = SERVICES[name](json.loads(peers))
+        FlaskInstrumentor().instrument_app(application, excluded_urls="readyz")  # type: ignore[no-untyped-call]  # it has no annotations
+        RequestsInstrumentor().instrument()
+        make_server("127.0.0.1", 0, application, threaded=True, fd=int(descriptor)).serve_forever()
+
+
+def _end(_number: int, _frame: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()

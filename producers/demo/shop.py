@@ -1,0 +1,78 @@
+"""The shop: its services as processes under a supervisor, and what a request to it leaves behind."""
+
+import json
+import socket
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tracelink.local.supervisor import Program, Supervisor, Tell, ignore
+
+_CALLS = {
+    "frontend": ("checkout",),
+    "checkout": ("inventory", "payment"),
+    "inventory": ("shipping",),
+    "shipping": (),
+    "payment": (),
+}
+_WAITING_REQUESTS = 128
+
+SPANS = Counter({(service, "SERVER"): 1 for service in _CALLS}) + Counter(
+    {(service, "CLIENT"): len(called) for service, called in _CALLS.items()}
+)
+"""The spans of an order, by service and kind."""
+
+ERRORED_LINES = Counter(
+    {
+        ("frontend", "INFO"): 1,
+        ("frontend", "ERROR"): 1,
+        ("checkout", "INFO"): 1,
+        ("checkout", "ERROR"): 1,
+        ("inventory", "INFO"): 1,
+        ("shipping", "INFO"): 1,
+        ("payment", "INFO"): 1,
+        ("payment", "ERROR"): 1,
+    }
+)
+"""The log lines of an order whose payment failed, by service and level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A shop that was started; its URL takes orders once its supervisor says that all are ready."""
+
+    url: str
+    supervisor: Supervisor
+
+
+@contextmanager
+def shop(environment: Mapping[str, str], logs: Path, *, notice: Tell = ignore) -> Iterator[Shop]:
+    """Run the services while the context lasts; `environment` says where they publish."""
+    with ExitStack() as cleanup:
+        sockets = {name: cleanup.enter_context(_listening()) for name in _CALLS}
+        urls = {name: f"http://127.0.0.1:{one.getsockname()[1]}" for name, one in sockets.items()}
+        variables = {**environment, "TRACELINK_SAMPLE_RATE": "1"}
+        supervisor = Supervisor(
+            [_program(name, one.fileno(), urls, variables) for name, one in sockets.items()], logs, notice=notice
+        )
+        cleanup.callback(supervisor.stop)
+        supervisor.start()
+        yield Shop(urls["frontend"], supervisor)
+
+
+@contextmanager
+def _listening() -> Iterator[socket.socket]:
+    """Open the socket that a service inherits: its port is known before it starts, and stays when it restarts."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(_WAITING_REQUESTS)
+        yield listener
+
+
+def _program(name: str, descriptor: int, urls: Mapping[str, str], environment: Mapping[str, str]) -> Program:
+    peers = json.dumps({peer: urls[peer] for peer in _CALLS[name]})
+    command = (sys.executable, "-P", "-m", "producers.demo.service", name, str(descriptor), peers)
+    return Program(name, command, urls[name], environment, (descriptor,))
