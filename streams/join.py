@@ -11,13 +11,14 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from streams.journal import Entry
+from streams.books import Books
+from streams.clients import consumer_properties, producer_properties, reader_properties
 from streams.partition import Partition, Target
 from streams.recovery import Committed, Recovery, Stopped
 from streams.transactions import Aborted, Transactions
 from streams.window import LOGS, SPANS, Limits
 from tracelink.errors import UserError
-from tracelink.kafka import PARTITIONER, Properties, client_properties, connect
+from tracelink.kafka import connect
 from tracelink.metrics import JoinMetrics
 from tracelink.settings import JoinSettings
 from tracelink.topics import TopicNames
@@ -30,7 +31,6 @@ _REPORT_EVERY = 1.0
 # An input that runs ahead of the other waits in memory up to here, then it is paused, until half of it is gone: a
 # pause throws away what librdkafka has fetched, so it must not come and go.
 _QUEUE_BYTES = 32 * 1024 * 1024
-_KINDS = ("spans", "logs")
 
 
 @dataclass(slots=True)
@@ -68,6 +68,7 @@ class Join:
             max_record_bytes=settings.max_record_bytes,
         )
         self._metrics = JoinMetrics(registry)
+        self._books = Books(self._metrics)
         self._stopping = Event()
         self._waiting_for: str | None = "waiting for partitions"
         self._held: dict[int, _Held] = {}
@@ -88,14 +89,14 @@ class Join:
     def run(self) -> None:
         """Join until `stop` is called; raises where the worker cannot go on."""
         settings = self._settings
-        consumer = self._consumer = Consumer(_consumer_properties(settings), logger=_log)
-        self._transactions = Transactions(_producer_properties(settings), self._stopping)
+        consumer = self._consumer = Consumer(consumer_properties(settings), logger=_log)
+        self._transactions = Transactions(producer_properties(settings), self._stopping)
         try:
             self._transactions.start()
             self._recovery = Recovery(
                 consumer=consumer,
                 admin=connect(settings),
-                reader_properties=_reader_properties(settings),
+                reader_properties=reader_properties(settings),
                 inputs=self._inputs,
                 journal=self._journal,
                 late_for=round(settings.late_for * 1000),
@@ -240,7 +241,7 @@ class Join:
         for number, held in new.items():
             held.committed = committing[number]
             held.sent = 0
-            self._count(number, held, written[number], entries[number])
+            self._books.commit(number, held.partition.committed(written[number], entries[number]))
         return True
 
     def _offsets(self, number: int, committed: Committed) -> Iterable[TopicPartition]:
@@ -333,39 +334,18 @@ class Join:
         self._waiting_for = reason
 
     def _drop(self, number: int, held: _Held) -> None:
-        self._count_read(number, held.partition)
-        self._metrics.given_back.labels(str(number)).inc(_open_records(held.partition))
-        self._metrics.forget(number)
-
-    def _count(self, number: int, held: _Held, offset: int, entry: Entry) -> None:
-        metrics, partition = self._metrics, str(number)
-        done = held.partition.committed(offset, entry)
-        metrics.joined.labels(partition).inc(done.records)
-        metrics.errored.labels(partition).inc(done.errored)
-        for reason, count in done.parts.items():
-            metrics.parts.labels(reason, partition).inc(count)
-        for cause, count in done.dead_letters.items():
-            metrics.dead_letters.labels(cause, partition).inc(count)
-
-    def _count_read(self, number: int, partition: Partition) -> None:
-        for kind, name in enumerate(_KINDS):
-            self._metrics.records.labels(name, str(number)).inc(partition.count_taken(kind))
-        self._metrics.skipped.labels(str(number)).inc(partition.skipped)
-        partition.skipped = 0
+        self._books.give_back(number, held.partition)
 
     def _report(self) -> None:
-        wall = time.time()
+        now = time.time()
         for number, held in self._held.items():
-            metrics, label, partition = self._metrics, str(number), held.partition
-            self._count_read(number, partition)
-            metrics.open_traces.labels(label).set(len(partition.window))
-            metrics.open_records.labels(label).set(_open_records(partition))
-            metrics.open_bytes.labels(label).set(partition.window.size)
-            metrics.watermark_delay.labels(label).set(wall - partition.watermark / 1000 if partition.watermark else 0)
-            for kind, name in enumerate(_KINDS):
-                where = TopicPartition(self._inputs[kind], number)
-                _, end = self._consumer.get_watermark_offsets(where, cached=True)
-                metrics.position_lag.labels(name, label).set(max(0, end - partition.next_offset(kind)))
+            lag = [self._ends(number, kind) - held.partition.next_offset(kind) for kind in (SPANS, LOGS)]
+            self._books.report(number, held.partition, lag, now)
+
+    def _ends(self, number: int, kind: int) -> int:
+        """Return the end of an input as the last fetch has shown it."""
+        _, end = self._consumer.get_watermark_offsets(TopicPartition(self._inputs[kind], number), cached=True)
+        return int(end)
 
 
 def _where(message: Message) -> tuple[str | None, int | None]:
@@ -374,58 +354,6 @@ def _where(message: Message) -> tuple[str | None, int | None]:
 
 def _is_event(message: Message) -> bool:
     return message.error() is not None
-
-
-def _open_records(partition: Partition) -> int:
-    return partition.window.records + partition.pending.records + partition.pending.dead_letters.total()
-
-
-def _consumer_properties(settings: JoinSettings) -> Properties:
-    return client_properties(
-        settings,
-        promised={
-            "group.id": settings.join_group,
-            "group.instance.id": settings.instance_id,
-            "session.timeout.ms": round(settings.session_timeout * 1000),
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",  # retention that has passed the group must be loud
-            "isolation.level": "read_committed",
-            "partition.assignment.strategy": "range",  # the same partitions of both inputs go to one worker
-            "enable.partition.eof": True,
-        },
-        # The end of an input is noticed within this time.
-        defaults={"fetch.wait.max.ms": 100, "heartbeat.interval.ms": round(settings.session_timeout * 1000 / 4)},
-    )
-
-
-def _producer_properties(settings: JoinSettings) -> Properties:
-    return client_properties(
-        settings,
-        promised={
-            "transactional.id": f"{settings.join_group}.{settings.instance_id}",
-            "transaction.timeout.ms": round(settings.transaction_timeout * 1000),
-            "acks": "all",
-            "enable.idempotence": True,
-            "partitioner": PARTITIONER,
-            # The broker's limit counts what is compressed, and a dead letter may be larger than any record of ours.
-            "message.max.bytes": 1_000_000_000,
-        },
-        defaults={"compression.type": "lz4", "linger.ms": 20, "queue.buffering.max.kbytes": 256 * 1024},
-    )
-
-
-def _reader_properties(settings: JoinSettings) -> Properties:
-    return client_properties(
-        settings,
-        promised={
-            "group.id": f"{settings.join_group}.journal",  # never joined: librdkafka wants a name
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",  # what retention took from the journal, it took from the inputs
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-        },
-        defaults={"fetch.wait.max.ms": 100},
-    )
 
 
 def _explained(error: KafkaError, settings: JoinSettings) -> Exception:

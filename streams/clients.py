@@ -1,0 +1,55 @@
+"""How the join's Kafka clients are set: each property that a promise rests on, and why."""
+
+from tracelink.kafka import PARTITIONER, Properties, client_properties
+from tracelink.settings import JoinSettings
+
+
+def consumer_properties(settings: JoinSettings) -> Properties:
+    """Read the inputs, as a static member of the group."""
+    return client_properties(
+        settings,
+        promised={
+            "group.id": settings.join_group,
+            "group.instance.id": settings.instance_id,
+            "session.timeout.ms": round(settings.session_timeout * 1000),
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",  # retention that has passed the group must be loud
+            "isolation.level": "read_committed",
+            "partition.assignment.strategy": "range",  # the same partitions of both inputs go to one worker
+            "enable.partition.eof": True,
+        },
+        # The end of an input is noticed within this time.
+        defaults={"fetch.wait.max.ms": 100, "heartbeat.interval.ms": round(settings.session_timeout * 1000 / 4)},
+    )
+
+
+def producer_properties(settings: JoinSettings) -> Properties:
+    """Write in transactions, under an id that a restart takes over."""
+    return client_properties(
+        settings,
+        promised={
+            "transactional.id": f"{settings.join_group}.{settings.instance_id}",
+            "transaction.timeout.ms": round(settings.transaction_timeout * 1000),
+            "acks": "all",
+            "enable.idempotence": True,
+            "partitioner": PARTITIONER,
+            # The broker's limit counts what is compressed, and a dead letter may be larger than any record of ours.
+            "message.max.bytes": 1_000_000_000,
+        },
+        defaults={"compression.type": "lz4", "linger.ms": 20, "queue.buffering.max.kbytes": 256 * 1024},
+    )
+
+
+def reader_properties(settings: JoinSettings) -> Properties:
+    """Read the journal to its end."""
+    return client_properties(
+        settings,
+        promised={
+            "group.id": f"{settings.join_group}.journal",  # never joined: librdkafka wants a name
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",  # what retention took from the journal, it took from the inputs
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+        },
+        defaults={"fetch.wait.max.ms": 100},
+    )
