@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from sinks.sink import DeadLetter
-from tracelink.kafka import PARTITIONER, client_properties
+from tracelink.kafka import PARTITIONER, client_log, client_properties
 from tracelink.settings import SinkSettings
 from tracelink.topics import TopicNames, largest_message
 
@@ -34,7 +34,7 @@ class DeadLetters:
                 },
             )
         )
-        self._producer = Producer(properties, logger=_log)
+        self._producer = Producer(properties, logger=client_log(__name__))
 
     def send(self, letters: Iterable[DeadLetter]) -> None:
         """Return when the brokers have acknowledged all; raises KafkaException where they did not within 30 s."""

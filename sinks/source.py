@@ -11,7 +11,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from sinks.sink import Message, Partition
 from tracelink.dead_letters import Origin
-from tracelink.kafka import client_properties
+from tracelink.kafka import PASSING, client_log, client_properties
 from tracelink.settings import SinkSettings
 
 _log = logging.getLogger(__name__)
@@ -19,23 +19,13 @@ _log = logging.getLogger(__name__)
 _TICK = 0.2
 _MOST_MESSAGES = 10_000
 
-# librdkafka goes on by itself after these; whatever else a consumer reports ends the process.
-_PASSING = frozenset(
-    {
-        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - confluent-kafka's own name for it
-        KafkaError._TRANSPORT,  # noqa: SLF001 - as above
-        KafkaError._RESOLVE,  # noqa: SLF001 - as above
-        KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
-        KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001 - as above
-    }
-)
 # The partitions have gone to others, who write the batch again; the next poll tells which.
 _NOT_OURS = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
         KafkaError.UNKNOWN_MEMBER_ID,
         KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001 - as above
+        KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001 - confluent-kafka's own name for it
         KafkaError._STATE,  # noqa: SLF001 - as above
     }
 )
@@ -86,7 +76,7 @@ class Source:
                 },
             )
         )
-        self._consumer = Consumer(properties, logger=_log)
+        self._consumer = Consumer(properties, logger=client_log(__name__))
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
 
     def gather(self, stop: Event) -> Gathered:
@@ -168,7 +158,7 @@ class Source:
             self._positions[str(topic), int(partition or 0)] = int(offset or 0)
             return 0
         if error is not None:
-            if error.fatal() or not (error.retriable() or error.code() in _PASSING):
+            if error.fatal() or not (error.retriable() or error.code() in PASSING):
                 raise KafkaException(error)
             _log.warning("Kafka: %s", error.str())
             return 0
@@ -182,7 +172,7 @@ class Source:
         if error.code() in _NOT_OURS:
             _log.info("Offsets not committed, the partitions are going to another member: %s", error.str())
             self._uncommitted.clear()
-        elif error.retriable() or error.code() in _PASSING:
+        elif error.retriable() or error.code() in PASSING:
             _log.warning("Offsets not committed, trying again: %s", error.str())
         else:
             raise KafkaException(error)

@@ -18,8 +18,13 @@ def consumer_properties(settings: JoinSettings) -> Properties:
             "partition.assignment.strategy": "range",  # the same partitions of both inputs go to one worker
             "enable.partition.eof": True,
         },
-        # The end of an input is noticed within this time.
-        defaults={"fetch.wait.max.ms": 100, "heartbeat.interval.ms": round(settings.session_timeout * 1000 / 4)},
+        defaults={
+            # A batch that unpacks to more than this would stop the worker, and again after every restart.
+            "receive.message.max.bytes": 1_500_000_000,
+            # The end of an input is noticed within this time.
+            "fetch.wait.max.ms": 100,
+            "heartbeat.interval.ms": round(settings.session_timeout * 1000 / 4),
+        },
     )
 
 

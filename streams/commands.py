@@ -6,7 +6,7 @@ from tracelink.options import settings_options
 from tracelink.settings import JoinSettings
 
 
-@click.command()
+@click.command(short_help="Join spans and logs by trace id.")
 @settings_options(JoinSettings)
 def join(**flags: str | None) -> None:
     """Join spans and logs by trace id, and flag errored traces.

@@ -8,7 +8,7 @@ from itertools import groupby
 from threading import Event
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from streams.books import Books
@@ -18,7 +18,7 @@ from streams.recovery import Committed, Recovery, Stopped
 from streams.transactions import Aborted, Transactions
 from streams.window import LOGS, SPANS, Limits
 from tracelink.errors import UserError
-from tracelink.kafka import connect
+from tracelink.kafka import PASSING, client_log, connect
 from tracelink.metrics import JoinMetrics
 from tracelink.settings import JoinSettings
 from tracelink.topics import TopicNames
@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 _BATCH = 10_000
 _POLL = 0.05
 _REPORT_EVERY = 1.0
+_FENCE_SECONDS = 60.0
 # An input that runs ahead of the other waits in memory up to here, then it is paused, until half of it is gone: a
 # pause throws away what librdkafka has fetched, so it must not come and go.
 _QUEUE_BYTES = 32 * 1024 * 1024
@@ -87,9 +88,33 @@ class Join:
         return self._waiting_for
 
     def run(self) -> None:
-        """Join until `stop` is called; raises where the worker cannot go on."""
+        """Join until `stop` is called; raises where the worker cannot go on.
+
+        A fence may come from a second worker of the same name, and as well from a broker that was away for longer than
+        a time-out. So the first one is answered by joining the group anew, with nothing kept; one soon after is final.
+        """
+        last_fence = -_FENCE_SECONDS
+        while not self._stopping.is_set():
+            try:
+                self._run_session()
+            except Stopped:
+                return
+            except KafkaException as error:
+                cause = self._transactions.cause(error)
+                if self._stopping.is_set() and (cause.retriable() or cause.code() in PASSING):
+                    return  # the brokers are away: what is not committed is the next worker's
+                fenced = "fenced" in cause.str().lower()
+                if not fenced:
+                    raise KafkaException(cause) from error
+                if time.monotonic() - last_fence < _FENCE_SECONDS:
+                    raise _taken_over(self._settings) from error
+                last_fence = time.monotonic()
+                _log.warning("fenced (%s): joining the group anew", cause.str())
+
+    def _run_session(self) -> None:
+        """Be a member of the group, from joining it to leaving it."""
         settings = self._settings
-        consumer = self._consumer = Consumer(consumer_properties(settings), logger=_log)
+        consumer = self._consumer = Consumer(consumer_properties(settings), logger=client_log(__name__))
         self._transactions = Transactions(producer_properties(settings), self._stopping)
         try:
             self._transactions.start()
@@ -107,13 +132,13 @@ class Join:
                 list(self._inputs), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
             )
             self._loop()
-        except Stopped:
-            pass
-        except KafkaException as error:
-            raise _explained(self._transactions.cause(error), settings) from error
         finally:
-            self._stopping.set()
+            self._waiting_for = "waiting for partitions"
             consumer.close()
+            for some in (self._held, self._parked):
+                for number, held in some.items():
+                    self._drop(number, held)
+                some.clear()
 
     def _loop(self) -> None:
         settings = self._settings
@@ -125,10 +150,13 @@ class Join:
                 held.partition.advance(now * 1000)
                 self._balance(held)
             self._relieve()
-            self._send()
-            if now >= next_commit:
-                self._commit()
-                next_commit = now + settings.commit_interval
+            try:
+                self._send()
+                if now >= next_commit:
+                    self._commit()
+                    next_commit = now + settings.commit_interval
+            except Aborted as why:
+                self._note_abort(why)
             if now >= next_report:
                 self._report()
                 next_report = now + _REPORT_EVERY
@@ -164,7 +192,9 @@ class Join:
                 "To go on with the oldest that are left, reset the group: kafka-consumer-groups.sh --group "
                 f"{self._settings.join_group} --reset-offsets --to-earliest --all-topics --execute"
             )
-        elif not error.retriable():
+        elif error.code() in PASSING:
+            _log.warning("Kafka: %s", error.str())
+        else:
             raise KafkaException(error)
 
     def _balance(self, held: _Held) -> None:
@@ -203,8 +233,8 @@ class Join:
             held.sent = len(messages)
         self._transactions.poll()
 
-    def _commit(self) -> bool:
-        """Commit one transaction for all partitions that have something new; False where it was aborted."""
+    def _commit(self) -> None:
+        """Commit one transaction for all partitions that have something new; raises Aborted."""
         lows = {number: held.partition.low() for number, held in self._held.items()}
         new = {
             number: held
@@ -212,41 +242,38 @@ class Join:
             if held.partition.pending.messages or lows[number] != held.committed.positions
         }
         if not new:
-            return True
+            return
         started = time.monotonic()
         self._send()
-        entries = {number: held.partition.entry() for number, held in new.items()}
-        try:
-            written = self._transactions.write_journal(
-                self._journal, {number: entry.encode() for number, entry in entries.items()}
-            )
-            committing = {
-                number: Committed(
-                    lows[number],
-                    held.partition.ledger.start(lows[number], held.partition.watermark, written[number]),
-                )
-                for number, held in new.items()
-            }
-            self._transactions.commit(
-                [where for number, one in committing.items() for where in self._offsets(number, one)], self._consumer
-            )
-        except Aborted as why:
-            _log.warning("transaction aborted, its parts go out in the next: %s", why)
-            self._metrics.transactions.labels("aborted").inc()
-            for held in self._held.values():
-                held.sent = 0
-            return False
+        entries = {number: held.partition.entries() for number, held in new.items()}
+        written = self._transactions.write_journal(
+            self._journal, [(number, entry.encode()) for number, some in entries.items() for entry in some]
+        )
+        committing = {number: self._committing(held, lows[number], written[number]) for number, held in new.items()}
+        self._transactions.commit(
+            [where for number, one in committing.items() for where in self._offsets(number, one)], self._consumer
+        )
         self._metrics.transactions.labels("committed").inc()
         self._metrics.transaction_seconds.observe(time.monotonic() - started)
         for number, held in new.items():
             held.committed = committing[number]
             held.sent = 0
             self._books.commit(number, held.partition.committed(written[number], entries[number]))
-        return True
+
+    @staticmethod
+    def _committing(held: _Held, low: tuple[int, int], written: list[int]) -> Committed:
+        start = held.partition.ledger.start(low, held.partition.watermark, written[0])
+        return Committed(low, start, written[-1])
 
     def _offsets(self, number: int, committed: Committed) -> Iterable[TopicPartition]:
         for topic, offset in zip(self._inputs, committed.positions, strict=True):
-            yield TopicPartition(topic, number, offset or 0, metadata=str(committed.journal))
+            yield TopicPartition(topic, number, offset, metadata=committed.metadata())
+
+    def _note_abort(self, why: Aborted) -> None:
+        _log.warning("transaction aborted, its parts go out in the next: %s", why)
+        self._metrics.transactions.labels("aborted").inc()
+        for held in self._held.values():
+            held.sent = 0
 
     # Partitions coming and going; called by the consumer, in the loop's thread
 
@@ -275,7 +302,7 @@ class Join:
                         topics=topics,
                         limits=self._limits,
                         ledger=ledgers[number],
-                        positions=(committed[number].positions[SPANS] or 0, committed[number].positions[LOGS] or 0),
+                        positions=committed[number].positions,
                         allowance=round(self._settings.allowance * 1000),
                     ),
                     committed[number],
@@ -283,17 +310,15 @@ class Join:
             held.paused.clear()
             held.partition.resume()
             self._held[number] = held
-        consumer.assign([self._resume_at(number, kind) for number in numbers for kind in (SPANS, LOGS)])
+        assigned = [self._resume_at(number, kind) for number in numbers for kind in (SPANS, LOGS)]
+        consumer.assign(assigned)
+        consumer.resume(assigned)  # librdkafka remembers a pause from an assignment before
         self._metrics.recovery_seconds.observe(time.monotonic() - started)
         self._waiting_for = None if numbers else "waiting for partitions"
         _log.info("joining partitions %s, %d as they were left", numbers, len(returning))
 
     def _resume_at(self, number: int, kind: int) -> TopicPartition:
-        held = self._held[number]
-        offset = held.partition.next_offset(kind)
-        if held.committed.positions[kind] is None and offset == 0:
-            offset = OFFSET_BEGINNING
-        return TopicPartition(self._inputs[kind], number, offset)
+        return TopicPartition(self._inputs[kind], number, self._held[number].partition.next_offset(kind))
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._waiting_for = "waiting for partitions"
@@ -308,10 +333,14 @@ class Join:
 
     def _try_last_commit(self) -> bool:
         try:
-            return self._commit()
+            self._commit()
+        except Aborted as why:
+            self._note_abort(why)
+            return False
         except KafkaException as error:
             _log.warning("cannot commit before the partitions leave: %s", error)
             return False
+        return True
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         _log.warning(
@@ -356,11 +385,8 @@ def _is_event(message: Message) -> bool:
     return message.error() is not None
 
 
-def _explained(error: KafkaError, settings: JoinSettings) -> Exception:
-    """Return what a user can do something about as a UserError, anything else as it is."""
-    if "fenced" in error.str().lower():
-        return UserError(
-            f"Another worker took over the instance id {settings.instance_id!r} of the group {settings.join_group}: "
-            "give each worker its own --instance-id (TRACELINK_INSTANCE_ID)."
-        )
-    return KafkaException(error)
+def _taken_over(settings: JoinSettings) -> UserError:
+    return UserError(
+        f"Another worker takes the instance id {settings.instance_id!r} of the group {settings.join_group} again and "
+        "again: give each worker its own --instance-id (TRACELINK_INSTANCE_ID)."
+    )

@@ -77,8 +77,10 @@ class _Named:
 class Ledger:
     """What a partition's journal says, as far back as it is needed."""
 
-    def __init__(self, late_for: int) -> None:
+    def __init__(self, late_for: int, low: tuple[int, int] = (0, 0)) -> None:
+        """`low` are the committed offsets, from which the inputs are read: what lies below is not asked for again."""
         self._late_for = late_for
+        self._low = low
         self._records: deque[_Named] = deque()
         # For records that are read again: the last offsets of a trace that have gone out.
         self._sent: dict[bytes, list[int]] = {}
@@ -93,10 +95,11 @@ class Ledger:
         self.wrote(offset, entry)
         for trace_id, *last, errored in entry.parts:
             key = trace_id.hex().encode()
-            known = self._sent.setdefault(key, [-1, -1])
-            for kind in (SPANS, LOGS):
-                known[kind] = max(known[kind], last[kind])
-                self._sent_until[kind] = max(self._sent_until[kind], last[kind])
+            if last[SPANS] >= self._low[SPANS] or last[LOGS] >= self._low[LOGS]:
+                known = self._sent.setdefault(key, [-1, -1])
+                for kind in (SPANS, LOGS):
+                    known[kind] = max(known[kind], last[kind])
+                    self._sent_until[kind] = max(self._sent_until[kind], last[kind])
             if errored:
                 self.remember(key, entry.watermark)
 
@@ -143,7 +146,7 @@ class Ledger:
     def start(self, low: tuple[int, int], watermark: int, current: int) -> int:
         """Return the offset in the journal from which a later reader needs it.
 
-        `low` are the offsets about to be committed, `current` is the offset of the journal record of that same
+        `low` are the offsets about to be committed, `current` is the offset of the first journal record of that same
         transaction. The records passed over name no offset that will be read again, and are older than `late_for`.
         """
         records = self._records

@@ -23,6 +23,10 @@ _NEVER = -(1 << 62)
 _TRACE_ID_AT = HEADER_BYTES + 1
 _TRACE_ID_END = _TRACE_ID_AT + 16
 _NO_TRACE = b"0" * TRACE_ID_CHARS
+_MESSAGE_BYTES = 256  # of a queued message, beside its value
+_CLOCK_STEP = 250  # the most that the clock of an ended input goes on in a call, in milliseconds
+_PARTS_IN_ENTRY = 20_000  # 660 kB
+_CUT_BYTES = 64 * 1024
 _NOT_ONE_BYTE = 0x81  # a flags field that is longer than one byte, or negative
 _ERROR = Flag.ERROR << 1
 _CODECS = (SPAN, LOG_RECORD)
@@ -107,6 +111,8 @@ class Partition:
         self._max_record_bytes = limits.max_record_bytes
         self._inputs = (_Input(position=positions[SPANS]), _Input(position=positions[LOGS]))
         self._rereading = True
+        self._clock: float | None = None
+        self._largest_letter = limits.max_bytes
 
     # Reading
 
@@ -124,7 +130,7 @@ class Partition:
                 stamp = wall
             time = max(time, stamp)  # brokers' clocks do step back: stream time never does
             queue.append((time, message))
-            size += len(message.value() or b"")
+            size += _MESSAGE_BYTES + len(message.value() or b"")
         source.time, source.size = time, size
         source.heard = now
         source.at_end = False
@@ -157,6 +163,8 @@ class Partition:
 
     def advance(self, now: float) -> None:
         """Take what is in order by now, move the watermark, and collect what has closed in `pending`."""
+        # A worker that was held up for long must first see what has come meanwhile: its clock catches up in steps.
+        now = self._clock = now if self._clock is None else min(now, self._clock + _CLOCK_STEP)
         spans, logs = self._inputs
         span_queue, log_queue = spans.queue, logs.queue
         spans_until, logs_until = self._complete(spans, now), self._complete(logs, now)
@@ -211,8 +219,7 @@ class Partition:
         time, message = source.queue.popleft()
         offset, key, value = message.offset(), message.key(), message.value()
         source.position = offset + 1
-        if value is not None:
-            source.size -= len(value)
+        source.size -= _MESSAGE_BYTES + len(value or b"")
         if self._rereading and self._skip(kind, offset, key):
             return
         source.taken += 1
@@ -252,7 +259,12 @@ class Partition:
             return
         origin = Origin(self._topics[kind], self.number, message.offset(), message.timestamp()[1])
         value = message.value()
-        self.pending.messages.append(Outgoing(Target.DEAD_LETTERS, message.key(), value, headers(error, origin)))
+        found = headers(error, origin)
+        if value is not None and len(value) > self._largest_letter:
+            # Compressed by somebody better than we do: the topic might refuse it, and with it every transaction.
+            found.append(("tracelink.cut-from-bytes", str(len(value)).encode()))
+            value = value[:_CUT_BYTES]
+        self.pending.messages.append(Outgoing(Target.DEAD_LETTERS, message.key(), value, found))
         self.pending.dead_letters[error.reason] += 1
         self.pending.size += len(value or b"")
 
@@ -266,18 +278,19 @@ class Partition:
             self._inputs[LOGS].position if logs is None else logs,
         )
 
-    def entry(self) -> Entry:
-        """Return the journal's record of what is pending."""
-        judged = self.ledger.judged
-        return Entry(
-            (max(judged[SPANS], self._inputs[SPANS].position), max(judged[LOGS], self._inputs[LOGS].position)),
-            self.watermark,
-            tuple(self.pending.sent),
-        )
+    def entries(self) -> list[Entry]:
+        """Return the journal's records of what is pending: one, or more where there are very many parts."""
+        judged, sent = self.ledger.judged, self.pending.sent
+        positions = tuple(max(judged[kind], self._inputs[kind].position) for kind in (SPANS, LOGS))
+        return [
+            Entry((positions[SPANS], positions[LOGS]), self.watermark, tuple(sent[first : first + _PARTS_IN_ENTRY]))
+            for first in range(0, len(sent) or 1, _PARTS_IN_ENTRY)
+        ]
 
-    def committed(self, offset: int, entry: Entry) -> Output:
-        """Note that the transaction with this journal record has committed; returns what went out in it."""
-        self.ledger.wrote(offset, entry)
+    def committed(self, offsets: Sequence[int], entries: Sequence[Entry]) -> Output:
+        """Note that the transaction with these journal records has committed; returns what went out in it."""
+        for offset, entry in zip(offsets, entries, strict=True):
+            self.ledger.wrote(offset, entry)
         done, self.pending = self.pending, Output()
         return done
 

@@ -19,8 +19,12 @@ from tenacity import Retrying, retry_if_exception, stop_when_event_set, wait_ran
 
 from streams.journal import Entry, Ledger
 from streams.window import LOGS, SPANS
+from tracelink.kafka import PASSING, client_log
 
 _TIMEOUT = 10.0
+_KNOWN = 2
+_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the client does not annotate it
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as above
 _log = logging.getLogger(__name__)
 
 
@@ -30,13 +34,19 @@ class Stopped(Exception):  # noqa: N818 - a word of the domain
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What the group has committed for a partition.
+    """What the group has committed for a partition; before the first commit, where the inputs begin.
 
-    Offsets of spans and logs, None before the first, and the journal's offset from which it is to be read.
+    Offsets of spans and logs; the journal's offset from which it is to be read, and that of the transaction's last
+    journal record, which no other transaction has. The latter two are None where they are not known.
     """
 
-    positions: tuple[int | None, int | None]
-    journal: int | None
+    positions: tuple[int, int]
+    journal: int | None = None
+    last: int | None = None
+
+    def metadata(self) -> str:
+        """Return what is committed beside the offsets."""
+        return f"{self.journal},{self.last}"
 
 
 class Recovery:
@@ -62,21 +72,29 @@ class Recovery:
         self._late_for = late_for
         self._stopping = stopping
         self._report = report
+        self._retrying = Retrying(
+            retry=retry_if_exception(_may_pass),
+            wait=wait_random_exponential(multiplier=0.1, max=1),
+            stop=stop_when_event_set(stopping),
+            reraise=True,
+        )
 
     def committed(self, numbers: Iterable[int]) -> dict[int, Committed]:
         """Fetch the committed offsets; waits for transactions that are still open on them."""
         self._report("waiting for the committed offsets")
         numbers = list(numbers)
         asked = [TopicPartition(topic, number) for topic in self._inputs for number in numbers]
-        retrying = Retrying(
-            retry=retry_if_exception(_may_pass),
-            wait=wait_random_exponential(multiplier=0.1, max=1),
-            stop=stop_when_event_set(self._stopping),
-            reraise=True,
-        )
-        found = {(one.topic, one.partition): one for one in retrying(self._fetch, asked)}
-        spans, logs = self._inputs
-        return {number: _committed(found[spans, number], found[logs, number]) for number in numbers}
+        found = {(one.topic, one.partition): one for one in self._retrying(self._fetch, asked)}
+        first = self._edges([where for where in asked if found[where.topic, where.partition].offset < 0], _EARLIEST)
+        committed = {}
+        for number in numbers:
+            spans, logs = (found[topic, number] for topic in self._inputs)
+            positions = tuple(one.offset if one.offset >= 0 else first[one.topic, number] for one in (spans, logs))
+            # Offsets that somebody has reset carry no journal offset: it is then read whole.
+            known = [int(text) for text in (spans.metadata or "").split(",") if text.isdecimal()]
+            journal, last = known if len(known) == _KNOWN else (None, None)
+            committed[number] = Committed((positions[SPANS], positions[LOGS]), journal, last)
+        return committed
 
     def _fetch(self, asked: list[TopicPartition]) -> list[TopicPartition]:
         answers = self._consumer.committed(asked, timeout=_TIMEOUT)
@@ -91,12 +109,13 @@ class Recovery:
         The ends are high watermarks: a transaction that is open below one is waited for, so that what it sends out,
         if it commits, is known.
         """
-        ledgers = {number: Ledger(self._late_for) for number in committed}
-        ends = self._ends(list(committed))
+        ledgers = {number: Ledger(self._late_for, one.positions) for number, one in committed.items()}
+        edges = self._edges([TopicPartition(self._journal, number) for number in committed], _LATEST)
+        ends = {number: edges[self._journal, number] for number in committed}
         starts = {number: one.journal for number, one in committed.items() if ends[number] > (one.journal or 0)}
         if not starts:
             return ledgers
-        reader = Consumer(self._reader_properties, logger=_log)
+        reader = Consumer(self._reader_properties, logger=client_log(__name__))
         try:
             reader.assign(
                 [
@@ -124,25 +143,19 @@ class Recovery:
             reader.close()
         return ledgers
 
-    def _ends(self, numbers: list[int]) -> dict[int, int]:
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not annotate it
-        futures = self._admin.list_offsets(
-            {TopicPartition(self._journal, number): latest for number in numbers},
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=_TIMEOUT,
-        )
-        return {where.partition: future.result().offset for where, future in futures.items()}
+    def _edges(self, partitions: list[TopicPartition], edge: OffsetSpec) -> dict[tuple[str, int], int]:
+        """Return the first or the last offset of partitions, those of open transactions included."""
+
+        def ask() -> dict[tuple[str, int], int]:
+            futures = self._admin.list_offsets(
+                dict.fromkeys(partitions, edge),
+                isolation_level=IsolationLevel.READ_UNCOMMITTED,
+                request_timeout=_TIMEOUT,
+            )
+            return {(where.topic, where.partition): future.result().offset for where, future in futures.items()}
+
+        return self._retrying(ask) if partitions else {}
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, KafkaException) and (
-        bool(error.args[0].retriable())
-        or error.args[0].code() in {KafkaError.UNSTABLE_OFFSET_COMMIT, KafkaError._TIMED_OUT}  # noqa: SLF001 - its name
-    )
-
-
-def _committed(spans: TopicPartition, logs: TopicPartition) -> Committed:
-    positions = tuple(one.offset if one.offset >= 0 else None for one in (spans, logs))
-    text = spans.metadata or ""
-    # Offsets that somebody has reset carry no journal offset: it is then read whole.
-    return Committed((positions[SPANS], positions[LOGS]), int(text) if text.isdecimal() else None)
+    return isinstance(error, KafkaException) and (bool(error.args[0].retriable()) or error.args[0].code() in PASSING)

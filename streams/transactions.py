@@ -8,6 +8,8 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from tenacity import Retrying, retry_if_exception, stop_when_event_set, wait_random_exponential
 
+from tracelink.kafka import client_log
+
 _log = logging.getLogger(__name__)
 
 _FLUSH_STEP = 0.5
@@ -16,7 +18,7 @@ _CALL_TIMEOUT = 5.0
 
 
 class Aborted(Exception):  # noqa: N818 - a word of the domain
-    """The transaction has been aborted: nothing of it went out."""
+    """The transaction has been undone, or given up on the way out: nothing of it goes out."""
 
 
 class Transactions:
@@ -26,7 +28,7 @@ class Transactions:
     """
 
     def __init__(self, properties: Mapping[str, Any], stopping: Event) -> None:
-        self._producer = Producer(dict(properties), logger=_log)
+        self._producer = Producer(dict(properties), logger=client_log(__name__))
         self._retrying = Retrying(
             retry=retry_if_exception(_is_retriable),
             wait=wait_random_exponential(multiplier=0.1, max=2),
@@ -36,6 +38,7 @@ class Transactions:
         self._stopping = stopping
         self._open = False
         self._failed: KafkaError | None = None
+        self._given_up = False
 
     def start(self) -> None:
         """Take over the transactional id, which aborts what a predecessor left open."""
@@ -44,43 +47,39 @@ class Transactions:
     def send(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] | None = None
     ) -> None:
-        """Add a message; waits while the producer's buffer is full."""
+        """Add a message; waits while the producer's buffer is full. Raises Aborted where an earlier one failed."""
         self._begin()
-        while True:
-            try:
-                self._producer.produce(topic, value, key, headers=list(headers or ()), on_delivery=self._note_failure)
-            except BufferError:
-                self._producer.poll(0.1)
-            else:
-                break
+        self._produce(topic, value, key, headers=list(headers or ()), on_delivery=self._note_failure)
         self._producer.poll(0)
 
-    def write_journal(self, topic: str, entries: Mapping[int, bytes]) -> dict[int, int]:
-        """Write a record to each of these partitions of the journal; returns their offsets once all is delivered.
+    def write_journal(self, topic: str, entries: Sequence[tuple[int, bytes]]) -> dict[int, list[int]]:
+        """Write (partition, record) pairs to the journal; returns their offsets once all is delivered.
 
         Raises Aborted where anything of the transaction could not be delivered.
         """
         self._begin()
-        offsets: dict[int, int] = {}
+        offsets: dict[int, list[int]] = {}
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             self._note_failure(error, message)
             if error is None:
-                offsets[message.partition() or 0] = message.offset() or 0
+                offsets.setdefault(message.partition() or 0, []).append(message.offset() or 0)
 
-        for partition, entry in entries.items():
-            self._producer.produce(topic, entry, partition=partition, on_delivery=delivered)
-        # While the brokers are away this ends with the messages' own time-out, which fails the transaction.
-        # On the way out it must end sooner.
+        for partition, entry in entries:
+            self._produce(topic, entry, partition=partition, on_delivery=delivered)
         patience = _LAST_FLUSHES
-        while self._producer.flush(_FLUSH_STEP):
+        # While the brokers are away this ends with the messages' own time-out, which fails the transaction.
+        while self._failed is None and self._producer.flush(_FLUSH_STEP):
             patience -= self._stopping.is_set()
             if not patience:
-                raise Aborted("stopped while the brokers are away")
-        if self._failed is not None or len(offsets) < len(entries):
+                # What is queued must not go out with anything later: nothing is sent any more.
+                self._given_up = True
+                raise Aborted("given up, the brokers are away")
+        if self._failed is not None:
+            why = self._failed.str()
             self.abort()
-            raise Aborted(str(self._failed))
-        return offsets
+            raise Aborted(why)
+        return {partition: sorted(found) for partition, found in offsets.items()}
 
     def commit(self, offsets: Sequence[TopicPartition], consumer: Consumer) -> None:
         """Commit what was sent together with the consumer's offsets; raises Aborted where it was undone."""
@@ -96,8 +95,8 @@ class Transactions:
         self._open = False
 
     def abort(self) -> None:
-        """Undo the open transaction, if there is one."""
-        if self._open:
+        """Undo the open transaction, if there is one; one that was given up is left to the broker or a successor."""
+        if self._open and not self._given_up:
             self._retrying(self._producer.abort_transaction, _CALL_TIMEOUT)
         self._open = False
         self._failed = None
@@ -126,10 +125,27 @@ class Transactions:
         self._producer.poll(0)
 
     def _begin(self) -> None:
+        if self._given_up:
+            raise Aborted("given up before")
         if not self._open:
             self._producer.begin_transaction()
             self._open = True
             self._failed = None
+
+    def _produce(self, topic: str, value: bytes | None, key: bytes | None = None, **more: Any) -> None:  # noqa: ANN401 - the client's own
+        while True:
+            try:
+                self._producer.produce(topic, value, key, **more)
+            except BufferError:
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                # A transaction that has failed takes no more messages.
+                if self._failed is None and error.args[0].code() != KafkaError._STATE:  # noqa: SLF001 - its name
+                    raise
+                self.abort()
+                raise Aborted(error.args[0].str()) from error
+            else:
+                return
 
     def _note_failure(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:

@@ -1,5 +1,6 @@
 """How every part of tracelink reaches Kafka: librdkafka's properties, and what to say when no broker answers."""
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -17,6 +18,27 @@ Properties = dict[str, str | int | float | bool]
 
 PARTITIONER = "murmur2_random"
 """Java's default, so that Java and Python producers put a trace on the same partition."""
+
+PASSING = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - confluent-kafka's own name for it
+        KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001 - as above
+        KafkaError._RESOLVE,  # noqa: SLF001 - as above
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
+        KafkaError._TRANSPORT,  # noqa: SLF001 - as above
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.UNSTABLE_OFFSET_COMMIT,
+    }
+)
+"""Errors that pass by themselves: librdkafka goes on after them, and a call may be repeated."""
+
+_SAME_KIND_SECONDS = 30.0
+_FILES = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.location")
 
 # librdkafka does not list its properties: these are for hints only.
 _COMMON = """
@@ -48,6 +70,10 @@ def client_properties(
             raise UserError(
                 f"The Kafka property {name} is {value} in this command and cannot be {user[name]}: remove it."
             )
+    for name in _FILES:
+        path = user.get(name)
+        if path is not None and path != "probe" and not Path(str(path)).exists():
+            raise UserError(f"The Kafka property {name} names {path}, which is not there.")
     return {
         "client.id": "tracelink",
         **(defaults or {}),
@@ -86,14 +112,41 @@ def _from_file(path: Path | None) -> Properties:
     return properties
 
 
+def client_log(name: str) -> logging.Logger:
+    """Return the log of a module's Kafka clients, which say the same many times a second while a broker is away."""
+    log = logging.getLogger(f"{name}.librdkafka")
+    if not log.filters:
+        log.addFilter(_Seldom())
+    return log
+
+
+class _Seldom(logging.Filter):
+    """Lets one line of a kind pass in half a minute; its first word (FAIL, ERROR, …) is its kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.getMessage().partition(" ")[0]
+        if record.created < self._next.get(kind, 0):
+            return False
+        self._next[kind] = record.created + _SAME_KIND_SECONDS
+        return True
+
+
 def connect(settings: KafkaSettings, *, timeout: float = 10.0) -> AdminClient:
     """Return an admin client whose broker has answered; UserError that says why none did within `timeout` seconds."""
     seen: list[KafkaError] = []
     try:
         properties: dict[str, Any] = {**client_properties(settings), "error_cb": seen.append, "log_level": 0}
         admin = AdminClient(properties)
+    except KafkaException as error:
+        raise UserError(_explain(settings, error.args[0], seen)) from None
+    try:
         admin.list_topics(timeout=timeout)
     except KafkaException as error:
+        admin.poll(0)  # calls error_cb with what the attempts ended in
         raise UserError(_explain(settings, error.args[0], seen)) from None
     return admin
 
@@ -110,8 +163,15 @@ def _explain(settings: KafkaSettings, error: KafkaError, seen: list[KafkaError])
     if error.code() == KafkaError._INVALID_ARG:  # noqa: SLF001 - confluent-kafka's own name for it
         return f"{wrong_property(error)} Check TRACELINK_KAFKA_… and TRACELINK_KAFKA_CONFIG_FILE."
     causes = {one.code(): one for one in seen}
-    if KafkaError._AUTHENTICATION in causes:  # noqa: SLF001 - as above
-        return f"{where} refuses the credentials: {causes[KafkaError._AUTHENTICATION].str()}"  # noqa: SLF001 - as above
-    if KafkaError._SSL in causes:  # noqa: SLF001 - as above
-        return f"{where} cannot be reached by TLS: {causes[KafkaError._SSL].str()}"  # noqa: SLF001 - as above
+    for code, what in _CAUSES.items():
+        if code in causes:
+            return f"{where} {what}: {causes[code].str()}"
     return f"{where} does not answer: {error.str()}. Is it running? `tracelink stack up` starts one on this machine."
+
+
+# The first that has been seen is the reason.
+_CAUSES = {
+    KafkaError._AUTHENTICATION: "refuses the credentials",  # noqa: SLF001 - confluent-kafka's own name for it
+    KafkaError._SSL: "cannot be reached by TLS",  # noqa: SLF001 - as above
+    KafkaError._RESOLVE: "cannot be found",  # noqa: SLF001 - as above
+}

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Report
 
 from tracelink.errors import UserError
-from tracelink.kafka import PARTITIONER, Properties, client_properties, wrong_property
+from tracelink.kafka import PARTITIONER, Properties, client_log, client_properties, wrong_property
 from tracelink.messages import LOGS, SPANS, Message, Messages
 from tracelink.metrics import PublisherMetrics
 from tracelink.records import LogRecord, Span
@@ -216,7 +216,7 @@ class _Session:
     def __init__(self, properties: Properties, report: Callable[[KafkaError | None, Report], None]) -> None:
         config: dict[str, Any] = {**properties, "on_delivery": report}
         try:
-            self.producer = Producer(config, logger=_log)
+            self.producer = Producer(config, logger=client_log(__name__))
         except KafkaException as error:
             raise UserError(
                 f"{wrong_property(error.args[0])} Check TRACELINK_KAFKA_… and TRACELINK_KAFKA_CONFIG_FILE."

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tracelink.error_origin import ErrorOrigin, error_origin
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.kafka import client_properties
+from tracelink.kafka import client_log, client_properties
 from tracelink.records import Trace, print_trace_id
 from tracelink.settings import KafkaSettings
 from tracelink.splice import decode
@@ -89,7 +89,7 @@ class ErroredTraces:
                 },
             )
         )
-        self._consumer = Consumer(properties, logger=_log)
+        self._consumer = Consumer(properties, logger=client_log(__name__))
         self._read_to: dict[int, int] = {}
         self._consumer.assign([TopicPartition(self._topic, number, end) for number, end in self._ends().items()])
 

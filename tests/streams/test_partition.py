@@ -42,8 +42,8 @@ def sent(output: Output, target: Target) -> list[Outgoing]:
 
 
 def commit(one: Partition, at: int = 0) -> tuple[Entry, Output]:
-    entry = one.entry()
-    return entry, one.committed(at, entry)
+    (entry,) = one.entries()
+    return entry, one.committed([at], [entry])
 
 
 def test_a_record_waits_until_the_other_input_has_come_as_far() -> None:
@@ -68,8 +68,26 @@ def test_an_input_at_its_end_holds_nothing_back_after_the_allowance() -> None:
     assert one.window.records == 0
     one.advance(now=1100)
     assert one.window.records == 1
-    one.advance(now=7200)
+    for now in range(1200, 7300, 100):
+        one.advance(now=now)
     assert one.pending.records == 1
+
+
+def test_a_worker_that_was_held_up_does_not_close_windows_before_it_has_seen_what_came() -> None:
+    one = partition()
+    one.receive(SPANS, [a_span(0, 5000)], now=0, wall=WALL)
+    one.reach_end(SPANS)
+    one.reach_end(LOGS)
+    for now in range(0, 2000, 100):
+        one.advance(now=now)
+    one.advance(now=10_000)  # eight seconds later
+    one.receive(SPANS, [a_span(1, 9000)], now=10_050, wall=WALL)
+    one.advance(now=10_050)
+    assert (one.pending.records, one.window.records) == (0, 1)
+    for now in range(10_100, 20_000, 100):
+        one.reach_end(SPANS)
+        one.advance(now=now)
+    assert one.pending.parts.total() == 1
 
 
 def test_an_input_that_has_shown_neither_record_nor_end_holds_back_the_other() -> None:
@@ -144,6 +162,30 @@ def test_a_message_that_is_no_record_is_a_dead_letter_and_the_next_goes_on(
     assert one.pending.dead_letters.total() == 1
 
 
+def test_a_dead_letter_that_may_not_fit_its_topic_is_cut_and_says_so() -> None:
+    one = partition()
+    one.receive(SPANS, [FakeMessage(7, 1000, key(1), bytes(2_000_000))], now=0, wall=WALL)
+    one.receive(LOGS, [a_log(0, 2000)], now=0, wall=WALL)
+    one.advance(now=0)
+    (letter,) = sent(one.pending, Target.DEAD_LETTERS)
+    assert len(letter.value or b"") == 65_536
+    assert dict(letter.headers or [])["tracelink.cut-from-bytes"] == b"2000000"
+
+
+def test_very_many_parts_are_spread_over_several_journal_records() -> None:
+    one = partition()
+    one.receive(SPANS, [a_span(at, 1000, at + 1) for at in range(20_001)], now=0, wall=WALL)
+    one.receive(LOGS, [a_log(0, 100_000, 99_999)], now=0, wall=WALL)
+    one.receive(SPANS, [a_span(20_001, 100_000, 99_999)], now=0, wall=WALL)
+    one.advance(now=0)
+    entries = one.entries()
+    assert [len(entry.parts) for entry in entries] == [20_000, 1]
+    ledger = Ledger(0)
+    for at, entry in enumerate(entries):
+        ledger.learn(at, entry)
+    assert all(ledger.has_sent(SPANS, at, key(at + 1)) for at in (0, 20_000))
+
+
 def test_dead_letters_that_have_gone_out_are_not_repeated_after_a_restart() -> None:
     first = partition()
     first.receive(SPANS, [a_span(0, 1000), FakeMessage(1, 1001, None, b"?")], now=0, wall=WALL)
@@ -161,7 +203,7 @@ def test_dead_letters_that_have_gone_out_are_not_repeated_after_a_restart() -> N
     second.advance(now=0)
     assert second.pending.messages == []
     assert second.window.records == 1
-    assert second.entry().positions == (2, 0)
+    assert second.entries()[0].positions == (2, 0)
 
 
 def test_the_offset_committed_is_the_lowest_that_an_open_part_needs() -> None:

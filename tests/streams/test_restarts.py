@@ -63,7 +63,7 @@ class Broker:
 
     def worker(self) -> Partition:
         """Start a worker from what is committed."""
-        ledger = Ledger(self.late_for)
+        ledger = Ledger(self.late_for, self.offsets)
         for at, entry in enumerate(self.journal[self.journal_start :], self.journal_start):
             ledger.learn(at, Entry.decode(entry.encode()))
         return Partition(
@@ -79,11 +79,11 @@ class Broker:
 
     def commit(self, one: Partition) -> None:
         """Commit a transaction, as the join does."""
-        at, low, entry = len(self.journal), one.low(), one.entry()
+        at, low, entries = len(self.journal), one.low(), one.entries()
         self.journal_start = one.ledger.start(low, one.watermark, at)
         self.offsets = low
-        self.out += one.committed(at, entry).messages
-        self.journal.append(entry)
+        self.out += one.committed(range(at, at + len(entries)), entries).messages
+        self.journal += entries
 
     def drain(self) -> None:
         """Let a worker without faults finish what is there."""
