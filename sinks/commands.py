@@ -10,7 +10,7 @@ from tracelink.settings import ElasticsearchSettings, ZipkinSettings
 from tracelink.topics import TopicNames
 
 
-@click.group()
+@click.group(short_help="Write traces to their targets.")
 def sink() -> None:
     """Write joined traces to a target; each sink is a process and a consumer group of its own.
 

@@ -27,7 +27,7 @@ def run(
     Kafka and its topics must be there at start. The target need not: the process is not ready until it answers.
     """
     configure_logging(settings.log_level)
-    logging.getLogger("elastic_transport").setLevel(logging.WARNING)  # it has a line for every request
+    logging.getLogger("elastic_transport").setLevel(logging.ERROR)  # it has a line for every request, and each failure
     require(connect(settings), settings)
     registry = CollectorRegistry()
     metrics = SinkMetrics(registry, name)

@@ -19,7 +19,7 @@ from sinks.zipkin_json import zipkin_span
 from tracelink.errors import InvalidRecord, Reason, Unavailable, UserError
 from tracelink.metrics import SinkMetrics
 from tracelink.records import Span
-from tracelink.settings import ZipkinSettings
+from tracelink.settings import ZipkinSettings, without_credentials
 
 # Level 1 is five times faster than the default and leaves spans but a fifth larger.
 _GZIP_LEVEL = 1
@@ -47,6 +47,7 @@ class ZipkinSink:
 
     def __init__(self, settings: ZipkinSettings, metrics: SinkMetrics) -> None:
         self._url = settings.zipkin_url.rstrip("/")
+        self._where = without_credentials(self._url)
         self._batch_bytes = settings.batch_bytes
         self._keep = KeepPolicy(settings.keep_share, settings.keep_slower_than)
         self._request_seconds = metrics.request_seconds
@@ -86,7 +87,7 @@ class ZipkinSink:
         """Ask for Zipkin's health, which includes its storage's; see Sink."""
         status, text = self._ask("GET", "/health")
         if status != HTTPStatus.OK:
-            raise Unavailable(f"Zipkin at {self._url} says {status}: {text}")
+            raise Unavailable(f"Zipkin at {self._where} says {status}: {text}")
 
     def close(self) -> None:
         """Close the connection."""
@@ -120,20 +121,21 @@ class ZipkinSink:
         try:
             response = self._pool.request(method, self._url + path, body=body, headers=headers)
         except urllib3.exceptions.SSLError as error:
-            raise Refused(f"No TLS with Zipkin at {self._url} (TRACELINK_ZIPKIN_CA): {error}.") from None
+            raise Refused(f"No TLS with Zipkin at {self._where} (TRACELINK_ZIPKIN_CA): {error}.") from None
         except urllib3.exceptions.LocationParseError as error:
             raise Refused(f"TRACELINK_ZIPKIN_URL is no address: {error}.") from None
         except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"Zipkin at {self._url} does not answer: {error}") from error
+            raise Unavailable(f"Zipkin at {self._where} does not answer: {error}") from error
         self._request_seconds.observe(time.perf_counter() - started)
         text = response.data[:300].decode(errors="replace")
         status = response.status
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRY_AGAIN:
-            raise Unavailable(f"Zipkin at {self._url} says {status}: {text}")
+            raise Unavailable(f"Zipkin at {self._where} says {status}: {text}")
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            raise Refused(f"Zipkin at {self._url} says {status}: check TRACELINK_ZIPKIN_HEADERS.")
-        if status not in _SPANS_REFUSED and not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            raise Refused(f"{self._url}{path} says {status}, which Zipkin never does: check TRACELINK_ZIPKIN_URL.")
+            raise Refused(f"Zipkin at {self._where} says {status}: check TRACELINK_ZIPKIN_HEADERS.")
+        # What answers 200 to spans is something else than Zipkin, and has not taken them.
+        if status not in _SPANS_REFUSED and status != (HTTPStatus.OK if body is None else HTTPStatus.ACCEPTED):
+            raise Refused(f"{self._where}{path} says {status}, which Zipkin never does: check TRACELINK_ZIPKIN_URL.")
         return status, text
 
 

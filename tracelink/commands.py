@@ -7,7 +7,7 @@ from tracelink.settings import TopicSettings
 from tracelink.settings_table import settings_table
 
 
-@click.group()
+@click.group(short_help="Create and check the topics.")
 def topics() -> None:
     """Create the topics, and check that they keep the promises."""
 
@@ -46,6 +46,7 @@ def check(*, as_json: bool, **flags: str | None) -> None:
     from json import dumps  # noqa: PLC0415 - as above
 
     from tracelink.kafka import connect  # noqa: PLC0415 - as above
+    from tracelink.topic_admin import apply_command  # noqa: PLC0415 - as above
     from tracelink.topic_admin import check as check_topics  # noqa: PLC0415 - as above
 
     settings = TopicSettings.load(**flags)
@@ -55,13 +56,13 @@ def check(*, as_json: bool, **flags: str | None) -> None:
     elif found:
         for one in found:
             click.echo(str(one))
-        click.echo("Mend them with: tracelink topics apply")
+        click.echo(f"Mend them with: {apply_command(settings)}")
     else:
         click.echo("All topics are as they must be.")
     raise SystemExit(1 if found else 0)
 
 
-@click.command()
+@click.command(short_help="Print every setting.")
 def settings() -> None:
     """Print every setting with its default and its meaning, as Markdown tables."""
     click.echo(settings_table())

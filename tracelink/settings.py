@@ -4,12 +4,13 @@ Durations are in seconds. Sizes take units (`64MiB`).
 """
 
 import os
+import re
 import socket
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ByteSize, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -20,6 +21,14 @@ KAFKA_PREFIX = "TRACELINK_KAFKA_"
 """Any variable under this prefix that is no setting of its own is a librdkafka property."""
 
 _MIB = 1024 * 1024
+_MAX_PORT = 65535
+_STACK_VARIABLES = frozenset(
+    f"{PREFIX}STACK_{name}"
+    for name in (
+        "DIR", "ONLY", "KAFKA_PORT", "ZIPKIN_PORT", "ELASTICSEARCH_PORT", "MAVEN_REPOSITORY", "KAFKA_HEAP",
+        "ZIPKIN_HEAP", "ELASTICSEARCH_HEAP",
+    )
+)  # fmt: skip
 
 
 class _FileSource(PydanticBaseSettingsSource):
@@ -62,13 +71,25 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else ""
-            raise UserError(f"{variable_of(name)} (or {flag_of(name)}): {first['msg']}.") from None
+            said = first["msg"].removeprefix("Value error, ")
+            raise UserError(f"{variable_of(name)} (or {flag_of(name)}): {said}.") from None
+
+
+def _host_and_port(text: str) -> str:
+    """Refuse an address without a port: librdkafka would take 9092, which may be somebody else's Kafka."""
+    for address in text.split(","):
+        host, colon, port = address.strip().rpartition(":")
+        if not (host and colon and port.isdecimal() and int(port) <= _MAX_PORT):
+            raise ValueError(f"{address.strip()!r} is not HOST:PORT")
+    return text
 
 
 class KafkaSettings(Settings):
     """How to reach Kafka, and which topics are ours."""
 
-    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="Kafka brokers, HOST:PORT[,HOST:PORT…].")
+    kafka_bootstrap_servers: Annotated[str, AfterValidator(_host_and_port)] = Field(
+        "127.0.0.1:9092", description="Kafka brokers, HOST:PORT[,HOST:PORT…]."
+    )
     kafka_config_file: Path | None = Field(
         None, description="File of librdkafka properties, one name=value a line (TLS, SASL, …)."
     )
@@ -95,9 +116,8 @@ class MonitoringSettings(Settings):
 
     http_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz; 0.0.0.0 for all.")
     http_port: int = Field(0, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0 for any free one.")
-    log_level: str = Field(
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
-        pattern="^(debug|info|warning|error)$",
         description="Least level that is logged: debug, info, warning, error.",
     )
 
@@ -168,7 +188,7 @@ class ElasticsearchSettings(SinkSettings):
     index_prefix: str = Field(
         "tracelink-", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="What every index name starts with."
     )
-    index_unit: str = Field("day", pattern="^(day|hour)$", description="Stretch of time an index holds: day, hour.")
+    index_unit: Literal["day", "hour"] = Field("day", description="Stretch of time an index holds: day, hour.")
     shards: int = Field(1, ge=1, description="Primary shards of an index.")
     replicas: int = Field(0, ge=0, description="Replicas of an index; 1 in production.")
     keep_log_level: str | None = Field(
@@ -225,6 +245,11 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def without_credentials(url: str) -> str:
+    """Return URLs, separated by commas, as they may be shown: without user and password."""
+    return re.sub(r"(?<=://)[^/@,]*@", "", url)
+
+
 def read_secret(variable: str, path: str) -> str:
     """Return the text of a file that a variable names, without the newline at its end; raises UserError."""
     try:
@@ -237,10 +262,11 @@ def refuse_unknown_variables() -> None:
     """Raise UserError for a variable under our prefix that is no setting, with the nearest one that is."""
     known = {variable_of(name) for stage in STAGES.values() for name in stage.model_fields}
     known |= {f"{variable}_FILE" for variable in known}
-    # Variables of the local stack and of the tests, and librdkafka's properties, are read where they are used.
-    passed = (KAFKA_PREFIX, f"{PREFIX}STACK_", f"{PREFIX}DEMO_", f"{PREFIX}TEST_")
+    known |= _STACK_VARIABLES
+    # librdkafka's properties and the tests' variables are read where they are used.
+    passed = (KAFKA_PREFIX, f"{PREFIX}TEST_")
     for variable in os.environ:
         if variable.startswith(PREFIX) and variable not in known and not variable.startswith(passed):
-            near = get_close_matches(variable, known, n=1)
+            near = get_close_matches(variable, known, n=1, cutoff=0.85)
             hint = f" Did you mean {near[0]}?" if near else " README.md lists them."
             raise UserError(f"{variable} is no setting.{hint}")

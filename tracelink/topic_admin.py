@@ -16,7 +16,7 @@ from confluent_kafka.admin import (
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from tracelink.errors import UserError
-from tracelink.settings import TopicSettings
+from tracelink.settings import TopicSettings, flag_of
 from tracelink.topics import Spec, TopicNames, specs
 
 _TIMEOUT = 30.0
@@ -112,7 +112,17 @@ def require(admin: AdminClient, settings: TopicSettings) -> None:
     found = check(admin, settings)
     if found:
         listed = "; ".join(map(str, found))
-        raise UserError(f"The topics are not as they must be: {listed}. Mend them with: tracelink topics apply")
+        raise UserError(f"The topics are not as they must be: {listed}. Mend them with: {apply_command(settings)}")
+
+
+def apply_command(settings: TopicSettings) -> str:
+    """Return the command that mends the topics of these settings, with the names that are not the usual ones."""
+    flags = [
+        f"{flag_of(name)} {getattr(settings, name)}"
+        for name in ("topic_prefix", "join_group")
+        if getattr(settings, name) != TopicSettings.model_fields[name].default
+    ]
+    return " ".join(["tracelink topics apply", *flags])
 
 
 def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
@@ -122,12 +132,13 @@ def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
     """
     wanted = specs(settings)
     live = _live(admin, wanted)
-    partitions = max(
-        [settings.partitions, *(live[spec.name].partitions for spec in wanted if spec.inputs and spec.name in live)]
-    )
+    there = [live[spec.name].partitions for spec in wanted if spec.inputs and spec.name in live]
+    partitions = max([settings.partitions, *there])
     done = _create(admin, [_new(spec, settings, partitions) for spec in wanted if spec.name not in live])
     if done:
         _wait_until_seen("created", lambda: [one for one in check(admin, settings) if one.setting == "topic"])
+    elif "partitions" in settings.model_fields_set and max(there) != settings.partitions:
+        done = [f"The topics have {max(there)} partitions: --partitions counts only when they are created."]
     mended = _mend(admin, check(admin, settings))
     if mended:
         _wait_until_seen("mended", lambda: check(admin, settings))

@@ -6,7 +6,7 @@ from tracelink.local.commands import require_extra
 from tracelink.local.options import Request, pipeline_options
 
 
-@click.command()
+@click.command(short_help="Show the pipeline with a small shop.")
 @click.option("--once", is_flag=True, help="Send a number of requests, check what became of each, and end.")
 @click.option(
     "--requests",
@@ -57,7 +57,7 @@ def demo(  # noqa: PLR0913 - an option each
     require_extra()
     missing = [name for name in ("flask", "requests", "opentelemetry.instrumentation") if find_spec(name) is None]
     if missing:
-        raise UserError(f"The demo needs {', '.join(missing)}. Install it with: pip install 'tracelink[demo]'")
+        raise UserError(f"The demo needs {', '.join(missing)}. Install tracelink with its extra: pip install '.[demo]'")
     if as_json and not once:
         raise click.UsageError("--json prints the counts of --once: give both.")
     from producers.demo.run import run  # noqa: PLC0415 - of an extra

@@ -53,7 +53,7 @@ class _Session:
         return False
 
     def _step(self, pool: urllib3.PoolManager, now: float) -> None:
-        self.running.supervisor.tick()
+        self.running.tick()
         self._services.supervisor.tick()
         for one in self.errored.poll():
             self.flagged.add(one.trace_id)

@@ -11,7 +11,7 @@ from elasticsearch import ApiError, Elasticsearch
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
 from sinks.elasticsearch.client import PASSING_ERRORS, TRY_AGAIN, failures, refuse_or_wait
-from sinks.sink import Message, Outcome
+from sinks.sink import Message, Outcome, Refused
 from tracelink.errors import InvalidRecord, Reason, Unavailable
 from tracelink.records import LogRecord
 
@@ -106,7 +106,10 @@ class Bulk:
         self._observe(time.perf_counter() - started)
         again: list[Document] = []
         why = ""
-        for document, item in zip(chunk, answer["items"], strict=True):
+        items = answer.body.get("items") or []
+        if len(items) != len(chunk):
+            raise Refused(f"{self._url} does not answer as Elasticsearch does: check TRACELINK_ELASTICSEARCH_URL.")
+        for document, item in zip(chunk, items, strict=True):
             result = item["create"]
             outcome = self._judge(result)
             if outcome is None:

@@ -26,6 +26,8 @@ def connect(settings: ElasticsearchSettings) -> Elasticsearch:
         raise UserError("TRACELINK_ELASTICSEARCH_API_KEY and TRACELINK_ELASTICSEARCH_USERNAME: give one of them.")
     if settings.elasticsearch_api_key:
         options["api_key"] = settings.elasticsearch_api_key.get_secret_value()
+    if settings.elasticsearch_password and not settings.elasticsearch_username:
+        raise UserError("TRACELINK_ELASTICSEARCH_PASSWORD needs TRACELINK_ELASTICSEARCH_USERNAME.")
     if settings.elasticsearch_username:
         if settings.elasticsearch_password is None:
             raise UserError("TRACELINK_ELASTICSEARCH_USERNAME needs TRACELINK_ELASTICSEARCH_PASSWORD.")

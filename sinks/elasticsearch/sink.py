@@ -14,7 +14,7 @@ from sinks.sink import Batch, Message, Outcome, Part, Report
 from tracelink.errors import InvalidRecord
 from tracelink.metrics import SinkMetrics
 from tracelink.records import LogRecord
-from tracelink.settings import ElasticsearchSettings
+from tracelink.settings import ElasticsearchSettings, without_credentials
 
 
 class ElasticsearchSink:
@@ -26,7 +26,7 @@ class ElasticsearchSink:
         """`services` counts what the traces say of the services, whatever the keep policy leaves out."""
         self._settings = settings
         self._client = connect(settings)
-        self._url = settings.elasticsearch_url
+        self._url = without_credentials(settings.elasticsearch_url)
         self._indices = Indices.of(settings)
         self._keep = KeepPolicy(settings.keep_share, settings.keep_slower_than, settings.keep_log_level)
         self._bulk = Bulk(self._client, self._url, settings.batch_bytes, metrics.request_seconds.observe)

@@ -10,7 +10,7 @@ from elasticsearch import Elasticsearch
 
 from sinks.elasticsearch.client import connect, failures
 from tracelink.errors import Unavailable, UserError
-from tracelink.settings import ElasticsearchSettings
+from tracelink.settings import ElasticsearchSettings, without_credentials
 
 _VERSION = 1
 
@@ -83,7 +83,7 @@ def templates(settings: ElasticsearchSettings) -> dict[str, dict[str, Any]]:
 
 def set_up(client: Elasticsearch, settings: ElasticsearchSettings) -> None:
     """Create or replace the index templates; raises Unavailable or Refused. May be repeated."""
-    with failures(settings.elasticsearch_url):
+    with failures(without_credentials(settings.elasticsearch_url)):
         for name, body in templates(settings).items():
             client.indices.put_index_template(name=name, body=body)
 

@@ -8,9 +8,16 @@ from click.testing import CliRunner
 
 from tracelink.cli import main
 from tracelink.errors import UserError
-from tracelink.kafka import client_properties, connect
+from tracelink.kafka import client_log, client_properties, connect
 from tracelink.options import settings_options
-from tracelink.settings import STAGES, ElasticsearchSettings, JoinSettings, KafkaSettings, variable_of
+from tracelink.settings import (
+    STAGES,
+    ElasticsearchSettings,
+    JoinSettings,
+    KafkaSettings,
+    variable_of,
+    without_credentials,
+)
 from tracelink.settings_table import settings_table
 
 
@@ -33,6 +40,46 @@ def test_an_unknown_variable_is_refused_with_the_nearest_setting(monkeypatch: py
     monkeypatch.setenv("TRACELINK_IDLE_GAPP", "5")
     with pytest.raises(UserError, match=r"TRACELINK_IDLE_GAPP is no setting\. Did you mean TRACELINK_IDLE_GAP\?"):
         KafkaSettings.load()
+
+
+def test_a_misspelt_variable_of_the_local_stack_is_refused_and_a_right_one_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TRACELINK_STACK_KAFKA_PORT", "3")
+    KafkaSettings.load()
+    monkeypatch.setenv("TRACELINK_STACK_KAFKA_PRT", "3")
+    with pytest.raises(UserError, match="Did you mean TRACELINK_STACK_KAFKA_PORT"):
+        KafkaSettings.load()
+
+
+@pytest.mark.parametrize("servers", ["127.0.0.1", "kafka:port", "", "kafka:9092,other", ":9092"])
+def test_an_address_without_a_port_is_refused_and_not_guessed(servers: str) -> None:
+    with pytest.raises(UserError, match=r"TRACELINK_KAFKA_BOOTSTRAP_SERVERS .* is not HOST:PORT"):
+        KafkaSettings.load(kafka_bootstrap_servers=servers)
+
+
+def test_an_address_is_shown_without_its_credentials() -> None:
+    shown = without_credentials("https://user:secret@es-1:9200/base,http://es-2:9200")
+    assert shown == "https://es-1:9200/base,http://es-2:9200"
+
+
+def test_a_certificate_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACELINK_KAFKA_SSL_CA_LOCATION", "/nowhere/ca.pem")
+    with pytest.raises(UserError, match=r"ssl\.ca\.location names /nowhere/ca\.pem"):
+        client_properties(KafkaSettings.load())
+
+
+def test_a_host_that_cannot_be_found_is_told_from_one_that_does_not_answer() -> None:
+    with pytest.raises(UserError, match="cannot be found"):
+        connect(KafkaSettings.load(kafka_bootstrap_servers="no-such-host.invalid:9092"), timeout=3)
+
+
+def test_a_kafka_client_says_the_same_kind_of_thing_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    log = client_log("tests.core")
+    for number in range(5):
+        log.error("FAIL [thrd:%d] connection refused", number)
+    log.error("ERROR [thrd] all brokers down")
+    assert [record.getMessage().partition(" ")[0] for record in caplog.records] == ["FAIL", "ERROR"]
 
 
 def test_a_missing_secret_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

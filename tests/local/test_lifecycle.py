@@ -198,6 +198,11 @@ def test_a_changed_jar_refuses_the_start(cli: Cli, tmp_path: Path) -> None:
     assert "tracelink stack down --purge" in said
     assert state.read(cli.directory) == {}
 
+    not_ours = [cli.directory / "data" / "mine", cli.directory / "logs" / "app.log"]
+    for file in not_ours:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     cli.run("down", "--purge")
     assert not cache.exists()
+    assert all(file.exists() for file in not_ours)
     assert (default_cache() / pinned("kafka")[0].path).exists()

@@ -1,6 +1,7 @@
 """`tracelink up` as a user runs it, on the servers of the tests."""
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from tests.kit.processes import Process, metrics, running
 from tests.kit.terminal import in_terminal
 from tests.kit.waiting import wait_for
 from tracelink.local.ports import Ports
-from tracelink.local.stack import Endpoints, Stack
+from tracelink.local.stack import Endpoints, Stack, Status
 
 _STAGES = {"join", "sink-zipkin", "sink-elasticsearch"}
 _START_SECONDS = 90.0
@@ -121,4 +122,30 @@ def test_a_server_that_is_not_given_is_started_and_stopped_unless_it_ran_before(
     with servers, up(tmp_path, **environment) as (process, found):
         assert process.stop(signal.SIGINT, seconds=45) == 0
         assert "stay up" in process.output()
+        assert f"tracelink stack down --dir {tmp_path / 'stack'}" in process.output()
         assert is_up()
+
+
+def test_a_server_that_dies_comes_back_and_one_that_is_stopped_ends_all(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    del environment["TRACELINK_KAFKA_BOOTSTRAP_SERVERS"]
+    servers = Stack(tmp_path / "stack", only=["kafka"])
+
+    def kafka() -> Status:
+        return next(server for server in servers.status() if server.server == "kafka")
+
+    with up(tmp_path, "--kafka-port", "0", **environment) as (process, _):
+        before = kafka()
+        os.kill(before.pid or 0, signal.SIGKILL)
+
+        def is_back() -> bool:
+            now = kafka()
+            return now.state == "up" and now.pid != before.pid and now.port == before.port
+
+        wait_for("Kafka on its port", is_back, seconds=60)
+        assert "kafka              │ ended; it starts again" in process.output()
+        servers.stop()
+        assert process.wait(seconds=45) == 1
+        assert "kafka was stopped" in process.output()
+        assert not processes_of(environment)

@@ -151,6 +151,11 @@ def test_a_server_that_is_no_elasticsearch_stops_the_sink(stack: Endpoints) -> N
         sink(stack.zipkin).check()
 
 
+def test_an_answer_that_is_none_of_elasticsearch_stops_the_sink() -> None:
+    with stub(lambda _: (200, {})) as url, pytest.raises(Refused, match="TRACELINK_ELASTICSEARCH_URL"):
+        sink(url).write(batch(part([], [log(new_trace_id())])))
+
+
 def test_credentials_are_sent_and_their_contradictions_refused() -> None:
     seen: list[str] = []
 

@@ -41,7 +41,14 @@ def test_an_overloaded_zipkin_is_unavailable(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "setting"),
-    [(401, "ZIPKIN_HEADERS"), (403, "ZIPKIN_HEADERS"), (404, "ZIPKIN_URL"), (301, "ZIPKIN_URL"), (418, "ZIPKIN_URL")],
+    [
+        (200, "ZIPKIN_URL"),
+        (401, "ZIPKIN_HEADERS"),
+        (403, "ZIPKIN_HEADERS"),
+        (404, "ZIPKIN_URL"),
+        (301, "ZIPKIN_URL"),
+        (418, "ZIPKIN_URL"),
+    ],
 )
 def test_a_zipkin_that_refuses_everything_stops_the_sink_and_names_the_setting(status: int, setting: str) -> None:
     with pytest.raises(Refused, match=setting):

