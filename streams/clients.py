@@ -56,5 +56,6 @@ def reader_properties(settings: JoinSettings) -> Properties:
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
         },
-        defaults={"fetch.wait.max.ms": 100},
+        # The session's as the other consumer's, so that a user's max.poll.interval.ms suits both.
+        defaults={"fetch.wait.max.ms": 100, "session.timeout.ms": round(settings.session_timeout * 1000)},
     )

@@ -77,7 +77,7 @@ class Join:
         self._parked: dict[int, _Held] = {}
         self._consumer: Consumer
         self._transactions: Transactions
-        self._recovery: Recovery
+        self._recovery: Recovery | None = None
 
     def stop(self) -> None:
         """Ask the loop to end: it commits what has closed and leaves the rest to the next worker."""
@@ -116,6 +116,7 @@ class Join:
         settings = self._settings
         consumer = self._consumer = Consumer(consumer_properties(settings), logger=client_log(__name__))
         self._transactions = Transactions(producer_properties(settings), self._stopping)
+        self._recovery = None
         try:
             self._transactions.start()
             self._recovery = Recovery(
@@ -134,11 +135,16 @@ class Join:
             self._loop()
         finally:
             self._waiting_for = "waiting for partitions"
-            consumer.close()
-            for some in (self._held, self._parked):
-                for number, held in some.items():
-                    self._drop(number, held)
-                some.clear()
+            try:
+                consumer.close()  # where it ends in good order, the last commit happens in here
+            finally:
+                # Whatever was not committed belongs to this membership: the next one reads it again.
+                for some in (self._held, self._parked):
+                    for number, held in some.items():
+                        self._drop(number, held)
+                    some.clear()
+                if self._recovery is not None:
+                    self._recovery.close()
 
     def _loop(self) -> None:
         settings = self._settings
@@ -285,13 +291,14 @@ class Join:
                 "All its members must run this version with the strategy `range`."
             )
         started = time.monotonic()
-        committed = self._recovery.committed(numbers) if numbers else {}
+        recovery = self._recovery
+        committed = recovery.committed(numbers) if recovery and numbers else {}
         parked, self._parked = self._parked, {}
         returning = {number: held for number, held in parked.items() if committed.get(number) == held.committed}
         for number in parked.keys() - returning.keys():
             self._drop(number, parked[number])
         new = {number: one for number, one in committed.items() if number not in returning}
-        ledgers = self._recovery.ledgers(new) if new else {}
+        ledgers = recovery.ledgers(new) if recovery and new else {}
         topics = self._inputs
         for number in numbers:
             held = returning.get(number)
@@ -351,11 +358,13 @@ class Join:
 
     def _forget(self, numbers: set[int]) -> None:
         """Undo what is not committed, and drop everything of these partitions: their next owner reads it again."""
-        self._transactions.abandon()
-        for held in self._held.values():
-            held.sent = 0
-        for number in numbers & self._held.keys():
-            self._drop(number, self._held.pop(number))
+        try:
+            self._transactions.abandon()
+        finally:
+            for held in self._held.values():
+                held.sent = 0
+            for number in numbers & self._held.keys():
+                self._drop(number, self._held.pop(number))
 
     # Counting
 

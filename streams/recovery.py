@@ -66,7 +66,8 @@ class Recovery:
     ) -> None:
         self._consumer = consumer
         self._admin = admin
-        self._reader_properties = reader_properties
+        # Made here and not where it is used: an error raised within a rebalance callback is lost on its way.
+        self._reader = Consumer(reader_properties, logger=client_log(__name__))
         self._inputs = inputs
         self._journal = journal
         self._late_for = late_for
@@ -115,7 +116,7 @@ class Recovery:
         starts = {number: one.journal for number, one in committed.items() if ends[number] > (one.journal or 0)}
         if not starts:
             return ledgers
-        reader = Consumer(self._reader_properties, logger=client_log(__name__))
+        reader = self._reader
         try:
             reader.assign(
                 [
@@ -140,13 +141,20 @@ class Recovery:
                     elif offset >= ends[number]:
                         unread.discard(number)
         finally:
-            reader.close()
+            reader.unassign()
         return ledgers
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._reader.close()
 
     def _edges(self, partitions: list[TopicPartition], edge: OffsetSpec) -> dict[tuple[str, int], int]:
         """Return the first or the last offset of partitions, those of open transactions included."""
 
         def ask() -> dict[tuple[str, int], int]:
+            for topic in {where.topic for where in partitions}:
+                # Else a client that lives long asks with the leaders that it once knew.
+                self._admin.list_topics(topic, timeout=_TIMEOUT)
             futures = self._admin.list_offsets(
                 dict.fromkeys(partitions, edge),
                 isolation_level=IsolationLevel.READ_UNCOMMITTED,
