@@ -17,7 +17,9 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(commands, "find_spec", find)
     result = CliRunner().invoke(stack, ["status"])
     assert result.exit_code == 1
-    assert result.output == "Error: The local stack needs jgo. Install it with: pip install 'tracelink[local]'\n"
+    assert (
+        result.output == "Error: The local stack needs jgo. Install tracelink with its extra: pip install '.[local]'\n"
+    )
 
 
 @pytest.mark.parametrize(
