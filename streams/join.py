@@ -18,7 +18,7 @@ from streams.recovery import Committed, Recovery, Stopped
 from streams.transactions import Aborted, Transactions
 from streams.window import LOGS, SPANS, Limits
 from tracelink.errors import UserError
-from tracelink.kafka import PASSING, client_log, connect
+from tracelink.kafka import PASSING, client_log, connect, wrong_property
 from tracelink.metrics import JoinMetrics
 from tracelink.settings import JoinSettings
 from tracelink.topics import TopicNames
@@ -114,8 +114,11 @@ class Join:
     def _run_session(self) -> None:
         """Be a member of the group, from joining it to leaving it."""
         settings = self._settings
-        consumer = self._consumer = Consumer(consumer_properties(settings), logger=client_log(__name__))
-        self._transactions = Transactions(producer_properties(settings), self._stopping)
+        try:
+            consumer = self._consumer = Consumer(consumer_properties(settings), logger=client_log(__name__))
+            self._transactions = Transactions(producer_properties(settings), self._stopping)
+        except KafkaException as error:  # properties that are right one by one and not together
+            raise UserError(wrong_property(error.args[0])) from None
         self._recovery = None
         try:
             self._transactions.start()
