@@ -21,6 +21,7 @@ from sinks.sink import Batch, Outcome, Partition, Report, Sink
 from sinks.source import Source
 from tracelink.errors import Unavailable
 from tracelink.metrics import SinkMetrics
+from tracelink.points import Point, reached
 from tracelink.settings import SinkSettings
 from tracelink.topics import TopicNames
 
@@ -95,6 +96,8 @@ class Runner:
                     self._deliver(source, letters, decode(gathered.messages, self._unlinked))
                 elif time.monotonic() - self._checked > self._patience.between_checks:
                     self._check(source)
+                if gathered.messages:
+                    reached(Point.SINK_BEFORE_COMMIT)
                 source.commit(gathered.positions)
                 self._show(source)
         except _Stopped:
@@ -113,12 +116,14 @@ class Runner:
         def write() -> Report:
             nonlocal held
             held = held.without(source.lost)
+            reached(Point.SINK_BEFORE_WRITE)
             return self._call(source, lambda: self._sink.write(held))
 
         try:
             if self._stop.is_set():
                 raise _Stopped
             report = self._persist(source, write)
+            reached(Point.SINK_WRITTEN)
             dead = [*held.dead_letters, *report.dead_letters]
             if dead:
                 self._call(source, lambda: letters.send(dead))

@@ -20,6 +20,7 @@ from streams.window import LOGS, SPANS, Limits
 from tracelink.errors import UserError
 from tracelink.kafka import PASSING, client_log, connect, wrong_property
 from tracelink.metrics import JoinMetrics
+from tracelink.points import Point, reached
 from tracelink.settings import JoinSettings
 from tracelink.topics import TopicNames
 
@@ -153,12 +154,16 @@ class Join:
         settings = self._settings
         next_commit = next_report = 0.0
         while not self._stopping.is_set():
-            self._receive(self._consumer.consume(_BATCH, timeout=_POLL))
+            messages = self._consumer.consume(_BATCH, timeout=_POLL)
+            if messages:
+                reached(Point.JOIN_POLLED)
+            self._receive(messages)
             now = time.monotonic()
             for held in self._held.values():
                 held.partition.advance(now * 1000)
                 self._balance(held)
             self._relieve()
+            reached(Point.JOIN_MID_WINDOW)
             try:
                 self._send()
                 if now >= next_commit:
@@ -253,15 +258,18 @@ class Join:
         if not new:
             return
         started = time.monotonic()
+        reached(Point.JOIN_BEFORE_PRODUCE)
         self._send()
         entries = {number: held.partition.entries() for number, held in new.items()}
         written = self._transactions.write_journal(
             self._journal, [(number, entry.encode()) for number, some in entries.items() for entry in some]
         )
+        reached(Point.JOIN_PRODUCED)
         committing = {number: self._committing(held, lows[number], written[number]) for number, held in new.items()}
         self._transactions.commit(
             [where for number, one in committing.items() for where in self._offsets(number, one)], self._consumer
         )
+        reached(Point.JOIN_COMMITTED)
         self._metrics.transactions.labels("committed").inc()
         self._metrics.transaction_seconds.observe(time.monotonic() - started)
         for number, held in new.items():
@@ -294,6 +302,7 @@ class Join:
                 "All its members must run this version with the strategy `range`."
             )
         started = time.monotonic()
+        reached(Point.JOIN_ASSIGNING)
         recovery = self._recovery
         committed = recovery.committed(numbers) if recovery and numbers else {}
         parked, self._parked = self._parked, {}
@@ -332,6 +341,7 @@ class Join:
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._waiting_for = "waiting for partitions"
+        reached(Point.JOIN_REVOKING)
         numbers = {one.partition for one in partitions}
         for held in self._held.values():
             held.partition.advance(time.monotonic() * 1000)

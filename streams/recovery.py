@@ -20,6 +20,7 @@ from tenacity import Retrying, retry_if_exception, stop_when_event_set, wait_ran
 from streams.journal import Entry, Ledger
 from streams.window import LOGS, SPANS
 from tracelink.kafka import PASSING, client_log
+from tracelink.points import Point, reached
 
 _TIMEOUT = 10.0
 _KNOWN = 2
@@ -129,7 +130,9 @@ class Recovery:
                 self._report(f"reading the journal of partitions {sorted(unread)}")
                 if self._stopping.is_set():
                     raise Stopped
-                for message in reader.consume(1000, timeout=0.1):
+                messages = reader.consume(1000, timeout=0.1)
+                reached(Point.JOIN_RECOVERING)
+                for message in messages:
                     number, offset = message.partition(), message.offset()
                     error, value = message.error(), message.value()
                     if number is None or offset is None:

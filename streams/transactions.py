@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from tenacity import Retrying, retry_if_exception, stop_when_event_set, wait_random_exponential
 
 from tracelink.kafka import client_log
+from tracelink.points import Point, reached
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class Transactions:
         group = consumer.consumer_group_metadata()
         try:
             self._retrying(self._producer.send_offsets_to_transaction, list(offsets), group, _CALL_TIMEOUT)
+            reached(Point.JOIN_BEFORE_COMMIT)
             self._retrying(self._producer.commit_transaction, _CALL_TIMEOUT)
         except KafkaException as error:
             if not error.args[0].txn_requires_abort():
