@@ -24,13 +24,13 @@ class Books:
         for cause, count in done.dead_letters.items():
             metrics.dead_letters.labels(cause, label).inc(count)
 
-    def report(self, number: int, partition: Partition, lag: Sequence[int], now: float) -> None:
+    def report(self, partition: Partition, lag: Sequence[int], now: float) -> None:
         """Count what was taken in since the last call, and show how the partition is.
 
         `lag` is in messages, of spans and of logs; `now` is the time of day in seconds.
         """
-        self._count_taken(number, partition)
-        metrics, label = self._metrics, str(number)
+        self._count_taken(partition)
+        metrics, label = self._metrics, str(partition.number)
         metrics.open_traces.labels(label).set(len(partition.window))
         metrics.open_records.labels(label).set(_open_records(partition))
         metrics.open_bytes.labels(label).set(partition.window.size)
@@ -38,16 +38,17 @@ class Books:
         for kind, behind in zip(_KINDS, lag, strict=True):
             metrics.position_lag.labels(kind, label).set(max(0, behind))
 
-    def give_back(self, number: int, partition: Partition) -> None:
+    def give_back(self, partition: Partition) -> None:
         """Count what a partition that leaves has taken in and not sent out: its next owner reads it again."""
-        self._count_taken(number, partition)
-        self._metrics.given_back.labels(str(number)).inc(_open_records(partition))
-        self._metrics.forget(number)
+        self._count_taken(partition)
+        self._metrics.given_back.labels(str(partition.number)).inc(_open_records(partition))
+        self._metrics.forget(partition.number)
 
-    def _count_taken(self, number: int, partition: Partition) -> None:
+    def _count_taken(self, partition: Partition) -> None:
+        label = str(partition.number)
         for kind, name in enumerate(_KINDS):
-            self._metrics.records.labels(name, str(number)).inc(partition.count_taken(kind))
-        self._metrics.skipped.labels(str(number)).inc(partition.skipped)
+            self._metrics.records.labels(name, label).inc(partition.count_taken(kind))
+        self._metrics.skipped.labels(label).inc(partition.skipped)
         partition.skipped = 0
 
 

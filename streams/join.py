@@ -1,9 +1,8 @@
-"""The join's loop: it drives librdkafka, and leaves every decision to the partitions' pure core."""
+"""The join's loop: it drives librdkafka, and leaves every decision to the pure core."""
 
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import groupby
 from threading import Event
 from typing import Any
@@ -13,8 +12,10 @@ from prometheus_client import CollectorRegistry
 
 from streams.books import Books
 from streams.clients import consumer_properties, producer_properties, reader_properties
+from streams.journal import Ledger
+from streams.ownership import Committed, Ownership
 from streams.partition import Partition, Target
-from streams.recovery import Committed, Recovery, Stopped
+from streams.recovery import Recovery, Stopped
 from streams.transactions import Aborted, Transactions
 from streams.window import LOGS, SPANS, Limits
 from tracelink.errors import UserError
@@ -33,16 +34,6 @@ _FENCE_SECONDS = 60.0
 # An input that runs ahead of the other waits in memory up to here, then it is paused, until half of it is gone: a
 # pause throws away what librdkafka has fetched, so it must not come and go.
 _QUEUE_BYTES = 32 * 1024 * 1024
-
-
-@dataclass(slots=True)
-class _Held:
-    """A partition that this worker has, what it last committed for it, and how much of what is pending is sent."""
-
-    partition: Partition
-    committed: Committed
-    sent: int = 0
-    paused: set[int] = field(default_factory=set)
 
 
 class Join:
@@ -73,9 +64,9 @@ class Join:
         self._books = Books(self._metrics)
         self._stopping = Event()
         self._waiting_for: str | None = "waiting for partitions"
-        self._held: dict[int, _Held] = {}
-        # Partitions that were revoked in good order: kept for a moment, in case the next assignment gives them back.
-        self._parked: dict[int, _Held] = {}
+        self._ownership = Ownership(self._make_partition)
+        # Inputs, as (partition, kind), that run too far ahead of the other.
+        self._paused: set[tuple[int, int]] = set()
         self._consumer: Consumer
         self._transactions: Transactions
         self._recovery: Recovery | None = None
@@ -143,10 +134,7 @@ class Join:
                 consumer.close()  # where it ends in good order, the last commit happens in here
             finally:
                 # Whatever was not committed belongs to this membership: the next one reads it again.
-                for some in (self._held, self._parked):
-                    for number, held in some.items():
-                        self._drop(number, held)
-                    some.clear()
+                self._give_back(self._ownership.lose_all())
                 if self._recovery is not None:
                     self._recovery.close()
 
@@ -159,9 +147,9 @@ class Join:
                 reached(Point.JOIN_POLLED)
             self._receive(messages)
             now = time.monotonic()
-            for held in self._held.values():
-                held.partition.advance(now * 1000)
-                self._balance(held)
+            for partition in self._ownership.partitions():
+                partition.advance(now * 1000)
+                self._balance(partition)
             self._relieve()
             reached(Point.JOIN_MID_WINDOW)
             try:
@@ -181,24 +169,24 @@ class Join:
         now, wall = time.monotonic() * 1000, time.time_ns() // 1_000_000
         spans = self._inputs[SPANS]
         for (topic, number), run in groupby(messages, _where):
-            held = None if number is None else self._held.get(number)
+            partition = self._ownership.get(number)
             kind = SPANS if topic == spans else LOGS
             for failed, batch in groupby(run, _is_event):
                 if failed:
                     for message in batch:
-                        self._note_event(held, kind, message)
-                elif held is not None:  # else of an assignment that has ended
+                        self._note_event(partition, kind, message)
+                elif partition is not None:  # else of an assignment that has ended
                     # The client's types allow for messages without an offset, which only failed ones are.
                     records: list[Any] = list(batch)
-                    held.partition.receive(kind, records, now, wall)
+                    partition.receive(kind, records, now, wall)
 
-    def _note_event(self, held: _Held | None, kind: int, message: Message) -> None:
+    def _note_event(self, partition: Partition | None, kind: int, message: Message) -> None:
         error = message.error()
         if error is None:
             return
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - confluent-kafka's name for it
-            if held is not None:
-                held.partition.reach_end(kind)
+            if partition is not None:
+                partition.reach_end(kind)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - as above
             raise UserError(
                 f"{message.topic()}[{message.partition()}] no longer has the records that the group "
@@ -211,25 +199,25 @@ class Join:
         else:
             raise KafkaException(error)
 
-    def _balance(self, held: _Held) -> None:
+    def _balance(self, partition: Partition) -> None:
         """Pause an input that runs far ahead of the other, and let it go on once the other has come closer."""
-        partition = held.partition
         for kind in (SPANS, LOGS):
             where = TopicPartition(self._inputs[kind], partition.number)
             queued = partition.queued(kind)
-            if kind in held.paused:
+            if (partition.number, kind) in self._paused:
                 if queued < _QUEUE_BYTES // 2:
                     self._consumer.resume([where])
-                    held.paused.remove(kind)
+                    self._paused.remove((partition.number, kind))
             elif queued > _QUEUE_BYTES:
                 self._consumer.pause([where])
-                held.paused.add(kind)
+                self._paused.add((partition.number, kind))
 
     def _relieve(self) -> None:
         """Keep the open windows within `max_open_bytes`: the fullest partition's oldest parts go out early."""
-        over = sum(held.partition.window.size for held in self._held.values()) - self._settings.max_open_bytes
+        partitions = self._ownership.partitions()
+        over = sum(partition.window.size for partition in partitions) - self._settings.max_open_bytes
         while over > 0:
-            fullest = max((held.partition for held in self._held.values()), key=lambda one: one.window.size)
+            fullest = max(partitions, key=lambda one: one.window.size)
             before = fullest.window.size
             if not fullest.window.relieve():
                 break
@@ -240,47 +228,32 @@ class Join:
 
     def _send(self) -> None:
         """Hand what has closed to the producer, which sends it while the loop reads on."""
-        for held in self._held.values():
-            messages = held.partition.pending.messages
-            for message in messages[held.sent :]:
-                self._transactions.send(self._targets[message.target], message.key, message.value, message.headers)
-            held.sent = len(messages)
+        for message in self._ownership.unsent():
+            self._transactions.send(self._targets[message.target], message.key, message.value, message.headers)
         self._transactions.poll()
 
     def _commit(self) -> None:
         """Commit one transaction for all partitions that have something new; raises Aborted."""
-        lows = {number: held.partition.low() for number, held in self._held.items()}
-        new = {
-            number: held
-            for number, held in self._held.items()
-            if held.partition.pending.messages or lows[number] != held.committed.positions
-        }
-        if not new:
+        due = self._ownership.due()
+        if not due:
             return
         started = time.monotonic()
         reached(Point.JOIN_BEFORE_PRODUCE)
         self._send()
-        entries = {number: held.partition.entries() for number, held in new.items()}
-        written = self._transactions.write_journal(
-            self._journal, [(number, entry.encode()) for number, some in entries.items() for entry in some]
+        offsets = self._transactions.write_journal(
+            self._journal, [(number, entry.encode()) for number, share in due.items() for entry in share.entries]
         )
         reached(Point.JOIN_PRODUCED)
-        committing = {number: self._committing(held, lows[number], written[number]) for number, held in new.items()}
+        written = self._ownership.written(due, offsets)
         self._transactions.commit(
-            [where for number, one in committing.items() for where in self._offsets(number, one)], self._consumer
+            [where for number, one in written.items() for where in self._offsets(number, one.committing)],
+            self._consumer,
         )
         reached(Point.JOIN_COMMITTED)
         self._metrics.transactions.labels("committed").inc()
         self._metrics.transaction_seconds.observe(time.monotonic() - started)
-        for number, held in new.items():
-            held.committed = committing[number]
-            held.sent = 0
-            self._books.commit(number, held.partition.committed(written[number], entries[number]))
-
-    @staticmethod
-    def _committing(held: _Held, low: tuple[int, int], written: list[int]) -> Committed:
-        start = held.partition.ledger.start(low, held.partition.watermark, written[0])
-        return Committed(low, start, written[-1])
+        for number, gone_out in self._ownership.committed(written).items():
+            self._books.commit(number, gone_out)
 
     def _offsets(self, number: int, committed: Committed) -> Iterable[TopicPartition]:
         for topic, offset in zip(self._inputs, committed.positions, strict=True):
@@ -289,8 +262,7 @@ class Join:
     def _note_abort(self, why: Aborted) -> None:
         _log.warning("transaction aborted, its parts go out in the next: %s", why)
         self._metrics.transactions.labels("aborted").inc()
-        for held in self._held.values():
-            held.sent = 0
+        self._ownership.aborted()
 
     # Partitions coming and going; called by the consumer, in the loop's thread
 
@@ -305,51 +277,31 @@ class Join:
         reached(Point.JOIN_ASSIGNING)
         recovery = self._recovery
         committed = recovery.committed(numbers) if recovery and numbers else {}
-        parked, self._parked = self._parked, {}
-        returning = {number: held for number, held in parked.items() if committed.get(number) == held.committed}
-        for number in parked.keys() - returning.keys():
-            self._drop(number, parked[number])
-        new = {number: one for number, one in committed.items() if number not in returning}
-        ledgers = recovery.ledgers(new) if recovery and new else {}
-        topics = self._inputs
-        for number in numbers:
-            held = returning.get(number)
-            if held is None:
-                held = _Held(
-                    Partition(
-                        number,
-                        topics=topics,
-                        limits=self._limits,
-                        ledger=ledgers[number],
-                        positions=committed[number].positions,
-                        allowance=round(self._settings.allowance * 1000),
-                    ),
-                    committed[number],
-                )
-            held.paused.clear()
-            held.partition.resume()
-            self._held[number] = held
-        assigned = [self._resume_at(number, kind) for number in numbers for kind in (SPANS, LOGS)]
+        unknown = self._ownership.unknown(committed)
+        ledgers = recovery.ledgers(unknown) if recovery and unknown else {}
+        self._give_back(self._ownership.assign(committed, ledgers))
+        self._paused.clear()
+        assigned = [
+            TopicPartition(self._inputs[kind], partition.number, partition.next_offset(kind))
+            for partition in self._ownership.partitions()
+            for kind in (SPANS, LOGS)
+        ]
         consumer.assign(assigned)
         consumer.resume(assigned)  # librdkafka remembers a pause from an assignment before
         self._metrics.recovery_seconds.observe(time.monotonic() - started)
         self._waiting_for = None if numbers else "waiting for partitions"
-        _log.info("joining partitions %s, %d as they were left", numbers, len(returning))
-
-    def _resume_at(self, number: int, kind: int) -> TopicPartition:
-        return TopicPartition(self._inputs[kind], number, self._held[number].partition.next_offset(kind))
+        _log.info("joining partitions %s, %d as they were left", numbers, len(numbers) - len(unknown))
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._waiting_for = "waiting for partitions"
         reached(Point.JOIN_REVOKING)
         numbers = {one.partition for one in partitions}
-        for held in self._held.values():
-            held.partition.advance(time.monotonic() * 1000)
-        if not self._try_last_commit():
+        for partition in self._ownership.partitions():
+            partition.advance(time.monotonic() * 1000)
+        if self._try_last_commit():
+            self._ownership.park(numbers)
+        else:
             self._forget(numbers)
-            return
-        for number in numbers & self._held.keys():
-            self._parked[number] = self._held.pop(number)
 
     def _try_last_commit(self) -> bool:
         try:
@@ -374,24 +326,32 @@ class Join:
         try:
             self._transactions.abandon()
         finally:
-            for held in self._held.values():
-                held.sent = 0
-            for number in numbers & self._held.keys():
-                self._drop(number, self._held.pop(number))
+            self._give_back(self._ownership.lose(numbers))
+
+    def _make_partition(self, number: int, committed: Committed, ledger: Ledger) -> Partition:
+        return Partition(
+            number,
+            topics=self._inputs,
+            limits=self._limits,
+            ledger=ledger,
+            positions=committed.positions,
+            allowance=round(self._settings.allowance * 1000),
+        )
 
     # Counting
 
     def _report_waiting(self, reason: str) -> None:
         self._waiting_for = reason
 
-    def _drop(self, number: int, held: _Held) -> None:
-        self._books.give_back(number, held.partition)
+    def _give_back(self, partitions: Iterable[Partition]) -> None:
+        for partition in partitions:
+            self._books.give_back(partition)
 
     def _report(self) -> None:
         now = time.time()
-        for number, held in self._held.items():
-            lag = [self._ends(number, kind) - held.partition.next_offset(kind) for kind in (SPANS, LOGS)]
-            self._books.report(number, held.partition, lag, now)
+        for partition in self._ownership.partitions():
+            lag = [self._ends(partition.number, kind) - partition.next_offset(kind) for kind in (SPANS, LOGS)]
+            self._books.report(partition, lag, now)
 
     def _ends(self, number: int, kind: int) -> int:
         """Return the end of an input as the last fetch has shown it."""

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
@@ -18,12 +17,11 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from tenacity import Retrying, retry_if_exception, stop_when_event_set, wait_random_exponential
 
 from streams.journal import Entry, Ledger
-from streams.window import LOGS, SPANS
+from streams.ownership import Committed
 from tracelink.kafka import PASSING, client_log
 from tracelink.points import Point, reached
 
 _TIMEOUT = 10.0
-_KNOWN = 2
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the client does not annotate it
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as above
 _log = logging.getLogger(__name__)
@@ -31,23 +29,6 @@ _log = logging.getLogger(__name__)
 
 class Stopped(Exception):  # noqa: N818 - a word of the domain
     """The worker was told to stop while it recovered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """What the group has committed for a partition; before the first commit, where the inputs begin.
-
-    Offsets of spans and logs; the journal's offset from which it is to be read, and that of the transaction's last
-    journal record, which no other transaction has. The latter two are None where they are not known.
-    """
-
-    positions: tuple[int, int]
-    journal: int | None = None
-    last: int | None = None
-
-    def metadata(self) -> str:
-        """Return what is committed beside the offsets."""
-        return f"{self.journal},{self.last}"
 
 
 class Recovery:
@@ -91,11 +72,8 @@ class Recovery:
         committed = {}
         for number in numbers:
             spans, logs = (found[topic, number] for topic in self._inputs)
-            positions = tuple(one.offset if one.offset >= 0 else first[one.topic, number] for one in (spans, logs))
-            # Offsets that somebody has reset carry no journal offset: it is then read whole.
-            known = [int(text) for text in (spans.metadata or "").split(",") if text.isdecimal()]
-            journal, last = known if len(known) == _KNOWN else (None, None)
-            committed[number] = Committed((positions[SPANS], positions[LOGS]), journal, last)
+            positions = [one.offset if one.offset >= 0 else first[one.topic, number] for one in (spans, logs)]
+            committed[number] = Committed.read((positions[0], positions[1]), spans.metadata)
         return committed
 
     def _fetch(self, asked: list[TopicPartition]) -> list[TopicPartition]:
