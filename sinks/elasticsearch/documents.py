@@ -10,6 +10,8 @@ from tracelink.errors import InvalidRecord, Reason
 from tracelink.records import Flag, LogRecord, Span, Trace, print_trace_id
 
 _LONGEST_ID = 512  # bytes; a longer or an empty id has Elasticsearch refuse the whole request
+_LATEST = (2**63 - 1) // 1000  # what Elasticsearch's nanoseconds reach to, in the year 2262
+_LONGEST = 2**63 - 1  # its `long`
 _SHORT = bytes(8)
 
 
@@ -60,10 +62,13 @@ def log_document(record: LogRecord, context: dict[str, Any] | None) -> dict[str,
 
 
 def started(trace: Trace) -> int:
-    """Return the time of a part's earliest record by the services' clocks, in microseconds; its opening if none has."""
+    """Return the time of a part's earliest record by the services' clocks, in microseconds; its opening if none has.
+
+    Times that no document can have are passed over: one span's mistake is not to keep the others out.
+    """
     times = [timestamp for span in trace["spans"] if (timestamp := span.get("timestamp"))]
     times += [log["timestamp"] for log in trace["logs"]]
-    return min(times, default=trace["opened"] * 1000)
+    return min((time for time in times if 0 < time <= _LATEST), default=trace["opened"] * 1000)
 
 
 def part_id(trace: Trace) -> str:
@@ -105,7 +110,8 @@ def part_document(trace: Trace, context: dict[str, Any]) -> dict[str, Any]:
 def _duration(spans: list[Span]) -> int:
     """Return the microseconds from the first span's start to the last one's end."""
     timed = [(start, start + (span.get("duration") or 0)) for span in spans if (start := span.get("timestamp"))]
-    return max(end for _, end in timed) - min(start for start, _ in timed) if timed else 0
+    whole = max(end for _, end in timed) - min(start for start, _ in timed) if timed else 0
+    return min(max(0, whole), _LONGEST)
 
 
 def _instant(microseconds: int) -> datetime:

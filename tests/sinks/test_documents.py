@@ -127,6 +127,14 @@ def test_a_part_without_any_time_starts_when_it_was_opened() -> None:
     assert started(part([span(TRACE, timestamp=None)]).trace) == START
 
 
+@pytest.mark.parametrize("timestamp", [2**63 - 1, -(2**63), 253_370_764_800_000_000])
+def test_a_span_of_an_impossible_time_keeps_no_other_out(timestamp: int) -> None:
+    spans = [span(TRACE), span(TRACE, "00000000000000b2", timestamp=timestamp, duration=2**63 - 1)]
+    document = part_document(part(spans).trace, {})
+    assert document["@timestamp"] == datetime(2026, 1, 1, tzinfo=UTC)
+    assert 0 <= document["trace"]["duration"]["us"] < 2**63
+
+
 @pytest.mark.parametrize(
     ("timestamp", "index"),
     [
