@@ -335,6 +335,7 @@ class Join:
             limits=self._limits,
             ledger=ledger,
             positions=committed.positions,
+            times=committed.times,
             allowance=round(self._settings.allowance * 1000),
         )
 

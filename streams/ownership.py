@@ -11,7 +11,7 @@ from typing import NamedTuple
 from streams.journal import Entry, Ledger
 from streams.partition import Outgoing, Output, Partition
 
-_KNOWN = 2
+_KNOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,30 +19,35 @@ class Committed:
     """What the group has committed for a partition; before the first commit, where the inputs begin.
 
     Offsets of spans and logs; the journal's offset from which it is to be read, and that of the transaction's last
-    journal record, which no other transaction has. The latter two are None where they are not known.
+    journal record, which no other transaction has. The latter two are None where they are not known. `times` are the
+    inputs' stream times at these offsets, which a record further back may have set: a broker's clock can step back.
     """
 
     positions: tuple[int, int]
     journal: int | None = None
     last: int | None = None
+    times: tuple[int, int] = (0, 0)
 
     def metadata(self) -> str:
         """Return what is committed beside the offsets."""
-        return f"{self.journal},{self.last}"
+        return f"{self.journal},{self.last},{self.times[0]},{self.times[1]}"
 
     @staticmethod
     def read(positions: tuple[int, int], metadata: str | None) -> "Committed":
         """Return what was committed as these offsets, with this beside them."""
         # Offsets that somebody has reset carry no journal offset: it is then read whole.
         known = [int(text) for text in (metadata or "").split(",") if text.isdecimal()]
-        journal, last = known if len(known) == _KNOWN else (None, None)
-        return Committed(positions, journal, last)
+        if len(known) != _KNOWN:
+            return Committed(positions)
+        journal, last, *times = known
+        return Committed(positions, journal, last, (times[0], times[1]))
 
 
 class Share(NamedTuple):
     """What a transaction is to do for a partition: the lowest offsets still needed, and the journal's records."""
 
     low: tuple[int, int]
+    times: tuple[int, int]
     entries: list[Entry]
 
 
@@ -140,7 +145,7 @@ class Ownership:
         """Return what a transaction is to do now, for the partitions that have something new."""
         lows = {number: held.partition.low() for number, held in self._held.items()}
         return {
-            number: Share(lows[number], held.partition.entries())
+            number: Share(lows[number], held.partition.times(), held.partition.entries())
             for number, held in self._held.items()
             if held.partition.pending.messages or lows[number] != held.committed.positions
         }
@@ -151,7 +156,7 @@ class Ownership:
         for number, share in shares.items():
             partition, at = self._held[number].partition, offsets[number]
             start = partition.ledger.start(share.low, partition.watermark, at[0])
-            written[number] = Written(share, at, Committed(share.low, start, at[-1]))
+            written[number] = Written(share, at, Committed(share.low, start, at[-1], share.times))
         return written
 
     def committed(self, written: Mapping[int, Written]) -> dict[int, Output]:

@@ -19,7 +19,6 @@ from tracelink.errors import InvalidRecord, Reason
 from tracelink.records import TRACE_ID_CHARS, Flag
 
 _CREATE_TIME = 1
-_NEVER = -(1 << 62)
 _TRACE_ID_AT = HEADER_BYTES + 1
 _TRACE_ID_END = _TRACE_ID_AT + 16
 _NO_TRACE = b"0" * TRACE_ID_CHARS
@@ -77,7 +76,7 @@ class _Input:
 
     queue: deque[tuple[int, Message]] = field(default_factory=deque)
     size: int = 0
-    time: int = _NEVER
+    time: int = 0
     heard: float | None = None
     at_end: bool = False
     position: int = 0
@@ -87,7 +86,8 @@ class _Input:
 class Partition:
     """The join of spans[p] and logs[p].
 
-    `positions` are the offsets from which the two inputs are read; `topics` names them, for dead letters.
+    `positions` are the offsets from which the two inputs are read, `times` the stream times that they have there;
+    `topics` names them, for dead letters.
     """
 
     def __init__(  # noqa: PLR0913 - what a partition is made of
@@ -98,6 +98,7 @@ class Partition:
         limits: Limits,
         ledger: Ledger,
         positions: tuple[int, int],
+        times: tuple[int, int] = (0, 0),
         allowance: int,
     ) -> None:
         self.number = number
@@ -109,7 +110,10 @@ class Partition:
         self._topics = topics
         self._allowance = allowance
         self._max_record_bytes = limits.max_record_bytes
-        self._inputs = (_Input(position=positions[SPANS]), _Input(position=positions[LOGS]))
+        self._inputs = (
+            _Input(position=positions[SPANS], time=times[SPANS]),
+            _Input(position=positions[LOGS], time=times[LOGS]),
+        )
         self._rereading = True
         self._clock: float | None = None
         self._largest_letter = limits.max_bytes
@@ -274,9 +278,19 @@ class Partition:
         """Return the lowest offsets of spans and logs that are still needed: what a transaction commits."""
         spans, logs = (self.window.low(kind) for kind in (SPANS, LOGS))
         return (
-            self._inputs[SPANS].position if spans is None else spans,
-            self._inputs[LOGS].position if logs is None else logs,
+            self._inputs[SPANS].position if spans is None else spans[0],
+            self._inputs[LOGS].position if logs is None else logs[0],
         )
+
+    def times(self) -> tuple[int, int]:
+        """Return the stream times of spans and logs at those offsets: who reads on from there must not fall behind."""
+        return self._time_at_low(SPANS), self._time_at_low(LOGS)
+
+    def _time_at_low(self, kind: int) -> int:
+        low, source = self.window.low(kind), self._inputs[kind]
+        if low is not None:
+            return low[1]
+        return source.queue[0][0] if source.queue else source.time
 
     def entries(self) -> list[Entry]:
         """Return the journal's records of what is pending: one, or more where there are very many parts."""

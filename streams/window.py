@@ -52,7 +52,7 @@ class _Part:
 
     __slots__ = (
         "count", "due", "end", "end_reason", "first", "flags", "key", "last", "last_offset", "name", "open", "pieces",
-        "since", "size",
+        "since", "since_time", "size",
     )  # fmt: skip
 
     def __init__(self, key: bytes, name: str, first: int, max_age: int) -> None:
@@ -66,6 +66,7 @@ class _Part:
         self.count = self.size = 0
         self.pieces: tuple[list[bytes], list[bytes]] = ([], [])
         self.since = [-1, -1]
+        self.since_time = [first, first]
         self.last_offset = [-1, -1]
         self.open = True
 
@@ -119,6 +120,7 @@ class Window:
         self.size += size
         if part.since[kind] < 0:
             part.since[kind] = offset
+            part.since_time[kind] = time
             self._since[kind].append(part)
         part.last_offset[kind] = offset
         if flags & _ENCODED_ROOT and limits.root_grace is not None and time + limits.root_grace < part.end:
@@ -149,10 +151,10 @@ class Window:
         self._close(min(oldest, key=lambda part: part.first), _PRESSURE)
         return True
 
-    def low(self, kind: int) -> int | None:
-        """Return the lowest offset of an input that an open part still needs; None where none does."""
+    def low(self, kind: int) -> tuple[int, int] | None:
+        """Return the lowest offset of an input that an open part still needs, and its time; None where none does."""
         queue = self._trim(kind)
-        return queue[0].since[kind] if queue else None
+        return (queue[0].since[kind], queue[0].since_time[kind]) if queue else None
 
     def take(self) -> list[Closed]:
         """Hand over the parts that have closed since the last call."""

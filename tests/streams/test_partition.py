@@ -18,13 +18,19 @@ WALL = 2_000_000_000_000
 GOOD_SPAN = span_message(1)
 
 
-def partition(ledger: Ledger | None = None, positions: tuple[int, int] = (0, 0), late_for: int = 600_000) -> Partition:
+def partition(
+    ledger: Ledger | None = None,
+    positions: tuple[int, int] = (0, 0),
+    times: tuple[int, int] = (0, 0),
+    late_for: int = 600_000,
+) -> Partition:
     return Partition(
         3,
         topics=("spans", "logs"),
         limits=LIMITS,
         ledger=ledger or Ledger(late_for),
         positions=positions,
+        times=times,
         allowance=1000,
     )
 
@@ -114,6 +120,23 @@ def test_a_broker_clock_that_steps_back_does_not_turn_stream_time() -> None:
     one.receive(LOGS, [a_log(0, 20_000, trace=2)], now=0, wall=WALL)
     one.advance(now=0)
     assert (one.window.records, one.watermark) == (2, 9000)
+
+
+def test_stream_time_does_not_turn_over_a_restart_either() -> None:
+    one = partition()
+    one.receive(SPANS, [a_span(0, 9000), a_span(1, 20_000), a_span(2, 2000)], now=0, wall=WALL)
+    one.receive(LOGS, [a_log(0, 9000, trace=2), a_log(1, 21_000, trace=2)], now=0, wall=WALL)
+    one.advance(now=0)
+    assert (one.low(), one.times()) == ((1, 1), (20_000, 21_000))  # the last log waits, the spans are in a window
+    one = partition(positions=one.low(), times=one.times())
+    one.receive(SPANS, [a_span(1, 20_000), a_span(2, 2000)], now=0, wall=WALL)
+    one.receive(LOGS, [a_log(1, 21_000, trace=2)], now=0, wall=WALL)
+    one.advance(now=0)
+    assert (one.window.records, one.watermark) == (2, 20_000)
+    one = partition(positions=(2, 2), times=(20_000, 21_000))
+    one.receive(SPANS, [a_span(2, 2000)], now=0, wall=WALL)
+    one.advance(now=0)
+    assert one.watermark == 20_000
 
 
 def test_a_time_that_a_client_wrote_and_that_is_to_come_counts_as_now() -> None:

@@ -116,9 +116,9 @@ def test_the_lowest_needed_offset_is_that_of_the_oldest_open_part() -> None:
     feeder.feed(1000, trace=1)
     feeder.feed(4000, trace=2)
     feeder.feed(4000, trace=2, kind=LOGS)
-    assert (feeder.window.low(SPANS), feeder.window.low(LOGS)) == (0, 0)
+    assert (feeder.window.low(SPANS), feeder.window.low(LOGS)) == ((0, 1000), (0, 4000))
     feeder.closed(6100)
-    assert (feeder.window.low(SPANS), feeder.window.low(LOGS)) == (1, 0)
+    assert (feeder.window.low(SPANS), feeder.window.low(LOGS)) == ((1, 4000), (0, 4000))
     feeder.closed(9100)
     assert (feeder.window.low(SPANS), feeder.window.low(LOGS)) == (None, None)
 
