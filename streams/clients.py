@@ -41,7 +41,14 @@ def producer_properties(settings: JoinSettings) -> Properties:
             # The broker's limit counts what is compressed, and a dead letter may be larger than any record of ours.
             "message.max.bytes": 1_000_000_000,
         },
-        defaults={"compression.type": "lz4", "linger.ms": 20, "queue.buffering.max.kbytes": 256 * 1024},
+        defaults={
+            "compression.type": "lz4",
+            "linger.ms": 20,
+            "queue.buffering.max.kbytes": 256 * 1024,
+            # Bootstrapping anew, as the client else does where all brokers were away, makes it forget the group's
+            # coordinator, and sending offsets then waits for ever (librdkafka #5511).
+            "metadata.recovery.strategy": "none",
+        },
     )
 
 

@@ -68,6 +68,9 @@ class Join:
         # Inputs, as (partition, kind), that run too far ahead of the other.
         self._paused: set[tuple[int, int]] = set()
         self._consumer: Consumer
+        # As which member, of which generation, the partitions were given. Asked for at a commit, it could be that of a
+        # member that the group has expelled and that was not told yet, which an empty group does not fence.
+        self._membership: Any = None
         self._transactions: Transactions
         self._recovery: Recovery | None = None
 
@@ -83,7 +86,8 @@ class Join:
         """Join until `stop` is called; raises where the worker cannot go on.
 
         A fence may come from a second worker of the same name, and as well from a broker that was away for longer than
-        a time-out. So the first one is answered by joining the group anew, with nothing kept; one soon after is final.
+        a time-out. Other fatal errors leave it open whether a transaction has committed. So the first one is answered
+        by joining the group anew, with nothing kept: what the group has committed tells. One soon after is final.
         """
         last_fence = -_FENCE_SECONDS
         while not self._stopping.is_set():
@@ -96,12 +100,12 @@ class Join:
                 if self._stopping.is_set() and (cause.retriable() or cause.code() in PASSING):
                     return  # the brokers are away: what is not committed is the next worker's
                 fenced = "fenced" in cause.str().lower()
-                if not fenced:
+                if not (fenced or cause.fatal()):
                     raise KafkaException(cause) from error
                 if time.monotonic() - last_fence < _FENCE_SECONDS:
-                    raise _taken_over(self._settings) from error
+                    raise _taken_over(self._settings) if fenced else KafkaException(cause) from error
                 last_fence = time.monotonic()
-                _log.warning("fenced (%s): joining the group anew", cause.str())
+                _log.warning("%s (%s): joining the group anew", "fenced" if fenced else "cannot go on", cause.str())
 
     def _run_session(self) -> None:
         """Be a member of the group, from joining it to leaving it."""
@@ -247,7 +251,7 @@ class Join:
         written = self._ownership.written(due, offsets)
         self._transactions.commit(
             [where for number, one in written.items() for where in self._offsets(number, one.committing)],
-            self._consumer,
+            self._membership,
         )
         reached(Point.JOIN_COMMITTED)
         self._metrics.transactions.labels("committed").inc()
@@ -274,6 +278,7 @@ class Join:
                 "All its members must run this version with the strategy `range`."
             )
         started = time.monotonic()
+        self._membership = consumer.consumer_group_metadata()
         reached(Point.JOIN_ASSIGNING)
         recovery = self._recovery
         committed = recovery.committed(numbers) if recovery and numbers else {}
@@ -370,6 +375,7 @@ def _is_event(message: Message) -> bool:
 
 def _taken_over(settings: JoinSettings) -> UserError:
     return UserError(
-        f"Another worker takes the instance id {settings.instance_id!r} of the group {settings.join_group} again and "
-        "again: give each worker its own --instance-id (TRACELINK_INSTANCE_ID)."
+        f"The instance id {settings.instance_id!r} of the group {settings.join_group} was taken from this worker again "
+        "and again. If another worker has it too, give each its own --instance-id (TRACELINK_INSTANCE_ID); if this one "
+        "is held up for seconds at a time, raise --session-timeout and --transaction-timeout."
     )

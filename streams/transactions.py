@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from threading import Event
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from tenacity import Retrying, retry_if_exception, stop_when_event_set, wait_random_exponential
 
 from tracelink.kafka import client_log
@@ -82,9 +82,8 @@ class Transactions:
             raise Aborted(why)
         return {partition: sorted(found) for partition, found in offsets.items()}
 
-    def commit(self, offsets: Sequence[TopicPartition], consumer: Consumer) -> None:
-        """Commit what was sent together with the consumer's offsets; raises Aborted where it was undone."""
-        group = consumer.consumer_group_metadata()
+    def commit(self, offsets: Sequence[TopicPartition], group: Any) -> None:  # noqa: ANN401 - the client's type of it has no name
+        """Commit what was sent together with the offsets of a group's member; raises Aborted where it was undone."""
         try:
             self._retrying(self._producer.send_offsets_to_transaction, list(offsets), group, _CALL_TIMEOUT)
             reached(Point.JOIN_BEFORE_COMMIT)
