@@ -1,6 +1,6 @@
 """The pinned versions of the servers, and the Maven coordinates they come from."""
 
-VERSIONS = {"kafka": "4.4.0", "zipkin": "3.6.1", "elasticsearch": "9.5.3"}
+VERSIONS = {"kafka": "4.2.0", "zipkin": "3.6.1", "elasticsearch": "9.5.3"}
 
 _ELASTICSEARCH = VERSIONS["elasticsearch"]
 
