@@ -69,6 +69,19 @@ def test_a_zipkin_that_never_answers_is_unavailable_after_the_timeout(unanswerin
         sink(unanswering, request_timeout="0.1").write(one_span())
 
 
+def test_text_goes_out_in_ascii_because_zipkin_garbles_other_characters_between_its_buffers() -> None:
+    bodies: list[bytes] = []
+    trace_id = new_trace_id()
+
+    def answer(request: Request) -> tuple[int, object]:
+        bodies.append(request.body)
+        return 202, ""
+
+    write(answer, batch(part([span(trace_id, tags={"dish": "naïve café 雪 \U0001f35c", "plain": "x"})])))
+    assert bodies[0].isascii()
+    assert orjson.loads(bodies[0])[0]["tags"] == {"dish": "naïve café 雪 \U0001f35c", "plain": "x"}
+
+
 @pytest.mark.parametrize("status", [400, 413])
 @pytest.mark.parametrize("bad", [0, 3, 7])
 def test_refused_content_is_narrowed_down_to_the_one_span(status: int, bad: int) -> None:
