@@ -161,6 +161,8 @@ class Stack:
         record = Record(mark=f"-Dtracelink.stack={uuid.uuid4()}", port=port)
         urls = {name: SERVERS[name].url(known.port) for name, known in state.read(self.directory).items()}
         launch = server.launch(Place(data, port, paths, urls, record.mark))
+        if died := self._children.pop(server.name, None):
+            died.wait()
         # Before the start, so that even a kill in the middle of it leaves a mark to find the process by.
         self._remember(server.name, record)
         child = self._children[server.name] = process.spawn(launch, self._log(server.name), self.directory)
