@@ -30,6 +30,7 @@ def reading(servers: str, topic: str) -> Iterator[Consumer]:
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
+            "log_level": 0,  # of a broker that a test takes away there is nothing to say
         }
     )
     partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions

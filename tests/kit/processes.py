@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from tests.kit.waiting import wait_for
@@ -35,7 +34,7 @@ class Process:
     def wait_until_ready(self) -> str:
         """Return the base URL of its metrics and health, once it says that it is ready."""
         url = wait_for(f"its address in {self.log}", self._url) or ""
-        wait_for(f"{url}/readyz; its log: {self.output()}", lambda: self._ready(url))
+        wait_for(f"{url}/readyz; its log: {self.output()}", lambda: ready(url))
         return url
 
     def stop(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 15) -> int:
@@ -57,16 +56,22 @@ class Process:
 
     def _url(self) -> str | None:
         assert self._process.poll() is None, f"it ended with {self._process.returncode}: {self.output()}"
-        found = re.search(r"metrics and health on (\S+)", self.output())
-        return found.group(1) if found else None
+        return url_in(self.output())
 
-    @staticmethod
-    def _ready(url: str) -> bool:
-        try:
-            with urlopen(f"{url}/readyz", timeout=5) as answer:  # noqa: S310 - our own address
-                return bool(answer.status == 200)
-        except URLError:
-            return False
+
+def url_in(log: str) -> str | None:
+    """Return the base URL of metrics and health that a process has written into its log."""
+    found = re.search(r"metrics and health on (\S+)", log)
+    return found.group(1) if found else None
+
+
+def ready(url: str) -> bool:
+    """Tell whether a process says that it is ready."""
+    try:
+        with urlopen(f"{url}/readyz", timeout=5) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def metrics(url: str) -> dict[str, float]:

@@ -1,0 +1,92 @@
+"""`python -m tests.faults`: run the pipeline through faults, and check that nothing is lost and nothing doubled."""
+
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from tests.faults.faults import FAULTS
+from tests.faults.scenario import Plan, run
+from tests.faults.servers import Servers, new_stack
+from tests.faults.traffic import Shape
+from tracelink.local.stack import Endpoints, Stack
+
+_NAMES = "\n".join(f"  {fault.name:28} {fault.about}" for fault in FAULTS.values())
+
+
+@click.command(epilog="\b\nFaults:\n" + _NAMES)
+@click.option("--seed", default=1, show_default=True, help="Makes the traffic and the moments of the faults.")
+@click.option(
+    "--fault",
+    "names",
+    multiple=True,
+    type=click.Choice(sorted(FAULTS)),
+    metavar="NAME",
+    help="May be repeated, in order.",
+)
+@click.option("--rate", default=300.0, show_default=True, help="Messages a second.")
+@click.option("--seconds", default=15.0, show_default=True, help="Length of the load.")
+@click.option("--workers", default=3, show_default=True, help="Workers of the join.")
+@click.option("--partitions", default=6, show_default=True, help="Partitions of each topic.")
+@click.option("--stack", "directory", type=click.Path(path_type=Path), help="A local stack that runs, to disturb.")
+@click.option("--kafka", help="HOST:PORT of a Kafka to use and not to disturb; with --zipkin and --elasticsearch.")
+@click.option("--zipkin", help="URL of its Zipkin.")
+@click.option("--elasticsearch", help="URL of the Elasticsearch that both sinks' results are read from.")
+@click.option("--logs", type=click.Path(path_type=Path), help="Folder for the processes' logs; by default a new one.")
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+def main(  # noqa: PLR0913, PLR0917 - a command's options
+    seed: int,
+    names: tuple[str, ...],
+    rate: float,
+    seconds: float,
+    workers: int,
+    partitions: int,
+    directory: Path | None,
+    kafka: str | None,
+    zipkin: str | None,
+    elasticsearch: str | None,
+    logs: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Run the pipeline under load through faults, and check what there is in the end: a line for each promise.
+
+    Without --stack or --kafka, a local stack of its own is started for the run.
+
+    \b
+    Examples:
+      python -m tests.faults --fault kill-join-committed --seed 7
+      python -m tests.faults --fault elasticsearch-429 --fault terminate-sink --seconds 30
+      python -m tests.faults --fault poison --kafka kafka:9092 --zipkin http://zipkin:9411 --elasticsearch http://es:9200
+    """
+    console = Console(stderr=True, highlight=False)
+    folder = logs or Path(tempfile.mkdtemp(prefix="tracelink-faults-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = Plan(seed, [FAULTS[name] for name in names], Shape(rate=rate, seconds=seconds), workers, partitions)
+    if any(fault.own_servers for fault in plan.faults) and kafka:
+        raise click.UsageError("These faults disturb servers: leave out --kafka, or use --stack.")
+    stack = new_stack(folder / "stack") if not (kafka or directory) else None
+    if kafka and zipkin and elasticsearch:
+        servers = Servers(Endpoints(kafka, zipkin, elasticsearch))
+    elif kafka or zipkin or elasticsearch:
+        raise click.UsageError("--kafka, --zipkin and --elasticsearch go together.")
+    else:
+        used = stack or Stack(directory or folder)
+        console.print("Starting Kafka, Zipkin and Elasticsearch.")
+        servers = Servers(used.start(), used)
+    try:
+        result = run(plan, servers, folder, console.print)
+    finally:
+        if stack:
+            stack.stop()
+    click.echo(json.dumps(asdict(result), indent=2) if as_json else "\n".join(map(str, result.checks)))
+    console.print(f"The processes' logs are in {folder}.")
+    sys.exit(not result.ok)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""A worker or a sink as a process that can be stopped, killed and started again, at a moment or at a named point."""
+
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from threading import RLock
+
+import psutil
+
+from tests.kit.processes import clean_environment, metrics, ready, url_in
+from tests.kit.waiting import wait_for
+from tracelink.points import Point
+
+_ROOT = Path(__file__).parents[2]
+_START_SECONDS = 60.0
+
+
+class Child:
+    """One `tracelink …` and its successors, whose logs lie one after another in the same folder."""
+
+    def __init__(self, name: str, arguments: tuple[str, ...], environment: dict[str, str], folder: Path) -> None:
+        self.name = name
+        self.ends: list[int] = []
+        """Exit codes so far; a signal's is negative."""
+        self._arguments = arguments
+        self._environment = environment
+        self._folder = folder
+        self._starts = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        # The supervisor and whoever causes a fault look after it from two threads.
+        self._lock = RLock()
+
+    @property
+    def started(self) -> bool:
+        """Tell whether it was ever started."""
+        return self._starts > 0
+
+    @property
+    def log(self) -> Path:
+        return self._folder / f"{self.name}.{self._starts}.log"
+
+    @property
+    def running(self) -> bool:
+        """Tell whether it runs; one that ended by itself is noted."""
+        with self._lock:
+            if self._process is None:
+                return False
+            code = self._process.poll()
+            if code is None:
+                return True
+            self.ends.append(code)
+            if self._process.stdin:
+                with suppress(BrokenPipeError):
+                    self._process.stdin.close()
+            self._process = None
+            return False
+
+    def start(self, point: Point | None = None) -> None:
+        """Start it, or start it again; with a point, it kills itself there."""
+        with self._lock:
+            if self.running:
+                return
+            self._starts += 1
+            with self.log.open("wb") as output:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "tests.faults.launch", *self._arguments],
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=clean_environment() | self._environment,
+                    cwd=_ROOT,
+                )
+            if point is not None:
+                self.arm(point, signal.SIGKILL)
+
+    def arm(self, point: Point, number: signal.Signals) -> None:
+        """Have it send itself a signal when it next comes to a point."""
+        with self._lock:
+            assert self._process
+            assert self._process.stdin
+            self._process.stdin.write(f"{point} {number.name.removeprefix('SIG')}\n".encode())
+            self._process.stdin.flush()
+
+    def send(self, number: signal.Signals) -> None:
+        with self._lock:
+            if self.running and self._process:
+                self._process.send_signal(number)
+
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+        assert self.wait(10)
+        assert not self.running
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end of the process that runs now; False where it did not come."""
+        process = self._process
+        if process is None:
+            return True
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def wait_until_stopped(self, seconds: float) -> bool:
+        """Wait until it has stopped itself; False where it did not."""
+        process = psutil.Process(self._process.pid) if self._process else None
+        deadline = time.monotonic() + seconds
+        while process and process.is_running() and time.monotonic() < deadline:
+            if process.status() == psutil.STATUS_STOPPED:
+                return True
+            time.sleep(0.01)
+        return False
+
+    def wait_until_ready(self) -> None:
+        def is_ready() -> bool:
+            url = url_in(self.output()) if self.running else None
+            return url is not None and ready(url)
+
+        wait_for(f"{self.name} to be ready; see {self.log}", is_ready, seconds=_START_SECONDS)
+
+    def metrics(self) -> dict[str, float]:
+        """Read its metrics; none where it does not answer."""
+        url = url_in(self.output())
+        try:
+            return metrics(url) if url and self.running else {}
+        except OSError:
+            return {}
+
+    def output(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""

@@ -1,0 +1,374 @@
+"""The faults by name: each disturbs a running pipeline, sees that it did, and leaves the pipeline to go on."""
+
+import signal
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from random import Random
+from threading import Event
+
+import urllib3
+
+from tests.faults.children import Child
+from tests.faults.setting import Setting
+from tests.faults.traffic import Shape
+from tests.kit import proxy
+from tests.kit.waiting import wait_for
+from tracelink.points import Point
+
+Act = Callable[[Setting, Random], None]
+
+_REACHED_SECONDS = 20.0
+_DRAIN_SECONDS = 15.0
+
+
+def _undisturbed(_: Setting, __: Random) -> None:
+    """Do nothing: the shape of the traffic is the fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault, and which checks it excuses."""
+
+    name: str
+    about: str
+    act: Act = _undisturbed
+    shape: Callable[[Shape], Shape] = lambda shape: shape
+    own_servers: bool = False
+    """It disturbs servers, which must be this run's own."""
+    parts_differ: bool = False
+    """Records may become visible late, so that their parts are others than those of an undisturbed run."""
+    zipkin_loses: bool = False
+    """Zipkin, or its storage, forgets what it has said yes to."""
+    gives_up: bool = False
+    """Processes may end with an error, for their supervisor to start them again."""
+
+    @property
+    def acts(self) -> bool:
+        """Tell whether it does something at a moment, or shapes the traffic."""
+        return self.act is not _undisturbed
+
+
+FAULTS: dict[str, Fault] = {}
+
+
+def _add(fault: Fault) -> None:
+    FAULTS[fault.name] = fault
+
+
+# Workers
+
+
+def _worker(setting: Setting, chance: Random) -> Child:
+    return chance.choice([worker for worker in setting.workers if worker.running])
+
+
+def _kill_at(point: Point) -> Act:
+    def act(setting: Setting, chance: Random) -> None:
+        victim = _worker(setting, chance)
+        stays_down = chance.random() < 0.5
+        with setting.away(victim) if stays_down else nullcontext():
+            victim.arm(point, signal.SIGKILL)
+            assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
+            setting.recovered(f"worker killed at {point}, {'away' if stays_down else 'back at once'}", time.time())
+
+    return act
+
+
+for _point in (
+    Point.JOIN_POLLED, Point.JOIN_MID_WINDOW, Point.JOIN_BEFORE_PRODUCE, Point.JOIN_PRODUCED,
+    Point.JOIN_BEFORE_COMMIT, Point.JOIN_COMMITTED,
+):  # fmt: skip
+    _add(Fault(f"kill-{_point}", f"kill -9 of a worker at {_point}", _kill_at(_point)))
+
+
+def _kill_in_rebalance(point: Point) -> Act:
+    """Have a worker leave or join, and kill another while the partitions move."""
+
+    def act(setting: Setting, chance: Random) -> None:
+        victim, other = chance.sample([worker for worker in setting.workers if worker.running], 2)
+        victim.arm(point, signal.SIGKILL)
+        with setting.away(other):
+            other.kill()  # a static member that dies is missed after its session, and then the partitions move
+            assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
+        setting.recovered(f"worker killed at {point}", time.time())
+
+    return act
+
+
+for _point in (Point.JOIN_REVOKING, Point.JOIN_ASSIGNING):
+    _add(Fault(f"kill-{_point}", f"kill -9 of a worker at {_point}, in a rebalance", _kill_in_rebalance(_point)))
+
+
+def _kill_recovering(setting: Setting, chance: Random) -> None:
+    victim = _worker(setting, chance)
+    with setting.away(victim):
+        victim.kill()
+        victim.start(Point.JOIN_RECOVERING)
+        assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not read its journal"
+    setting.recovered("worker killed while it read its journal", time.time())
+
+
+_add(Fault("kill-join-recovering", "kill -9 of a worker while it rebuilds from the journal", _kill_recovering))
+
+
+def _zombie(point: Point) -> Act:
+    def act(setting: Setting, chance: Random) -> None:
+        victim = _worker(setting, chance)
+        victim.arm(point, signal.SIGSTOP)
+        assert victim.wait_until_stopped(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
+        began = time.time()
+        setting.recovered(f"worker stopped at {point} past its session", began)
+        victim.send(signal.SIGCONT)
+        wait_for(f"{victim.name} to join anew or to end", lambda: _noticed(victim), seconds=_REACHED_SECONDS)
+
+    return act
+
+
+def _noticed(victim: Child) -> bool:
+    """Tell whether a worker that was stopped knows that its partitions are others' now."""
+    return not victim.running or any(word in victim.output() for word in ("fenced", "lost partitions", "aborted"))
+
+
+for _point in (
+    Point.JOIN_POLLED, Point.JOIN_BEFORE_PRODUCE, Point.JOIN_PRODUCED, Point.JOIN_BEFORE_COMMIT
+):  # fmt: skip
+    _add(
+        Fault(
+            f"zombie-{_point}",
+            f"SIGSTOP of a worker at {_point} until others have its partitions, then SIGCONT",
+            _zombie(_point),
+            gives_up=True,
+        )
+    )
+
+
+def _terminate_worker(setting: Setting, chance: Random) -> None:
+    victim = _worker(setting, chance)
+    with setting.away(victim):
+        _terminate(victim)
+    victim.wait_until_ready()
+
+
+def _terminate(victim: Child) -> None:
+    victim.send(signal.SIGTERM)
+    assert victim.wait(_DRAIN_SECONDS), f"{victim.name} has not ended {_DRAIN_SECONDS} s after SIGTERM"
+    assert not victim.running
+    assert victim.ends[-1] == 0, f"{victim.name} ended with {victim.ends[-1]} after SIGTERM"
+
+
+_add(Fault("terminate-worker", "SIGTERM of a worker: it drains within 15 s", _terminate_worker))
+
+
+def _scale(setting: Setting, _: Random) -> None:
+    """Go down to one worker, up to all, and down to two, under load."""
+    first, *others = setting.workers
+    with setting.away(*others):
+        for worker in others:
+            _terminate(worker)
+        setting.recovered("one worker left", time.time())
+    for worker in setting.workers:
+        worker.start()
+    for worker in setting.workers:
+        worker.wait_until_ready()
+    with setting.away(first):
+        _terminate(first)
+        setting.recovered("the first worker gone", time.time())
+
+
+_add(Fault("scale", "workers all → 1 → all → all but one, under load", _scale))
+
+
+def _two_at_once(setting: Setting, chance: Random) -> None:
+    victims = chance.sample([worker for worker in setting.workers if worker.running], 2)
+    with setting.away(*victims):
+        for victim in victims:
+            victim.kill()
+        setting.recovered("two workers killed at once", time.time())
+
+
+_add(Fault("two-workers-at-once", "kill -9 of two workers at once", _two_at_once))
+
+
+def _static_restart(setting: Setting, chance: Random) -> None:
+    """Restart every worker in turn, each back before its session is over."""
+    for worker in chance.sample(setting.workers, len(setting.workers)):
+        worker.kill()
+        worker.start()
+        worker.wait_until_ready()
+
+
+_add(Fault("static-members-restart", "kill -9 of each worker in turn, back before its session ends", _static_restart))
+
+
+# Sinks
+
+
+def _kill_sink(target: str, point: Point) -> Act:
+    def act(setting: Setting, _: Random) -> None:
+        victim = setting.sinks[target]
+        victim.wait_until_ready()
+        victim.arm(point, signal.SIGKILL)
+        assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
+
+    return act
+
+
+for _target in ("elasticsearch", "zipkin"):
+    for _point in (Point.SINK_BEFORE_WRITE, Point.SINK_WRITTEN, Point.SINK_BEFORE_COMMIT):
+        _add(
+            Fault(f"kill-{_target}-{_point}", f"kill -9 of the {_target} sink at {_point}", _kill_sink(_target, _point))
+        )
+
+
+def _terminate_sink(setting: Setting, chance: Random) -> None:
+    victim = setting.sinks[chance.choice(["elasticsearch", "zipkin"])]
+    victim.wait_until_ready()
+    with setting.away(victim):
+        _terminate(victim)
+
+
+_add(Fault("terminate-sink", "SIGTERM of a sink: it drains within 15 s", _terminate_sink))
+
+# Servers
+
+
+def _server(name: str, *, kill: bool) -> Act:
+    def act(setting: Setting, chance: Random) -> None:
+        (setting.servers.kill if kill else setting.servers.stop)(name)
+        Event().wait(chance.uniform(0, 2))
+        setting.servers.start()
+        if name == "kafka":
+            setting.recovered(f"broker {'killed' if kill else 'restarted'}", time.time())
+
+    return act
+
+
+for _name in ("kafka", "elasticsearch", "zipkin"):
+    for _kill in (True, False):
+        _add(
+            Fault(
+                f"{_name}-{'kill' if _kill else 'restart'}",
+                f"{'kill -9' if _kill else 'clean restart'} of {_name}",
+                _server(_name, kill=_kill),
+                own_servers=True,
+                parts_differ=_name == "kafka",
+                zipkin_loses=_name != "kafka",
+                gives_up=_name == "kafka",
+            )
+        )
+
+
+def _zipkin_away(setting: Setting, _: Random) -> None:
+    """Keep Zipkin away while Elasticsearch's sink goes on as if nothing were."""
+    setting.proxies["zipkin"].misbehave(proxy.refuse())
+    try:
+        before = _written(setting)
+        wait_for("Elasticsearch's sink to go on", lambda: _written(setting) > before + 200)
+        assert setting.proxies["zipkin"].seen["refuse"]
+    finally:
+        setting.proxies["zipkin"].behave()
+
+
+_add(Fault("zipkin-away", "Zipkin away for long, while Elasticsearch's sink goes on unaffected", _zipkin_away))
+
+
+def _written(setting: Setting) -> float:
+    """Return how many parts Elasticsearch's sink has written since its last start."""
+    counted = setting.sinks["elasticsearch"].metrics()
+    return counted.get('tracelink_sink_parts_total{outcome="written",sink="elasticsearch"}', 0.0)
+
+
+# What Elasticsearch answers
+
+
+def _answers(target: str, make: Callable[[Random], proxy.Mode], enough: int = 3) -> Act:
+    def act(setting: Setting, chance: Random) -> None:
+        one, mode = setting.proxies[target], make(chance)
+        before = one.seen[mode.name]
+        one.misbehave(mode)
+        try:
+            # A sink that was refused before may wait for a while until it tries again.
+            wait_for(f"{target}'s sink to meet {mode.name}", lambda: one.seen[mode.name] >= before + enough, seconds=60)
+        finally:
+            one.behave()
+
+    return act
+
+
+for _name, _about, _make in (
+    ("429", "answers 429", lambda _: proxy.status(429)),
+    ("503", "answers 503", lambda _: proxy.status(503)),
+    ("413", "answers 413 to bodies of more than 20 kB", lambda _: proxy.status(413, larger_than=20_000)),
+    ("slow", "answers seconds later than the sink waits", lambda _: proxy.slow(7)),
+    ("cut", "writes, and cuts the connection", lambda _: proxy.cut(every=2)),
+    ("half-answer", "writes, and sends half of its answer", lambda _: proxy.half_answer(every=2)),
+    ("items", "refuses a third of the documents with 429", lambda chance: proxy.items(0.3, chance.getrandbits(32))),
+):
+    _add(
+        Fault(
+            f"elasticsearch-{_name}",
+            f"Elasticsearch {_about}",
+            _answers("elasticsearch", _make, 1 if _name == "slow" else 2),
+        )
+    )
+
+for _name, _about, _make in (
+    ("429", "answers 429", lambda _: proxy.status(429)),
+    ("cut", "takes the spans, and cuts the connection", lambda _: proxy.cut(every=2)),
+):
+    _add(Fault(f"zipkin-{_name}", f"Zipkin {_about}", _answers("zipkin", _make, 1)))
+
+
+def _unauthorized(setting: Setting, _: Random) -> None:
+    """Answer 401: the sink ends loudly without a commit, again and again, until somebody mends the credentials."""
+    one, victim = setting.proxies["elasticsearch"], setting.sinks["elasticsearch"]
+    victim.wait_until_ready()
+    one.misbehave(proxy.status(401))
+    try:
+        assert victim.wait(_REACHED_SECONDS), "the sink goes on after 401"
+        wait_for("the supervisor to start it again", lambda: setting.restarts[victim.name])
+    finally:
+        one.behave()
+
+
+_add(Fault("elasticsearch-401", "Elasticsearch answers 401", _unauthorized, gives_up=True))
+
+
+def _read_only(setting: Setting, _: Random) -> None:
+    """Block writes to the indices, as a full disk does, until the sink has met that."""
+    url = f"{setting.servers.endpoints.elasticsearch}/{setting.indices}*/_settings"
+    sink = setting.sinks["elasticsearch"]
+
+    def block(*, on: bool) -> None:
+        answer = urllib3.request("PUT", url, json={"index.blocks.write": on or None})
+        assert answer.status == 200, answer.data
+
+    wait_for("an index", lambda: _written(setting))
+    retries = 'tracelink_sink_retries_total{sink="elasticsearch"}'
+    before = sink.metrics().get(retries, 0.0)
+    block(on=True)
+    try:
+        wait_for("the sink to meet the block", lambda: sink.metrics().get(retries, 0.0) > before)
+    finally:
+        block(on=False)
+
+
+_add(Fault("elasticsearch-read-only", "Elasticsearch's indices are read-only for a while", _read_only))
+
+# Traffic
+
+for _name, _about, _shape in (
+    ("poison", "poison of every kind", lambda shape: replace(shape, poison=True)),
+    ("duplicates", "a third of the messages come twice", lambda shape: replace(shape, duplicates=0.5)),
+    ("shuffled", "records of a trace in any order, just within the window", lambda shape: replace(shape, spread=1.2)),
+    ("late", "a third of the traces come back after their window", lambda shape: replace(shape, late=0.3)),
+    ("late-errors", "a third of the traces err late, twice", lambda shape: replace(shape, late_errors=0.3)),
+    (
+        "still-logs",
+        "the topic of logs stands still",
+        lambda shape: replace(shape, logs_until=shape.seconds / 4),
+    ),
+):
+    _add(Fault(_name, _about, shape=_shape))

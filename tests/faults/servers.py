@@ -1,0 +1,50 @@
+"""The servers that a run uses: a local stack of its own, whose servers can die, or any that are there."""
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.kit.waiting import wait_for
+from tracelink.local import process, state
+from tracelink.local.ports import Ports, free_port
+from tracelink.local.stack import Endpoints, Stack
+
+_STOP_SECONDS = 30.0
+
+
+def new_stack(directory: Path) -> Stack:
+    """Lay out a stack on ports that stay the same when its servers come back."""
+    return Stack(directory, ports=Ports(kafka=free_port(), zipkin=free_port(), elasticsearch=free_port()))
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where Kafka, Zipkin and Elasticsearch are; with a stack that a run may disturb."""
+
+    endpoints: Endpoints
+    stack: Stack | None = None
+
+    def kill(self, name: str) -> None:
+        """Kill a server and all that it started, as a power cut would."""
+        victim = self.find(name)
+        os.killpg(victim.pid, signal.SIGKILL)
+        wait_for(f"the end of {name}", lambda: not process.is_alive(victim))
+
+    def stop(self, name: str) -> None:
+        """End a server in good order."""
+        process.stop(self.find(name), _STOP_SECONDS)
+
+    def start(self) -> None:
+        """Start what does not run, where its clients look for it, and wait until it answers."""
+        if self.stack:
+            self.stack.start()
+
+    def find(self, name: str) -> psutil.Process:
+        """Find a server's process."""
+        assert self.stack, "these servers are not ours to disturb"
+        found = process.find(state.read(self.stack.directory)[name])
+        assert found, f"{name} does not run"
+        return found

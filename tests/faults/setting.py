@@ -1,0 +1,201 @@
+"""What a run takes place in: topics of its own, workers, sinks behind proxies, and a supervisor for them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+from uuid import uuid4
+
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from tests.faults.batch_join import Cuts
+from tests.faults.children import Child
+from tests.faults.servers import Servers
+from tests.faults.tail import Tail
+from tests.kit.proxy import Proxy
+from tracelink.kafka import connect
+from tracelink.settings import TopicSettings
+from tracelink.topic_admin import apply
+
+CUTS = Cuts(idle_gap=500, max_age=3000, max_records=40)
+SESSION_SECONDS, TRANSACTION_SECONDS = 2.0, 3.0
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not annotate it
+_TICK = 0.1
+_RECOVERY_SECONDS = 60.0
+
+
+@dataclass
+class Setting:
+    """A running pipeline under names of its own."""
+
+    servers: Servers
+    prefix: str
+    indices: str
+    partitions: int
+    workers: list[Child]
+    sinks: dict[str, Child]
+    proxies: dict[str, Proxy]
+    tail: Tail
+    environment: dict[str, str]
+    recoveries: list[tuple[str, float]] = field(default_factory=list)
+    """Seconds until every partition went on after a fault, and which fault."""
+    left_alone: set[str] = field(default_factory=set)
+    """Children that are down on purpose: the supervisor does not start them."""
+    restarts: Counter[str] = field(default_factory=Counter)
+    """Starts of children that had ended by themselves."""
+
+    @property
+    def children(self) -> list[Child]:
+        return [*self.workers, *self.sinks.values()]
+
+    @property
+    def group(self) -> str:
+        return f"{self.prefix}join"
+
+    def start(self) -> None:
+        """Start all processes and wait until they are ready."""
+        for child in self.children:
+            child.start()
+        for child in self.children:
+            child.wait_until_ready()
+
+    def supervise(self) -> None:
+        """Start again what has ended by itself, as whoever runs the pipeline would."""
+        for child in self.children:
+            if child.started and child.name not in self.left_alone and not child.running:
+                self.restarts[child.name] += 1
+                child.start()
+
+    @contextmanager
+    def away(self, *children: Child) -> Iterator[None]:
+        """Keep the supervisor from starting these again, and start them at the end."""
+        names = {child.name for child in children}
+        self.left_alone |= names
+        try:
+            yield
+        finally:
+            self.left_alone -= names
+            for child in children:
+                child.start()
+
+    def recovered(self, what: str, since: float) -> None:
+        """Wait until every partition goes on after a moment (time of day), and note how long that took."""
+        self.recoveries.append((what, self.tail.recovery(self.partitions, since, seconds=_RECOVERY_SECONDS)))
+
+    def lags(self, admin: AdminClient) -> dict[str, int]:
+        """Return how far each group's committed offsets are from the ends of what it reads."""
+        reads = {
+            self.group: ("spans", "logs"),
+            f"{self.prefix}sink-zipkin": ("traces",),
+            f"{self.prefix}sink-elasticsearch": ("traces", "unlinked-logs"),
+        }
+        return {group: self._lag(admin, group, topics) for group, topics in reads.items()}
+
+    def _lag(self, admin: AdminClient, group: str, topics: tuple[str, ...]) -> int:
+        where = [TopicPartition(self.prefix + topic, number) for topic in topics for number in range(self.partitions)]
+        ends = admin.list_offsets(
+            dict.fromkeys(where, _LATEST), isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=10
+        )
+        request = ConsumerGroupTopicPartitions(group, where)
+        answer = admin.list_consumer_group_offsets([request])[group].result(10)
+        committed = {(one.topic, one.partition): max(0, one.offset) for one in answer.topic_partitions}
+        return sum(end.result(10).offset - committed.get((one.topic, one.partition), 0) for one, end in ends.items())
+
+
+@contextmanager
+def setting(
+    servers: Servers, folder: Path, *, workers: int = 3, partitions: int = 6, running: bool = True, **more: str
+) -> Iterator[Setting]:
+    """Set up topics, workers and sinks, and take the processes down at the end; `more` are settings of theirs.
+
+    Without `running`, the topics alone are there until `start` is called.
+    """
+    name = f"f{uuid4().hex[:8]}"
+    topics = TopicSettings(
+        kafka_bootstrap_servers=servers.endpoints.kafka,
+        topic_prefix=f"{name}.",
+        partitions=partitions,
+        join_group=f"{name}.join",
+    )
+    apply(connect(topics), topics)
+    with ExitStack() as resources:
+        proxies = {
+            target: resources.enter_context(Proxy(url))
+            for target, url in (
+                ("zipkin", servers.endpoints.zipkin),
+                ("elasticsearch", servers.endpoints.elasticsearch),
+            )
+        }
+        environment = {
+            "TRACELINK_KAFKA_BOOTSTRAP_SERVERS": servers.endpoints.kafka,
+            "TRACELINK_ZIPKIN_URL": proxies["zipkin"].url,
+            "TRACELINK_ELASTICSEARCH_URL": proxies["elasticsearch"].url,
+            "TRACELINK_TOPIC_PREFIX": f"{name}.",
+            "TRACELINK_INDEX_PREFIX": f"{name}-",
+            "TRACELINK_JOIN_GROUP": f"{name}.join",
+            "TRACELINK_IDLE_GAP": str(CUTS.idle_gap / 1000),
+            "TRACELINK_MAX_AGE": str(CUTS.max_age / 1000),
+            "TRACELINK_MAX_TRACE_RECORDS": str(CUTS.max_records),
+            "TRACELINK_SESSION_TIMEOUT": str(SESSION_SECONDS),
+            "TRACELINK_TRANSACTION_TIMEOUT": str(TRANSACTION_SECONDS),
+            "TRACELINK_BATCH_WAIT": "0.2",
+            "TRACELINK_REQUEST_TIMEOUT": "5",
+            **more,
+        }
+        made = Setting(
+            servers=servers,
+            prefix=f"{name}.",
+            indices=f"{name}-",
+            partitions=partitions,
+            workers=[
+                Child(f"join-{number}", ("join", "--instance-id", f"join-{number}"), environment, folder)
+                for number in range(workers)
+            ],
+            sinks={
+                target: Child(
+                    target,
+                    ("sink", target),
+                    environment
+                    | {"TRACELINK_SINK_GROUP": f"{name}.sink-{target}"}
+                    | {
+                        "TRACELINK_KAFKA_SESSION_TIMEOUT_MS": str(round(SESSION_SECONDS * 1000)),
+                        "TRACELINK_KAFKA_HEARTBEAT_INTERVAL_MS": "500",
+                    },
+                    folder,
+                )
+                for target in proxies
+            },
+            proxies=proxies,
+            tail=resources.enter_context(Tail(servers.endpoints.kafka, f"{name}.closed.{name}.join")),
+            environment=environment,
+        )
+        resources.callback(_take_down, made)
+        resources.enter_context(_supervised(made))
+        if running:
+            made.start()
+        yield made
+
+
+@contextmanager
+def _supervised(one: Setting) -> Iterator[None]:
+    ended = Event()
+
+    def run() -> None:
+        while not ended.wait(_TICK):
+            one.supervise()
+
+    thread = Thread(target=run, name="supervisor")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _take_down(one: Setting) -> None:
+    for child in one.children:
+        child.kill()

@@ -1,0 +1,64 @@
+"""The pipeline through faults, the short set: fixed seeds, seconds of load; `make faults` is the long one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.faults import FAULTS
+from tests.faults.scenario import Plan, run
+from tests.faults.servers import Servers
+from tests.faults.traffic import Shape
+from tracelink.local.ports import Ports, free_port
+from tracelink.local.stack import Endpoints, Stack
+
+LOAD = Shape(rate=300, seconds=6)
+
+
+def hold(servers: Servers, folder: Path, *names: str, seed: int = 1) -> None:
+    result = run(Plan(seed, [FAULTS[name] for name in names], LOAD), servers, folder)
+    assert result.ok, "\n".join(map(str, result.checks))
+
+
+@pytest.fixture
+def own_kafka(stack: Endpoints, tmp_path: Path) -> Iterator[Servers]:
+    """Give a Kafka that may die, beside the Zipkin and the Elasticsearch of all tests."""
+    with Stack(tmp_path / "stack", ports=Ports(kafka=free_port()), only=("kafka",)) as kafka:
+        yield Servers(Endpoints(kafka.start().kafka, stack.zipkin, stack.elasticsearch), kafka)
+
+
+def test_workers_die_before_and_after_their_commit_and_while_they_recover(stack: Endpoints, tmp_path: Path) -> None:
+    hold(Servers(stack), tmp_path, "kill-join-before-commit", "kill-join-committed", "kill-join-recovering")
+
+
+def test_a_worker_that_was_stopped_past_its_session_writes_nothing_any_more(stack: Endpoints, tmp_path: Path) -> None:
+    hold(Servers(stack), tmp_path, "zombie-join-before-produce", "zombie-join-produced", "late-errors")
+
+
+def test_workers_come_and_go_under_load(stack: Endpoints, tmp_path: Path) -> None:
+    hold(Servers(stack), tmp_path, "terminate-worker", "scale", "duplicates")
+
+
+def test_a_sink_dies_before_and_after_its_target_has_answered(stack: Endpoints, tmp_path: Path) -> None:
+    hold(
+        Servers(stack),
+        tmp_path,
+        "kill-elasticsearch-sink-before-write",
+        "kill-elasticsearch-sink-written",
+        "kill-zipkin-sink-before-commit",
+        "terminate-sink",
+    )
+
+
+def test_elasticsearch_refuses_for_a_while_whole_requests_and_single_documents(
+    stack: Endpoints, tmp_path: Path
+) -> None:
+    hold(Servers(stack), tmp_path, "elasticsearch-429", "elasticsearch-items", "elasticsearch-cut")
+
+
+def test_every_poison_is_one_dead_letter_and_holds_nothing_up(stack: Endpoints, tmp_path: Path) -> None:
+    hold(Servers(stack), tmp_path, "poison", "late", "shuffled")
+
+
+def test_the_broker_is_killed_and_comes_back(own_kafka: Servers, tmp_path: Path) -> None:
+    hold(own_kafka, tmp_path, "kafka-kill")
