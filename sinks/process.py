@@ -13,6 +13,7 @@ from tracelink.console import configure_logging
 from tracelink.kafka import connect
 from tracelink.metrics import SinkMetrics
 from tracelink.monitoring import monitoring
+from tracelink.progress import Ends, watching
 from tracelink.settings import SinkSettings
 from tracelink.topic_admin import require
 
@@ -22,7 +23,7 @@ _log = logging.getLogger(__name__)
 def run(
     name: str, settings: SinkSettings, topics: tuple[str, ...], make: Callable[[SinkMetrics, CollectorRegistry], Sink]
 ) -> None:
-    """Run a sink in the main thread until SIGTERM or SIGINT; raises what Runner.run does, and UserError.
+    """Run a sink in the main thread until SIGTERM or SIGINT; raises what Runner.run does, UserError and Stuck.
 
     Kafka and its topics must be there at start. The target need not: the process is not ready until it answers.
     """
@@ -35,6 +36,6 @@ def run(
         runner = Runner(name, sink, topics, settings, metrics)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runner.stop())
-        with monitoring(settings, registry, runner.not_ready):
+        with monitoring(settings, registry, runner.not_ready), watching(runner.progress, Ends(settings)):
             _log.info("sink %s reads %s", name, " and ".join(topics))
             runner.run()

@@ -3,6 +3,8 @@
 A target that is away is waited for: the partitions pause, the same batch is tried again with growing pauses, and the
 consumer keeps polling so that the group lives. Whatever else goes wrong ends the process without a commit, and the
 next one starts with that batch.
+
+A call of the sink may be slow: it counts against `stuck_after` once it has outlived several of the target's time-outs.
 """
 
 import logging
@@ -22,6 +24,7 @@ from sinks.source import Source
 from tracelink.errors import Unavailable
 from tracelink.metrics import SinkMetrics
 from tracelink.points import Point, reached
+from tracelink.progress import Progress
 from tracelink.settings import SinkSettings
 from tracelink.topics import TopicNames
 
@@ -29,6 +32,9 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _TICK = 0.2
+# A batch takes several requests, each of which ends with the request time-out: unless the target sends an answer
+# without end, or a call hangs.
+_SLOW_REQUESTS = 3
 
 
 class _Stopped(Exception):  # noqa: N818 - no error: the way out of a wait
@@ -70,6 +76,7 @@ class Runner:
         self._metrics = metrics
         self._clock = clock
         self._patience = patience or Patience()
+        self.progress = Progress(settings.stuck_after + settings.batch_wait)
         self._stop = Event()
         self._away: str | None = f"{name} was not reached yet"
         self._assigned = False
@@ -77,8 +84,8 @@ class Runner:
         self._shown: set[Partition] = set()
 
     def not_ready(self) -> str | None:
-        """Return why the sink is not ready, or None: partitions assigned, and the target answering."""
-        return self._away or (None if self._assigned else "no partitions assigned")
+        """Return why the sink is not ready, or None: partitions assigned, the target answering, and getting on."""
+        return self.progress.not_ready() or self._away or (None if self._assigned else "no partitions assigned")
 
     def stop(self) -> None:
         """End the loop: within seconds, with the batch in hand written or uncommitted."""
@@ -142,7 +149,7 @@ class Runner:
                 if self._stop.is_set():
                     raise _Stopped
                 source.keep_alive(min(_TICK, left))
-                self._show(source)
+                self._show(source, excused=True)
 
         retrying = Retrying(
             retry=retry_if_exception_type(Unavailable),
@@ -181,7 +188,7 @@ class Runner:
                     raise _Stopped
             if now - started > self._patience.before_pause:
                 source.keep_alive()
-                self._show(source)
+            self._show(source, excused=now - started < _SLOW_REQUESTS * self._settings.request_timeout)
         return future.result()
 
     def _count(self, batch: Batch, report: Report) -> None:
@@ -205,8 +212,9 @@ class Runner:
         if given_back:
             self._metrics.part(Outcome.GIVEN_BACK, given_back)
 
-    def _show(self, source: Source) -> None:
-        """Bring the gauges and the readiness up to date."""
+    def _show(self, source: Source, *, excused: bool = False) -> None:
+        """Bring the gauges and the readiness up to date; a worker that waits for its target is excused."""
+        self.progress.report(time.monotonic(), source.done(), excused=excused)
         self._assigned = bool(source.assigned)
         lag = source.lag()
         for topic, partition in self._shown - set(lag):

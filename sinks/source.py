@@ -137,6 +137,10 @@ class Source:
                 partition = (answer.topic, answer.partition)
                 self._committed[partition] = self._uncommitted.pop(partition)
 
+    def done(self) -> dict[Partition, int]:
+        """Return the offset committed for each partition; -1 before the first commit."""
+        return {partition: self._committed.get(partition, -1) for partition in self.assigned}
+
     def lag(self) -> dict[Partition, int]:
         """Count the messages not committed yet of each partition of which that is known."""
         found: dict[Partition, int] = {}
@@ -170,8 +174,8 @@ class Source:
 
     def _pass_over(self, error: KafkaError) -> None:
         if error.code() in _NOT_OURS:
+            # Those that stay are committed with the next batch; those that leave are forgotten when they do.
             _log.info("Offsets not committed, the partitions are going to another member: %s", error.str())
-            self._uncommitted.clear()
         elif error.retriable() or error.code() in PASSING:
             _log.warning("Offsets not committed, trying again: %s", error.str())
         else:

@@ -27,6 +27,7 @@ def join(**flags: str | None) -> None:
     from tracelink.console import configure_logging  # noqa: PLC0415 - as above
     from tracelink.kafka import connect  # noqa: PLC0415 - as above
     from tracelink.monitoring import monitoring  # noqa: PLC0415 - as above
+    from tracelink.progress import Ends, watching  # noqa: PLC0415 - as above
     from tracelink.topic_admin import require  # noqa: PLC0415 - as above
 
     settings = JoinSettings.load(**flags)
@@ -35,5 +36,5 @@ def join(**flags: str | None) -> None:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     worker = Join(settings, registry)
-    with monitoring(settings, registry, worker.not_ready):
+    with monitoring(settings, registry, worker.not_ready), watching(worker.progress, Ends(settings)):
         run_worker(settings.join_group, settings.kafka_bootstrap_servers, worker, settings.log_level)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from threading import Event
 from typing import Any
@@ -22,6 +22,7 @@ from tracelink.errors import UserError
 from tracelink.kafka import PASSING, client_log, connect, wrong_property
 from tracelink.metrics import JoinMetrics
 from tracelink.points import Point, reached
+from tracelink.progress import Progress
 from tracelink.settings import JoinSettings
 from tracelink.topics import TopicNames
 
@@ -62,6 +63,7 @@ class Join:
         )
         self._metrics = JoinMetrics(registry)
         self._books = Books(self._metrics)
+        self.progress = Progress(settings.stuck_after)
         self._stopping = Event()
         self._waiting_for: str | None = "waiting for partitions"
         self._ownership = Ownership(self._make_partition)
@@ -80,7 +82,7 @@ class Join:
 
     def not_ready(self) -> str | None:
         """Return why this worker does not join now, or None."""
-        return self._waiting_for
+        return self.progress.not_ready() or self._waiting_for
 
     def run(self) -> None:
         """Join until `stop` is called; raises where the worker cannot go on.
@@ -126,7 +128,7 @@ class Join:
                 journal=self._journal,
                 late_for=round(settings.late_for * 1000),
                 stopping=self._stopping,
-                report=self._report_waiting,
+                report=self._note_recovery,
             )
             consumer.subscribe(
                 list(self._inputs), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
@@ -160,6 +162,7 @@ class Join:
                 self._send()
                 if now >= next_commit:
                     self._commit()
+                    self._note_progress(now)
                     next_commit = now + settings.commit_interval
             except Aborted as why:
                 self._note_abort(why)
@@ -190,7 +193,7 @@ class Join:
             return
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - confluent-kafka's name for it
             if partition is not None:
-                partition.reach_end(kind)
+                partition.reach_end(kind, message.offset() or 0)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - as above
             raise UserError(
                 f"{message.topic()}[{message.partition()}] no longer has the records that the group "
@@ -346,8 +349,20 @@ class Join:
 
     # Counting
 
-    def _report_waiting(self, reason: str) -> None:
+    def _note_progress(self, now: float) -> None:
+        """Note how far the inputs are taken; called where nothing is left uncommitted of what has closed."""
+        self.progress.report(
+            now,
+            {
+                (self._inputs[kind], partition.number): partition.taken_until(kind)
+                for partition in self._ownership.partitions()
+                for kind in (SPANS, LOGS)
+            },
+        )
+
+    def _note_recovery(self, reason: str, done: Mapping[tuple[str, int], int], *, excused: bool) -> None:
         self._waiting_for = reason
+        self.progress.report(time.monotonic(), done, excused=excused)
 
     def _give_back(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:

@@ -79,6 +79,7 @@ class _Input:
     time: int = 0
     heard: float | None = None
     at_end: bool = False
+    end: int = 0
     position: int = 0
     taken: int = 0
 
@@ -139,9 +140,10 @@ class Partition:
         source.heard = now
         source.at_end = False
 
-    def reach_end(self, kind: int) -> None:
-        """Note that a fetch has found the end of an input."""
+    def reach_end(self, kind: int, offset: int = 0) -> None:
+        """Note that a fetch has found the end of an input at this offset, which may be beyond markers."""
         self._inputs[kind].at_end = True
+        self._inputs[kind].end = offset
 
     def resume(self) -> None:
         """Note that the inputs are fetched anew: what a fetch before has shown of their ends no longer counts."""
@@ -156,6 +158,11 @@ class Partition:
         """Return the offset from which an input is to be fetched on."""
         source = self._inputs[kind]
         return source.queue[-1][1].offset() + 1 if source.queue else source.position
+
+    def taken_until(self, kind: int) -> int:
+        """Return the offset of an input below which nothing is left to take."""
+        source = self._inputs[kind]
+        return source.position if source.queue else max(source.position, source.end)
 
     def count_taken(self, kind: int) -> int:
         """Return how many records an input has given since the last call."""

@@ -1,9 +1,9 @@
 """What a worker reads when it gets partitions: the committed offsets, and the journal from where they say."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from threading import Event
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -31,8 +31,18 @@ class Stopped(Exception):  # noqa: N818 - a word of the domain
     """The worker was told to stop while it recovered."""
 
 
+class Report(Protocol):
+    """Takes how far recovery is."""
+
+    def __call__(self, reason: str, done: Mapping[tuple[str, int], int], *, excused: bool) -> None:
+        """Note why the worker does not join yet, and the offset up to which each (topic, partition) is read.
+
+        -1 stands for not known yet; `excused` says that it waits for somebody else.
+        """
+
+
 class Recovery:
-    """Reads committed offsets and journals; `report` is told what it waits for."""
+    """Reads committed offsets and journals, and reports how far it is."""
 
     def __init__(  # noqa: PLR0913 - the connections and the names that recovery needs
         self,
@@ -44,7 +54,7 @@ class Recovery:
         journal: str,
         late_for: int,
         stopping: Event,
-        report: Callable[[str], None],
+        report: Report,
     ) -> None:
         self._consumer = consumer
         self._admin = admin
@@ -64,10 +74,9 @@ class Recovery:
 
     def committed(self, numbers: Iterable[int]) -> dict[int, Committed]:
         """Fetch the committed offsets; waits for transactions that are still open on them."""
-        self._report("waiting for the committed offsets")
         numbers = list(numbers)
         asked = [TopicPartition(topic, number) for topic in self._inputs for number in numbers]
-        found = {(one.topic, one.partition): one for one in self._retrying(self._fetch, asked)}
+        found = {(one.topic, one.partition): one for one in self._retrying(self._fetch, numbers, asked)}
         first = self._edges([where for where in asked if found[where.topic, where.partition].offset < 0], _EARLIEST)
         committed = {}
         for number in numbers:
@@ -76,7 +85,10 @@ class Recovery:
             committed[number] = Committed.read((positions[0], positions[1]), spans.metadata)
         return committed
 
-    def _fetch(self, asked: list[TopicPartition]) -> list[TopicPartition]:
+    def _fetch(self, numbers: Iterable[int], asked: list[TopicPartition]) -> list[TopicPartition]:
+        # Answers fail for as long as a transaction is open on the offsets: somebody else's, and no fault of ours.
+        unread = {(topic, number): -1 for topic in self._inputs for number in numbers}
+        self._report("waiting for the committed offsets", unread, excused=True)
         answers = self._consumer.committed(asked, timeout=_TIMEOUT)
         for one in answers:
             if one.error:
@@ -93,37 +105,39 @@ class Recovery:
         edges = self._edges([TopicPartition(self._journal, number) for number in committed], _LATEST)
         ends = {number: edges[self._journal, number] for number in committed}
         starts = {number: one.journal for number, one in committed.items() if ends[number] > (one.journal or 0)}
-        if not starts:
-            return ledgers
-        reader = self._reader
-        try:
-            reader.assign(
+        if starts:
+            self._reader.assign(
                 [
                     TopicPartition(self._journal, number, OFFSET_BEGINNING if start is None else start)
                     for number, start in starts.items()
                 ]
             )
-            unread = set(starts)
-            while unread:
-                self._report(f"reading the journal of partitions {sorted(unread)}")
-                if self._stopping.is_set():
-                    raise Stopped
-                messages = reader.consume(1000, timeout=0.1)
-                reached(Point.JOIN_RECOVERING)
-                for message in messages:
-                    number, offset = message.partition(), message.offset()
-                    error, value = message.error(), message.value()
-                    if number is None or offset is None:
-                        continue
-                    if error is None and value is not None:
-                        ledgers[number].learn(offset, Entry.decode(value))
-                    elif error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - its name
-                        raise KafkaException(error)
-                    elif offset >= ends[number]:
-                        unread.discard(number)
-        finally:
-            reader.unassign()
+            try:
+                self._read(ledgers, {number: ends[number] for number in starts})
+            finally:
+                self._reader.unassign()
         return ledgers
+
+    def _read(self, ledgers: dict[int, Ledger], ends: dict[int, int]) -> None:
+        """Let the ledgers learn what the assigned journals hold up to these ends."""
+        unread = set(ends)
+        done = dict.fromkeys(((self._journal, number) for number in ends), -1)
+        while unread:
+            self._report(f"reading the journal of partitions {sorted(unread)}", done, excused=False)
+            if self._stopping.is_set():
+                raise Stopped
+            messages = self._reader.consume(1000, timeout=0.1)
+            reached(Point.JOIN_RECOVERING)
+            for message in messages:
+                number, offset = message.partition() or 0, message.offset() or 0
+                error, value = message.error(), message.value()
+                done[self._journal, number] = offset + (error is None)
+                if error is None and value is not None:
+                    ledgers[number].learn(offset, Entry.decode(value))
+                elif error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - its name
+                    raise KafkaException(error)
+                elif offset >= ends[number]:
+                    unread.discard(number)
 
     def close(self) -> None:
         """Let go of the connections."""

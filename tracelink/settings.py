@@ -112,13 +112,18 @@ class TopicSettings(KafkaSettings):
 
 
 class MonitoringSettings(Settings):
-    """Where a process serves /metrics, /healthz and /readyz."""
+    """Where a process serves /metrics, /healthz and /readyz, and when it takes itself for stuck."""
 
     http_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz; 0.0.0.0 for all.")
     http_port: int = Field(0, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0 for any free one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
         description="Least level that is logged: debug, info, warning, error.",
+    )
+    stuck_after: float = Field(
+        300.0,
+        gt=0,
+        description="Seconds without progress, while there is work, after which a worker ends to be started again.",
     )
 
 

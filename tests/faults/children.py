@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from threading import RLock
+from typing import Literal
 
 import psutil
 
@@ -74,14 +75,14 @@ class Child:
                     cwd=_ROOT,
                 )
             if point is not None:
-                self.arm(point, signal.SIGKILL)
+                self.order(point, "KILL")
 
-    def arm(self, point: Point, number: signal.Signals) -> None:
-        """Have it send itself a signal when it next comes to a point."""
+    def order(self, point: Point, what: Literal["KILL", "STOP", "HANG"]) -> None:
+        """Have it send itself a signal when it next comes to a point, or have the thread that comes there hang."""
         with self._lock:
             assert self._process
             assert self._process.stdin
-            self._process.stdin.write(f"{point} {number.name.removeprefix('SIG')}\n".encode())
+            self._process.stdin.write(f"{point} {what}\n".encode())
             self._process.stdin.flush()
 
     def send(self, number: signal.Signals) -> None:

@@ -16,6 +16,7 @@ from tests.faults.traffic import Shape
 from tests.kit import proxy
 from tests.kit.waiting import wait_for
 from tracelink.points import Point
+from tracelink.progress import STUCK_EXIT_CODE
 
 Act = Callable[[Setting, Random], None]
 
@@ -69,7 +70,7 @@ def _kill_at(point: Point) -> Act:
         victim = _worker(setting, chance)
         stays_down = chance.random() < 0.5
         with setting.away(victim) if stays_down else nullcontext():
-            victim.arm(point, signal.SIGKILL)
+            victim.order(point, "KILL")
             assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
             setting.recovered(f"worker killed at {point}, {'away' if stays_down else 'back at once'}", time.time())
 
@@ -88,7 +89,7 @@ def _kill_in_rebalance(point: Point) -> Act:
 
     def act(setting: Setting, chance: Random) -> None:
         victim, other = chance.sample([worker for worker in setting.workers if worker.running], 2)
-        victim.arm(point, signal.SIGKILL)
+        victim.order(point, "KILL")
         with setting.away(other):
             other.kill()  # a static member that dies is missed after its session, and then the partitions move
             assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
@@ -116,7 +117,7 @@ _add(Fault("kill-join-recovering", "kill -9 of a worker while it rebuilds from t
 def _zombie(point: Point) -> Act:
     def act(setting: Setting, chance: Random) -> None:
         victim = _worker(setting, chance)
-        victim.arm(point, signal.SIGSTOP)
+        victim.order(point, "STOP")
         assert victim.wait_until_stopped(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
         began = time.time()
         setting.recovered(f"worker stopped at {point} past its session", began)
@@ -142,6 +143,20 @@ for _point in (
             gives_up=True,
         )
     )
+
+
+def _hang(setting: Setting, chance: Random) -> None:
+    """Have the loop hang: nobody notices but the worker's own watch, which ends it."""
+    victim = _worker(setting, chance)
+    with setting.away(victim):
+        victim.order(Point.JOIN_MID_WINDOW, "HANG")
+        assert victim.wait(_REACHED_SECONDS), f"{victim.name} hangs and does not end"
+        assert not victim.running
+        assert victim.ends[-1] == STUCK_EXIT_CODE, f"{victim.name} ended with {victim.ends[-1]}"
+        setting.recovered("worker hung and ended itself", time.time())
+
+
+_add(Fault("worker-hangs", "a worker's loop hangs: it ends itself after stuck_after", _hang, gives_up=True))
 
 
 def _terminate_worker(setting: Setting, chance: Random) -> None:
@@ -209,7 +224,7 @@ def _kill_sink(target: str, point: Point) -> Act:
     def act(setting: Setting, _: Random) -> None:
         victim = setting.sinks[target]
         victim.wait_until_ready()
-        victim.arm(point, signal.SIGKILL)
+        victim.order(point, "KILL")
         assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
 
     return act
@@ -227,6 +242,9 @@ def _terminate_sink(setting: Setting, chance: Random) -> None:
     victim.wait_until_ready()
     with setting.away(victim):
         _terminate(victim)
+    # What it had written is committed: its successor finds nothing of it in the target.
+    wait_for(f"{victim.name} to write again", lambda: _outcome(victim, "written"))
+    assert not _outcome(victim, "duplicate"), f"{victim.name} writes again what it had written before SIGTERM"
 
 
 _add(Fault("terminate-sink", "SIGTERM of a sink: it drains within 15 s", _terminate_sink))
@@ -276,8 +294,12 @@ _add(Fault("zipkin-away", "Zipkin away for long, while Elasticsearch's sink goes
 
 def _written(setting: Setting) -> float:
     """Return how many parts Elasticsearch's sink has written since its last start."""
-    counted = setting.sinks["elasticsearch"].metrics()
-    return counted.get('tracelink_sink_parts_total{outcome="written",sink="elasticsearch"}', 0.0)
+    return _outcome(setting.sinks["elasticsearch"], "written")
+
+
+def _outcome(sink: Child, outcome: str) -> float:
+    """Return how many parts a sink counts under an outcome since its last start."""
+    return sink.metrics().get(f'tracelink_sink_parts_total{{outcome="{outcome}",sink="{sink.name}"}}', 0.0)
 
 
 # What Elasticsearch answers

@@ -1,30 +1,32 @@
 """`python -m tests.faults.launch ARGUMENTS…` is `tracelink ARGUMENTS…`, which stops or dies where it is told to.
 
-Each line of its standard input names a point and a signal, `join-committed KILL`: the process sends itself that signal
-the next time it gets there.
+Each line of its standard input names a point and an order, `join-committed KILL`. The next time the process gets there
+it sends itself that signal, or, told to HANG, the thread goes no further.
 """
 
 import os
 import signal
 import sys
-from threading import Thread
+from threading import Event, Thread
 
 from tracelink.cli import main
 from tracelink.points import Point, install
 
-_armed: dict[Point, signal.Signals] = {}
+_orders: dict[Point, str] = {}
 
 
 def _act(point: Point) -> None:
-    number = _armed.pop(point, None) if _armed else None
-    if number is not None:
-        os.kill(os.getpid(), number)
+    order = _orders.pop(point, None) if _orders else None
+    if order == "HANG":
+        Event().wait()
+    elif order is not None:
+        os.kill(os.getpid(), signal.Signals[f"SIG{order}"])
 
 
 def _listen() -> None:
     for line in sys.stdin:
-        point, name = line.split()
-        _armed[Point(point)] = signal.Signals[f"SIG{name}"]
+        point, order = line.split()
+        _orders[Point(point)] = order
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from tracelink.topic_admin import apply
 
 CUTS = Cuts(idle_gap=500, max_age=3000, max_records=40)
 SESSION_SECONDS, TRANSACTION_SECONDS = 2.0, 3.0
+STUCK_SECONDS = 8.0
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not annotate it
 _TICK = 0.1
 _RECOVERY_SECONDS = 60.0
@@ -141,6 +142,7 @@ def setting(
             "TRACELINK_MAX_TRACE_RECORDS": str(CUTS.max_records),
             "TRACELINK_SESSION_TIMEOUT": str(SESSION_SECONDS),
             "TRACELINK_TRANSACTION_TIMEOUT": str(TRANSACTION_SECONDS),
+            "TRACELINK_STUCK_AFTER": str(STUCK_SECONDS),
             "TRACELINK_BATCH_WAIT": "0.2",
             "TRACELINK_REQUEST_TIMEOUT": "5",
             **more,

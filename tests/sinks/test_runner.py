@@ -1,7 +1,8 @@
 """The runner, with a real Kafka and the sink that ships for this: nothing lost, nothing committed too early."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from threading import Event, Thread
 
 import pytest
@@ -10,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from sinks.memory import MemorySink
 from sinks.runner import Patience, Runner
-from sinks.sink import Batch, Refused, Report
+from sinks.sink import Batch, Partition, Refused, Report
 from tests.kit.waiting import eventually
 from tests.sinks.examples import START, log, new_trace_id, piece, span, trace_message
 from tests.sinks.kafka import Topics, headers_of
@@ -18,7 +19,8 @@ from tracelink.codec import LOG_RECORD, SPAN
 from tracelink.errors import Unavailable
 from tracelink.local.stack import Endpoints
 from tracelink.metrics import SinkMetrics
-from tracelink.settings import SinkSettings
+from tracelink.progress import End, Ends, watching
+from tracelink.settings import KafkaSettings, SinkSettings
 
 GROUP = "tracelink-sink-memory"
 QUICK = Patience(first_retry=0.02, longest_retry=0.1, before_pause=0.2, at_stop=0.5, between_checks=0.2)
@@ -319,3 +321,41 @@ def test_what_arrives_while_the_target_is_away_waits_in_kafka(topics: Topics) ->
         back.set()
         eventually(lambda: committed(topics) == 7)
     assert max(sizes) == 2
+
+
+@contextmanager
+def watched(topics: Topics, sink: MemorySink, waits: Callable[[Process], object], *, looks: int) -> Iterator[Event]:
+    """Run a sink that is watched once it `waits`; gives an event for so many looks, ten in each `stuck_after`."""
+    ends, enough, asked = Ends(KafkaSettings.load(kafka_bootstrap_servers=topics.brokers)), Event(), count(1)
+
+    def ask(partitions: Iterable[Partition]) -> Mapping[Partition, End]:
+        if next(asked) == looks:
+            enough.set()
+        return ends(partitions)
+
+    with running(topics, sink, stuck_after="0.5") as process:
+        eventually(lambda: waits(process))  # a consumer may take longer than `stuck_after` to begin
+        with watching(process.runner.progress, ask, end=enough.set, grace=60):
+            yield enough
+
+
+def test_a_target_that_is_away_for_long_is_no_reason_to_end(topics: Topics) -> None:
+    sink = MemorySink()
+    sink.away = True
+    topics.produce(topics.names.traces, trace_message([span(new_trace_id())]))
+    with watched(topics, sink, lambda process: process.value("tracelink_sink_retries_total") > 2, looks=30) as enough:
+        assert enough.wait(20)
+
+
+def test_an_answer_that_takes_long_within_the_time_outs_is_no_reason_to_end(topics: Topics) -> None:
+    writing, answered = Event(), Event()
+
+    def hang(_: Batch) -> None:
+        writing.set()
+        answered.wait(60)
+
+    topics.produce(topics.names.traces, trace_message([span(new_trace_id())]))
+    with watched(topics, WatchedSink(hang), lambda _: writing.is_set(), looks=30) as enough:
+        assert enough.wait(20)
+        answered.set()
+        eventually(lambda: committed(topics) == 1)
