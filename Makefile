@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test faults check format lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
@@ -22,6 +22,9 @@ demo: $(STAMP) ## Run the whole pipeline with a small shop of services that some
 
 test: $(STAMP) ## Run every test, against real servers (ARGS=… for pytest)
 	$(BIN)/pytest $(ARGS)
+
+faults: $(STAMP) ## Run every fault at 20 seeds, for an hour or more; goes on where it stopped (ARGS=… for fewer: --help)
+	$(BIN)/python -m tests.faults.campaign $(ARGS)
 
 check: $(STAMP) ## Lint, format check, types, import contracts
 	$(BIN)/ruff check .
@@ -41,4 +44,4 @@ lock: $(STAMP) ## Resolve the dependencies anew
 		--no-header --no-annotate --constraints requirements-dev.lock pyproject.toml --output-file requirements.lock
 
 clean: ## Remove the environment and the tools' caches (the servers' cache stays: tracelink stack down --purge)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .faults .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

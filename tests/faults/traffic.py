@@ -59,8 +59,8 @@ class Shape:
     """Seconds over which a trace's records come, in any order."""
     window: float = 0.5
     """Seconds of silence that close a window."""
-    hot_records: int = 100
-    """Records of a trace that comes once every three seconds, at once: more than a part holds."""
+    hot_records: int = 60
+    """Records of a trace that comes once a second, all at once: more than a part holds."""
     poison: bool = False
     logs_until: float = 1e9
     """Second after which no log line comes any more."""
@@ -89,9 +89,9 @@ class _Maker:
         for _ in range(round(shape.rate * seconds / (9 * (1 + shape.duplicates)))):
             start = chance.uniform(0, seconds)
             yield from self._repeated(self._trace(start, chance.randint(2, 9), chance.randint(0, 6)))
-        for number in range(int(seconds / 3)):
-            yield from self._trace(3 * number + 1, shape.hot_records * 2 // 3, shape.hot_records // 3)
-            yield from self._long_trace(3 * number)
+        for second in range(int(seconds)):
+            yield from self._trace(second, shape.hot_records * 2 // 3, shape.hot_records // 3)
+            yield from self._long_trace(second)
         for _ in range(round(2 * seconds)):
             yield self._unlinked(chance.uniform(0, seconds))
         if shape.poison:
