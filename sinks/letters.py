@@ -1,58 +1,61 @@
-"""Producing dead letters, and knowing that they are there before anything is committed."""
+"""Dead letters of a sink: each goes out once, in a transaction with the offsets of the batch that it was found in."""
 
-import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from threading import Event
 from typing import Any
+from uuid import uuid4
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import TopicPartition
 
 from sinks.sink import DeadLetter
-from tracelink.kafka import PARTITIONER, client_log, client_properties
+from tracelink.errors import Unavailable
+from tracelink.kafka import PARTITIONER, client_properties
 from tracelink.settings import SinkSettings
 from tracelink.topics import TopicNames, largest_message
+from tracelink.transactions import Aborted, Transactions
 
-_log = logging.getLogger(__name__)
-
-_TIMEOUT_MS = 30_000
+_TIMEOUT_MS = 10_000
 
 
 class DeadLetters:
-    """Produces dead letters of one sink."""
+    """Produces dead letters of one sink; the connection is made when there is a first one."""
 
-    def __init__(self, settings: SinkSettings, sink: str) -> None:
+    def __init__(self, settings: SinkSettings, sink: str, group: str, stopping: Event) -> None:
         self._topic = TopicNames(settings.topic_prefix).dead_letters
         self._sink = sink
-        properties: dict[str, Any] = dict(
-            client_properties(
-                settings,
-                promised={"acks": "all", "enable.idempotence": True},
-                defaults={
-                    "partitioner": PARTITIONER,
-                    "compression.type": "lz4",
-                    "message.max.bytes": largest_message(settings),
-                    "message.timeout.ms": _TIMEOUT_MS,
-                },
-            )
+        self._properties = client_properties(
+            settings,
+            promised={
+                # Two processes never share it. What a dead one left open, the broker undoes after the time-out.
+                "transactional.id": f"{group}.{uuid4().hex}",
+                "transaction.timeout.ms": _TIMEOUT_MS,
+                "acks": "all",
+                "enable.idempotence": True,
+            },
+            defaults={
+                "partitioner": PARTITIONER,
+                "compression.type": "lz4",
+                "message.max.bytes": largest_message(settings),
+                # As in the join: else sending offsets may wait for ever after all brokers were away.
+                "metadata.recovery.strategy": "none",
+            },
         )
-        self._producer = Producer(properties, logger=client_log(__name__))
+        self._stopping = stopping
+        self._transactions: Transactions | None = None
 
-    def send(self, letters: Iterable[DeadLetter]) -> None:
-        """Return when the brokers have acknowledged all; raises KafkaException where they did not within 30 s."""
-        errors: list[KafkaError] = []
+    def send(self, letters: Iterable[DeadLetter], offsets: Sequence[TopicPartition], member: Any) -> None:  # noqa: ANN401 - the client's type of it has no name
+        """Send letters and commit these offsets as that member of the group, together or not at all.
 
-        def delivered(error: KafkaError | None, _message: object) -> None:
-            if error is not None:
-                errors.append(error)
-
-        for letter in letters:
-            self._producer.produce(
-                self._topic,
-                letter.payload,
-                letter.message.key,
-                headers=letter.headers(self._sink),  # type: ignore[arg-type]  # the stub wants an invariant list
-                on_delivery=delivered,
-            )
-            self._producer.poll(0)
-        self._producer.flush()
-        if errors:
-            raise KafkaException(errors[0])
+        Raises Unavailable where nothing of it came out and it may be tried again. Raises KafkaException where the
+        producer cannot go on: then the next start is told by the committed offsets whether it came out.
+        """
+        try:
+            if self._transactions is None:
+                self._transactions = Transactions(self._properties, self._stopping)
+                self._transactions.start()
+            for letter in letters:
+                self._transactions.send(self._topic, letter.message.key, letter.payload, letter.headers(self._sink))
+            self._transactions.flush()
+            self._transactions.commit(offsets, member)
+        except Aborted as why:
+            raise Unavailable(f"Kafka does not take the dead letters: {why}") from why

@@ -20,7 +20,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 from sinks.decoding import decode
 from sinks.letters import DeadLetters
 from sinks.sink import Batch, Outcome, Partition, Report, Sink
-from sinks.source import Source
+from sinks.source import Gathered, Source
 from tracelink.errors import Unavailable
 from tracelink.metrics import SinkMetrics
 from tracelink.points import Point, reached
@@ -93,14 +93,15 @@ class Runner:
 
     def run(self) -> None:
         """Run until stopped; raises what ends a sink: Refused, KafkaException, and any fault of our own."""
-        letters = DeadLetters(self._settings, self._name)
-        source = Source(self._settings, self._settings.sink_group or f"tracelink-sink-{self._name}", self._topics)
+        group = self._settings.sink_group or f"tracelink-sink-{self._name}"
+        letters = DeadLetters(self._settings, self._name, group, self._stop)
+        source = Source(self._settings, group, self._topics)
         try:
             self._check(source)
             while not self._stop.is_set():
                 gathered = source.gather(self._stop)
                 if gathered.messages:
-                    self._deliver(source, letters, decode(gathered.messages, self._unlinked))
+                    self._deliver(source, letters, gathered)
                 elif time.monotonic() - self._checked > self._patience.between_checks:
                     self._check(source)
                 if gathered.messages:
@@ -115,8 +116,9 @@ class Runner:
     def _check(self, source: Source) -> None:
         self._persist(source, lambda: self._call(source, self._sink.check))
 
-    def _deliver(self, source: Source, letters: DeadLetters, batch: Batch) -> None:
-        """Write a batch, or what is still ours of it, and its dead letters."""
+    def _deliver(self, source: Source, letters: DeadLetters, gathered: Gathered) -> None:
+        """Write a batch, or what is still ours of it, and its dead letters; these together with the batch's offsets."""
+        batch = decode(gathered.messages, self._unlinked)
         self._metrics.received.inc(_parts(batch, self._unlinked))
         held = batch
 
@@ -126,6 +128,14 @@ class Runner:
             reached(Point.SINK_BEFORE_WRITE)
             return self._call(source, lambda: self._sink.write(held))
 
+        def bury() -> None:
+            # Partitions may leave until it is done; their next owner finds the same.
+            ours = [letter for letter in dead if letter.message.partition not in source.lost]
+            offsets, member = source.mine(gathered.positions), source.member()
+            if ours:
+                self._call(source, lambda: letters.send(ours, offsets, member))
+                source.committed(offsets)
+
         try:
             if self._stop.is_set():
                 raise _Stopped
@@ -133,7 +143,7 @@ class Runner:
             reached(Point.SINK_WRITTEN)
             dead = [*held.dead_letters, *report.dead_letters]
             if dead:
-                self._call(source, lambda: letters.send(dead))
+                self._persist(source, bury)
         except _Stopped:
             self._give_back(batch, Batch())
             raise

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -107,6 +108,23 @@ class Source:
         polled = self._consumer.poll(seconds)
         if polled is not None:
             self._take(polled)  # fetched before the pause; `gather` gives it next
+
+    def mine(self, positions: dict[Partition, int]) -> list[TopicPartition]:
+        """Return these offsets, as far as their partitions are still ours."""
+        return [
+            TopicPartition(*partition, offset) for partition, offset in positions.items() if partition not in self.lost
+        ]
+
+    def member(self) -> Any:  # noqa: ANN401 - the client's type of it has no name
+        """Return as which member of the group offsets are committed now."""
+        return self._consumer.consumer_group_metadata()
+
+    def committed(self, offsets: Iterable[TopicPartition]) -> None:
+        """Note that offsets were committed in a transaction."""
+        for one in offsets:
+            if (one.topic, one.partition) in self.assigned:
+                self._committed[one.topic, one.partition] = one.offset
+                self._uncommitted.pop((one.topic, one.partition), None)
 
     def commit(self, positions: dict[Partition, int]) -> None:
         """Commit these offsets, and those that could not be committed before; blocks until the broker has answered.

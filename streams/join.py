@@ -16,7 +16,6 @@ from streams.journal import Ledger
 from streams.ownership import Committed, Ownership
 from streams.partition import Partition, Target
 from streams.recovery import Recovery, Stopped
-from streams.transactions import Aborted, Transactions
 from streams.window import LOGS, SPANS, Limits
 from tracelink.errors import UserError
 from tracelink.kafka import PASSING, client_log, connect, wrong_property
@@ -25,6 +24,7 @@ from tracelink.points import Point, reached
 from tracelink.progress import Progress
 from tracelink.settings import JoinSettings
 from tracelink.topics import TopicNames
+from tracelink.transactions import Aborted, Transactions
 
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""One Kafka transaction after another: what goes out, the journal, and the offsets, together or not at all."""
+"""One Kafka transaction after another: what goes out, and the offsets of what it was made of, or nothing of it."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -68,6 +68,11 @@ class Transactions:
 
         for partition, entry in entries:
             self._produce(topic, entry, partition=partition, on_delivery=delivered)
+        self.flush()
+        return {partition: sorted(found) for partition, found in offsets.items()}
+
+    def flush(self) -> None:
+        """Wait until everything is delivered; raises Aborted where anything of the transaction could not be."""
         patience = _LAST_FLUSHES
         # While the brokers are away this ends with the messages' own time-out, which fails the transaction.
         while self._failed is None and self._producer.flush(_FLUSH_STEP):
@@ -80,13 +85,12 @@ class Transactions:
             why = self._failed.str()
             self.abort()
             raise Aborted(why)
-        return {partition: sorted(found) for partition, found in offsets.items()}
 
     def commit(self, offsets: Sequence[TopicPartition], group: Any) -> None:  # noqa: ANN401 - the client's type of it has no name
         """Commit what was sent together with the offsets of a group's member; raises Aborted where it was undone."""
         try:
             self._retrying(self._producer.send_offsets_to_transaction, list(offsets), group, _CALL_TIMEOUT)
-            reached(Point.JOIN_BEFORE_COMMIT)
+            reached(Point.BEFORE_COMMIT)
             self._retrying(self._producer.commit_transaction, _CALL_TIMEOUT)
         except KafkaException as error:
             if not error.args[0].txn_requires_abort():
