@@ -10,21 +10,22 @@ import click
 from rich.console import Console
 
 from tests.faults.faults import FAULTS
-from tests.faults.scenario import Plan, run
+from tests.faults.scenario import Plan, Result, run
 from tests.faults.servers import Servers, new_stack
+from tests.faults.special import ABOUT, SPECIAL
 from tests.faults.traffic import Shape
 from tracelink.local.stack import Endpoints, Stack
 
-_NAMES = "\n".join(f"  {fault.name:28} {fault.about}" for fault in FAULTS.values())
+_LISTED = "\n".join(f"  {name:38} {about}" for name, about in ABOUT.items())
 
 
-@click.command(epilog="\b\nFaults:\n" + _NAMES)
+@click.command(epilog="\b\nFaults:\n" + _LISTED)
 @click.option("--seed", default=1, show_default=True, help="Makes the traffic and the moments of the faults.")
 @click.option(
     "--fault",
     "names",
     multiple=True,
-    type=click.Choice(sorted(FAULTS)),
+    type=click.Choice(sorted(ABOUT)),
     metavar="NAME",
     help="May be repeated, in order.",
 )
@@ -66,7 +67,11 @@ def main(  # noqa: PLR0913, PLR0917 - a command's options
     console = Console(stderr=True, highlight=False)
     folder = logs or Path(tempfile.mkdtemp(prefix="tracelink-faults-"))
     folder.mkdir(parents=True, exist_ok=True)
-    plan = Plan(seed, [FAULTS[name] for name in names], Shape(rate=rate, seconds=seconds), workers, partitions)
+    alone = [SPECIAL[name] for name in names if name in SPECIAL]
+    if alone and len(names) > 1:
+        raise click.UsageError(f"{alone[0].name} is a scenario of its own: run it alone.")
+    faults = [FAULTS[name] for name in names if name in FAULTS]
+    plan = Plan(seed, faults, Shape(rate=rate, seconds=seconds), workers, partitions)
     if any(fault.own_servers for fault in plan.faults) and kafka:
         raise click.UsageError("These faults disturb servers: leave out --kafka, or use --stack.")
     stack = new_stack(folder / "stack") if not (kafka or directory) else None
@@ -79,7 +84,10 @@ def main(  # noqa: PLR0913, PLR0917 - a command's options
         console.print("Starting Kafka, Zipkin and Elasticsearch.")
         servers = Servers(used.start(), used)
     try:
-        result = run(plan, servers, folder, console.print)
+        if alone:
+            result = Result(alone[0].run(seed, servers, folder, console.print))
+        else:
+            result = run(plan, servers, folder, console.print)
     finally:
         if stack:
             stack.stop()

@@ -25,6 +25,7 @@ from tests.faults.checks import Check
 from tests.faults.faults import FAULTS
 from tests.faults.scenario import Plan, Result, run
 from tests.faults.servers import Servers, new_stack
+from tests.faults.special import ABOUT, SPECIAL
 from tests.faults.traffic import Shape
 from tests.faults.wire import Json
 
@@ -47,23 +48,41 @@ class Run:
     def seconds(self) -> float:
         return 5.0 * sum(FAULTS[name].acts for name in self.faults)
 
+    def take_place(self, servers: Servers, folder: Path) -> Result:
+        """Run it; a special scenario is alone in its run."""
+        name = self.faults[0]
+        if name in SPECIAL:
+            return Result(SPECIAL[name].run(self.seed, servers, folder, _tell_nobody))
+        return run(Plan(self.seed, [FAULTS[name] for name in self.faults], Shape(_RATE, self.seconds)), servers, folder)
+
 
 def plan(seeds: int) -> list[Run]:
-    """Deal every fault `seeds` times into runs of about ten; a run has traffic of one odd shape."""
+    """Deal the faults into runs of about ten, which have traffic of an odd shape or two; named points at each seed."""
     chance = random.Random(seeds)
     shapes = [fault.name for fault in FAULTS.values() if not fault.acts]
     runs: list[tuple[str, ...]] = []
     for own_servers, size in ((False, _IN_A_RUN), (True, _SERVER_FAULTS_IN_A_RUN)):
         names = [fault.name for fault in FAULTS.values() if fault.acts and fault.own_servers is own_servers]
-        dealt = [name for _ in range(seeds) for name in chance.sample(names, len(names))]
+        dealt = [name for name in names for _ in range(_times(FAULTS[name].times, seeds))]
+        chance.shuffle(dealt)
         runs += [tuple(dealt[first : first + size]) for first in range(0, len(dealt), size)]
     chance.shuffle(runs)
+    special = [(one.name,) for one in SPECIAL.values() for _ in range(_times(one.times, seeds))]
     left = [name for _ in range(seeds) for name in shapes]
     per_run = -(-len(left) // len(runs))
     return [
         Run(seed, (*dict.fromkeys(left[seed * per_run : (seed + 1) * per_run]), *names))
         for seed, names in enumerate(runs)
-    ]
+    ] + [Run(seed, names) for seed, names in enumerate(special, len(runs))]
+
+
+def _times(of_twenty: int, seeds: int) -> int:
+    """Return how often a fault comes, at least once, that comes so often in a campaign of twenty seeds."""
+    return -(-of_twenty * seeds // 20)
+
+
+def _tell_nobody(_: str) -> None:
+    """Keep the progress bar alone on the terminal."""
 
 
 class Results:
@@ -101,10 +120,7 @@ def summary(results: Sequence[Json]) -> list[tuple[str, str, int, int, str]]:
         broken.update(set(done["faults"]) if failures(done) else ())
         for name, seconds in done["recoveries"]:
             recoveries[name].append(seconds)
-    return [
-        (fault.name, fault.about, times[fault.name], broken[fault.name], _spread(recoveries[fault.name]))
-        for fault in FAULTS.values()
-    ]
+    return [(name, about, times[name], broken[name], _spread(recoveries[name])) for name, about in ABOUT.items()]
 
 
 def _spread(seconds: Sequence[float]) -> str:
@@ -163,8 +179,7 @@ class Lanes:
         started = time.monotonic()
         try:
             servers.start()
-            chosen = [FAULTS[name] for name in one.faults]
-            result = run(Plan(one.seed, chosen, Shape(rate=_RATE, seconds=one.seconds)), servers, folder)
+            result = one.take_place(servers, folder)
         except Exception as error:  # noqa: BLE001 - the campaign goes on, and says so
             result = Result([Check("the run came to its end", (f"{type(error).__name__}: {error}",))])
         finally:

@@ -36,6 +36,8 @@ class Fault:
     about: str
     act: Act = _undisturbed
     shape: Callable[[Shape], Shape] = lambda shape: shape
+    times: int = 10
+    """How often a campaign of twenty seeds has it; a named point comes at each seed."""
     own_servers: bool = False
     """It disturbs servers, which must be this run's own."""
     parts_differ: bool = False
@@ -72,16 +74,16 @@ def _kill_at(point: Point) -> Act:
         with setting.away(victim) if stays_down else nullcontext():
             victim.order(point, "KILL")
             assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
-            setting.recovered(f"worker killed at {point}, {'away' if stays_down else 'back at once'}", time.time())
+            setting.recovered(time.time())
 
     return act
 
 
 for _point in (
     Point.JOIN_POLLED, Point.JOIN_MID_WINDOW, Point.JOIN_BEFORE_PRODUCE, Point.JOIN_PRODUCED,
-    Point.JOIN_BEFORE_COMMIT, Point.JOIN_COMMITTED,
+    Point.BEFORE_COMMIT, Point.JOIN_COMMITTED,
 ):  # fmt: skip
-    _add(Fault(f"kill-{_point}", f"kill -9 of a worker at {_point}", _kill_at(_point)))
+    _add(Fault(f"kill-{_point}", f"kill -9 of a worker at {_point}", _kill_at(_point), times=20))
 
 
 def _kill_in_rebalance(point: Point) -> Act:
@@ -93,13 +95,13 @@ def _kill_in_rebalance(point: Point) -> Act:
         with setting.away(other):
             other.kill()  # a static member that dies is missed after its session, and then the partitions move
             assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
-        setting.recovered(f"worker killed at {point}", time.time())
+        setting.recovered(time.time())
 
     return act
 
 
 for _point in (Point.JOIN_REVOKING, Point.JOIN_ASSIGNING):
-    _add(Fault(f"kill-{_point}", f"kill -9 of a worker at {_point}, in a rebalance", _kill_in_rebalance(_point)))
+    _add(Fault(f"kill-{_point}", f"kill -9 of a worker at {_point}", _kill_in_rebalance(_point), times=20))
 
 
 def _kill_recovering(setting: Setting, chance: Random) -> None:
@@ -108,10 +110,10 @@ def _kill_recovering(setting: Setting, chance: Random) -> None:
         victim.kill()
         victim.start(Point.JOIN_RECOVERING)
         assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not read its journal"
-    setting.recovered("worker killed while it read its journal", time.time())
+    setting.recovered(time.time())
 
 
-_add(Fault("kill-join-recovering", "kill -9 of a worker while it rebuilds from the journal", _kill_recovering))
+_add(Fault("kill-join-recovering", "kill -9 of a worker while it reads its journal", _kill_recovering, times=20))
 
 
 def _zombie(point: Point) -> Act:
@@ -120,7 +122,7 @@ def _zombie(point: Point) -> Act:
         victim.order(point, "STOP")
         assert victim.wait_until_stopped(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
         began = time.time()
-        setting.recovered(f"worker stopped at {point} past its session", began)
+        setting.recovered(began)
         victim.send(signal.SIGCONT)
         wait_for(f"{victim.name} to join anew or to end", lambda: _noticed(victim), seconds=_REACHED_SECONDS)
 
@@ -133,13 +135,14 @@ def _noticed(victim: Child) -> bool:
 
 
 for _point in (
-    Point.JOIN_POLLED, Point.JOIN_BEFORE_PRODUCE, Point.JOIN_PRODUCED, Point.JOIN_BEFORE_COMMIT
+    Point.JOIN_POLLED, Point.JOIN_BEFORE_PRODUCE, Point.JOIN_PRODUCED, Point.BEFORE_COMMIT
 ):  # fmt: skip
     _add(
         Fault(
             f"zombie-{_point}",
             f"SIGSTOP of a worker at {_point} until others have its partitions, then SIGCONT",
             _zombie(_point),
+            times=20,
             gives_up=True,
         )
     )
@@ -153,7 +156,7 @@ def _hang(setting: Setting, chance: Random) -> None:
         assert victim.wait(_REACHED_SECONDS), f"{victim.name} hangs and does not end"
         assert not victim.running
         assert victim.ends[-1] == STUCK_EXIT_CODE, f"{victim.name} ended with {victim.ends[-1]}"
-        setting.recovered("worker hung and ended itself", time.time())
+        setting.recovered(time.time())
 
 
 _add(Fault("worker-hangs", "a worker's loop hangs: it ends itself after stuck_after", _hang, gives_up=True))
@@ -182,14 +185,14 @@ def _scale(setting: Setting, _: Random) -> None:
     with setting.away(*others):
         for worker in others:
             _terminate(worker)
-        setting.recovered("one worker left", time.time())
+        setting.recovered(time.time())
     for worker in setting.workers:
         worker.start()
     for worker in setting.workers:
         worker.wait_until_ready()
     with setting.away(first):
         _terminate(first)
-        setting.recovered("the first worker gone", time.time())
+        setting.recovered(time.time())
 
 
 _add(Fault("scale", "workers all → 1 → all → all but one, under load", _scale))
@@ -200,7 +203,7 @@ def _two_at_once(setting: Setting, chance: Random) -> None:
     with setting.away(*victims):
         for victim in victims:
             victim.kill()
-        setting.recovered("two workers killed at once", time.time())
+        setting.recovered(time.time())
 
 
 _add(Fault("two-workers-at-once", "kill -9 of two workers at once", _two_at_once))
@@ -258,7 +261,7 @@ def _server(name: str, *, kill: bool) -> Act:
         Event().wait(chance.uniform(0, 2))
         setting.servers.start()
         if name == "kafka":
-            setting.recovered(f"broker {'killed' if kill else 'restarted'}", time.time())
+            setting.recovered(time.time())
 
     return act
 
@@ -270,6 +273,7 @@ for _name in ("kafka", "elasticsearch", "zipkin"):
                 f"{_name}-{'kill' if _kill else 'restart'}",
                 f"{'kill -9' if _kill else 'clean restart'} of {_name}",
                 _server(_name, kill=_kill),
+                times=6,
                 own_servers=True,
                 parts_differ=_name == "kafka",
                 zipkin_loses=_name != "kafka",

@@ -57,7 +57,7 @@ def collect(servers: str, prefix: str, elasticsearch: str, indices: str, traces:
     """Read everything under a topic prefix and an index prefix, and what Zipkin has of these traces."""
 
     def topic(name: str) -> list[Stored]:
-        return [_stored(message) for message in read_all(servers, prefix + name)]
+        return [as_stored(message) for message in read_all(servers, prefix + name)]
 
     with urllib3.PoolManager(retries=urllib3.Retry(3, backoff_factor=0.5)) as http:
         return Outcome(
@@ -73,7 +73,7 @@ def collect(servers: str, prefix: str, elasticsearch: str, indices: str, traces:
         )
 
 
-def _stored(message: Message) -> Stored:
+def as_stored(message: Message) -> Stored:
     return Stored(
         str(message.topic()),
         message.partition() or 0,

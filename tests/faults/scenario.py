@@ -65,10 +65,10 @@ def run(plan: Plan, servers: Servers, folder: Path, tell: Tell = lambda _: None)
         happened = _disturb(plan, shape, place, chance, tell)
         manifest = load.finish(shape.seconds)
         tell(f"{len(manifest.sent)} messages sent in {time.monotonic() - started:.0f} s, draining")
-        drained = _drain(place)
+        drained = drain(place)
         traces = {sent.message.record.trace for sent in manifest.sent if sent.message.record}
         outcome = collect(servers.endpoints.kafka, place.prefix, servers.endpoints.elasticsearch, place.indices, traces)
-        books = _books(place)
+        books = books_balance(place)
         checker = Checker(manifest, outcome, place.prefix, CUTS)
         checks = [
             happened,
@@ -79,7 +79,7 @@ def run(plan: Plan, servers: Servers, folder: Path, tell: Tell = lambda _: None)
             ),
             books,
             _recoveries(place),
-            _ends(plan, place),
+            no_process_gives_up(place, excused=any(fault.gives_up for fault in plan.faults)),
         ]
         return Result(checks, place.recoveries)
 
@@ -94,6 +94,7 @@ def _disturb(plan: Plan, shape: Shape, place: Setting, chance: Random, tell: Tel
         while time.monotonic() < at:
             time.sleep(min(0.05, max(0.0, at - time.monotonic())))
         tell(f"{time.monotonic() - began:5.1f} s  {fault.name}: {fault.about}")
+        place.fault = fault.name
         try:
             fault.act(place, chance)
         except AssertionError as missed:
@@ -101,7 +102,7 @@ def _disturb(plan: Plan, shape: Shape, place: Setting, chance: Random, tell: Tel
     return Check("the faults took place", tuple(against), ", ".join(fault.name for fault in acting))
 
 
-def _drain(place: Setting) -> Check:
+def drain(place: Setting) -> Check:
     """Wait until every group has committed up to the end of what it reads."""
     admin = connect(KafkaSettings(kafka_bootstrap_servers=place.servers.endpoints.kafka))
     seen: dict[str, int] = {}
@@ -118,7 +119,7 @@ def _drain(place: Setting) -> Check:
     return Check("lag is 0 in the end", (), f"after {time.monotonic() - started:.1f} s")
 
 
-def _books(place: Setting) -> Check:
+def books_balance(place: Setting) -> Check:
     """Hold the metrics' equations in every process that lives."""
     against: list[str] = []
 
@@ -159,15 +160,14 @@ def _recoveries(place: Setting) -> Check:
     return Check(f"every partition goes on within {RECOVERY_BOUND:.0f} s", tuple(slow), shown or "nothing to recover")
 
 
-def _ends(plan: Plan, place: Setting) -> Check:
-    """No process ends by itself, but where a fault makes it."""
+def no_process_gives_up(place: Setting, *, excused: bool = False) -> Check:
+    """No process ends by itself, but where a fault excuses it."""
     given_up = [
         f"{child.name} ended with {code}: {child.output()[-300:]}"
         for child in place.children
         for code in child.ends
         if code > 0
     ]
-    excused = any(fault.gives_up for fault in plan.faults)
     return Check(
         "no process gives up",
         () if excused else tuple(given_up),

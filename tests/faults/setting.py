@@ -43,6 +43,8 @@ class Setting:
     environment: dict[str, str]
     recoveries: list[tuple[str, float]] = field(default_factory=list)
     """Seconds until every partition went on after a fault, and which fault."""
+    fault: str = ""
+    """The fault that is under way."""
     left_alone: set[str] = field(default_factory=set)
     """Children that are down on purpose: the supervisor does not start them."""
     restarts: Counter[str] = field(default_factory=Counter)
@@ -82,9 +84,11 @@ class Setting:
             for child in children:
                 child.start()
 
-    def recovered(self, what: str, since: float) -> None:
-        """Wait until every partition goes on after a moment (time of day), and note how long that took."""
-        self.recoveries.append((what, self.tail.recovery(self.partitions, since, seconds=_RECOVERY_SECONDS)))
+    def recovered(self, since: float) -> float:
+        """Wait until every partition goes on after a moment (time of day); note and return the seconds it took."""
+        seconds = self.tail.recovery(self.partitions, since, seconds=_RECOVERY_SECONDS)
+        self.recoveries.append((self.fault, seconds))
+        return seconds
 
     def lags(self, admin: AdminClient) -> dict[str, int]:
         """Return how far each group's committed offsets are from the ends of what it reads."""

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.faults import FAULTS
-from tests.faults.scenario import Plan, run
+from tests.faults.outage import run_outage
+from tests.faults.scenario import Plan, Result, run
 from tests.faults.servers import Servers
 from tests.faults.traffic import Shape
 from tracelink.local.ports import Ports, free_port
@@ -16,7 +17,10 @@ LOAD = Shape(rate=300, seconds=6)
 
 
 def hold(servers: Servers, folder: Path, *names: str, seed: int = 1) -> None:
-    result = run(Plan(seed, [FAULTS[name] for name in names], LOAD), servers, folder)
+    kept(run(Plan(seed, [FAULTS[name] for name in names], LOAD), servers, folder))
+
+
+def kept(result: Result) -> None:
     assert result.ok, "\n".join(map(str, result.checks))
 
 
@@ -28,7 +32,7 @@ def own_kafka(stack: Endpoints, tmp_path: Path) -> Iterator[Servers]:
 
 
 def test_workers_die_before_and_after_their_commit_and_while_they_recover(stack: Endpoints, tmp_path: Path) -> None:
-    hold(Servers(stack), tmp_path, "kill-join-before-commit", "kill-join-committed", "kill-join-recovering")
+    hold(Servers(stack), tmp_path, "kill-before-commit", "kill-join-committed", "kill-join-recovering")
 
 
 def test_a_worker_that_was_stopped_past_its_session_writes_nothing_any_more(stack: Endpoints, tmp_path: Path) -> None:
@@ -62,3 +66,7 @@ def test_every_poison_is_one_dead_letter_and_holds_nothing_up(stack: Endpoints, 
 
 def test_the_broker_is_killed_and_comes_back(own_kafka: Servers, tmp_path: Path) -> None:
     hold(own_kafka, tmp_path, "kafka-kill")
+
+
+def test_an_hours_outage_is_caught_up_with_one_topic_ahead_of_the_other(stack: Endpoints, tmp_path: Path) -> None:
+    kept(Result(run_outage(1, Servers(stack), tmp_path, size=15_000)))

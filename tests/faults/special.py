@@ -1,0 +1,40 @@
+"""The scenarios that do not fit into a run with others: each sets up its own world, and is one fault by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.checks import Check
+from tests.faults.disk import run_disk
+from tests.faults.faults import FAULTS
+from tests.faults.flood import run_flood
+from tests.faults.hot import run_hot
+from tests.faults.outage import run_outage
+from tests.faults.scenario import Tell
+from tests.faults.servers import Servers
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """A scenario, and how often a campaign of twenty seeds runs it."""
+
+    name: str
+    about: str
+    run: Callable[[int, Servers, Path, Tell], list[Check]]
+    times: int
+
+
+SPECIAL = {
+    one.name: one
+    for one in (
+        Special("outage", "an hour's outage is caught up, one topic far ahead of the other", run_outage, 10),
+        Special("flood", "windows pile up beyond max_open_bytes", run_flood, 3),
+        Special("disk-full", "the broker's disk runs full, and there is room again later", run_disk, 3),
+        Special("hot-trace", "a trace of a million spans", run_hot, 1),
+    )
+}
+
+ABOUT: dict[str, str] = {fault.name: fault.about for fault in FAULTS.values()} | {
+    one.name: one.about for one in SPECIAL.values()
+}
+"""Every fault, and what happens in it."""
