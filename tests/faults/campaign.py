@@ -34,7 +34,7 @@ PAGE = ROOT / "docs" / "reliability.md"
 _BEGIN, _END = "<!-- faults: written by make faults -->", "<!-- /faults -->"
 _IN_A_RUN = 10
 _SERVER_FAULTS_IN_A_RUN = 4
-_RATE = 300.0
+_RATE = 200.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from tracelink.progress import STUCK_EXIT_CODE
 
 Act = Callable[[Setting, Random], None]
 
-_REACHED_SECONDS = 20.0
+_REACHED_SECONDS = 60.0
 _DRAIN_SECONDS = 15.0
 
 

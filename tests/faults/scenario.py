@@ -19,7 +19,7 @@ from tests.kit.waiting import wait_for
 from tracelink.kafka import connect
 from tracelink.settings import KafkaSettings
 
-_DRAIN_SECONDS = 90.0
+_DRAIN_SECONDS = 180.0
 _SPARE_SECONDS = 15
 _ABORT_SCAN_SECONDS = 1.0
 RECOVERY_BOUND = max(SESSION_SECONDS, TRANSACTION_SECONDS + _ABORT_SCAN_SECONDS) + 5
