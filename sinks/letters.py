@@ -5,10 +5,10 @@ from threading import Event
 from typing import Any
 from uuid import uuid4
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from sinks.sink import DeadLetter
-from tracelink.errors import Unavailable
+from tracelink.errors import Unavailable, UserError
 from tracelink.kafka import PARTITIONER, client_properties
 from tracelink.settings import SinkSettings
 from tracelink.topics import TopicNames, largest_message
@@ -46,8 +46,8 @@ class DeadLetters:
     def send(self, letters: Iterable[DeadLetter], offsets: Sequence[TopicPartition], member: Any) -> None:  # noqa: ANN401 - the client's type of it has no name
         """Send letters and commit these offsets as that member of the group, together or not at all.
 
-        Raises Unavailable where nothing of it came out and it may be tried again. Raises KafkaException where the
-        producer cannot go on: then the next start is told by the committed offsets whether it came out.
+        Raises Unavailable where nothing of it came out and it may be tried again, and where the process is to stop.
+        Raises UserError where the producer cannot go on: the committed offsets tell the next start whether it came out.
         """
         try:
             if self._transactions is None:
@@ -59,3 +59,11 @@ class DeadLetters:
             self._transactions.commit(offsets, member)
         except Aborted as why:
             raise Unavailable(f"Kafka does not take the dead letters: {why}") from why
+        except KafkaException as error:
+            cause = self._transactions.cause(error) if self._transactions else error.args[0]
+            if self._stopping.is_set():
+                raise Unavailable(f"Kafka did not take the dead letters: {cause.str()}") from error
+            raise UserError(
+                f"Kafka does not take the dead letters of this process any more ({cause.str()}). Start it again: it "
+                "begins where its group has committed."
+            ) from error

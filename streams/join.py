@@ -105,7 +105,7 @@ class Join:
                 if not (fenced or cause.fatal()):
                     raise KafkaException(cause) from error
                 if time.monotonic() - last_fence < _FENCE_SECONDS:
-                    raise _taken_over(self._settings) if fenced else KafkaException(cause) from error
+                    raise (_taken_over(self._settings) if fenced else _ended(cause)) from error
                 last_fence = time.monotonic()
                 _log.warning("%s (%s): joining the group anew", "fenced" if fenced else "cannot go on", cause.str())
 
@@ -386,6 +386,13 @@ def _where(message: Message) -> tuple[str | None, int | None]:
 
 def _is_event(message: Message) -> bool:
     return message.error() is not None
+
+
+def _ended(cause: KafkaError) -> UserError:
+    return UserError(
+        f"Kafka has ended this worker's transactions again and again: {cause.str()}. Look at the brokers, and start it "
+        "again: it begins where its group has committed."
+    )
 
 
 def _taken_over(settings: JoinSettings) -> UserError:

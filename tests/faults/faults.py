@@ -22,6 +22,7 @@ Act = Callable[[Setting, Random], None]
 
 _REACHED_SECONDS = 60.0
 _DRAIN_SECONDS = 15.0
+_MOST_WORKERS = 4
 
 
 def _undisturbed(_: Setting, __: Random) -> None:
@@ -180,22 +181,30 @@ _add(Fault("terminate-worker", "SIGTERM of a worker: it drains within 15 s", _te
 
 
 def _scale(setting: Setting, _: Random) -> None:
-    """Go down to one worker, up to all, and down to two, under load."""
+    """Go down to one worker, up to four, and down to two, which are not those of the beginning."""
     first, *others = setting.workers
     with setting.away(*others):
         for worker in others:
             _terminate(worker)
         setting.recovered(time.time())
+    added = [setting.add_worker() for _ in range(_MOST_WORKERS - len(setting.workers))]
     for worker in setting.workers:
         worker.start()
     for worker in setting.workers:
         worker.wait_until_ready()
-    with setting.away(first):
-        _terminate(first)
+    setting.recovered(time.time())
+    leaving = [first, *others][: _MOST_WORKERS - 2]
+    with setting.away(*leaving):
+        for worker in leaving:
+            _terminate(worker)
         setting.recovered(time.time())
+    for worker in added:
+        setting.left_alone.add(worker.name)
+        _terminate(worker)
+        setting.remove(worker)
 
 
-_add(Fault("scale", "workers all → 1 → all → all but one, under load", _scale))
+_add(Fault("scale", "workers to 1, to 4, to 2, under load", _scale))
 
 
 def _two_at_once(setting: Setting, chance: Random) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from threading import Event, Thread
 from uuid import uuid4
@@ -41,6 +42,8 @@ class Setting:
     proxies: dict[str, Proxy]
     tail: Tail
     environment: dict[str, str]
+    folder: Path
+    """For the processes' logs."""
     recoveries: list[tuple[str, float]] = field(default_factory=list)
     """Seconds until every partition went on after a fault, and which fault."""
     fault: str = ""
@@ -49,10 +52,21 @@ class Setting:
     """Children that are down on purpose: the supervisor does not start them."""
     restarts: Counter[str] = field(default_factory=Counter)
     """Starts of children that had ended by themselves."""
+    _numbers: Iterator[int] = field(default_factory=count)
 
     @property
     def children(self) -> list[Child]:
         return [*self.workers, *self.sinks.values()]
+
+    def add_worker(self) -> Child:
+        """Add a worker under a name of its own; it is not started."""
+        name = f"join-{next(self._numbers)}"
+        self.workers.append(Child(name, ("join", "--instance-id", name), self.environment, self.folder))
+        return self.workers[-1]
+
+    def remove(self, worker: Child) -> None:
+        """Forget a worker that has ended for good."""
+        self.workers.remove(worker)
 
     @property
     def group(self) -> str:
@@ -156,10 +170,8 @@ def setting(
             prefix=f"{name}.",
             indices=f"{name}-",
             partitions=partitions,
-            workers=[
-                Child(f"join-{number}", ("join", "--instance-id", f"join-{number}"), environment, folder)
-                for number in range(workers)
-            ],
+            workers=[],
+            folder=folder,
             sinks={
                 target: Child(
                     target,
@@ -178,6 +190,8 @@ def setting(
             tail=resources.enter_context(Tail(servers.endpoints.kafka, f"{name}.closed.{name}.join")),
             environment=environment,
         )
+        for _ in range(workers):
+            made.add_worker()
         resources.callback(_take_down, made)
         resources.enter_context(_supervised(made))
         if running:

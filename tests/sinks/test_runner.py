@@ -6,7 +6,7 @@ from itertools import count
 from threading import Event, Thread
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from prometheus_client import CollectorRegistry
 
 from sinks.memory import MemorySink
@@ -16,7 +16,7 @@ from tests.kit.waiting import eventually
 from tests.sinks.examples import START, log, new_trace_id, piece, span, trace_message
 from tests.sinks.kafka import Topics, headers_of
 from tracelink.codec import LOG_RECORD, SPAN
-from tracelink.errors import Unavailable
+from tracelink.errors import Unavailable, UserError
 from tracelink.local.stack import Endpoints
 from tracelink.metrics import SinkMetrics
 from tracelink.progress import End, Ends, watching
@@ -209,6 +209,22 @@ def test_a_bad_record_is_cut_out_and_dead_lettered_alone(topics: Topics) -> None
     assert process.parts("dead_letter") == 1
     assert process.value("tracelink_sink_parts_received_total") == 2
     assert process.value("tracelink_sink_records_total", kind="span", outcome="dead_letter") == 2
+
+
+def test_a_process_whose_producer_cannot_go_on_ends_and_says_so(
+    topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = KafkaException(KafkaError(KafkaError.PRODUCER_FENCED, "the time-out has passed", fatal=True))
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("sinks.letters.Transactions.flush", fail)
+    topics.produce(topics.names.traces, b"no trace at all")
+    ended = ends_with(topics, MemorySink())
+    assert isinstance(ended, UserError)
+    assert "the time-out has passed" in ended.message
+    assert committed(topics) < 0
 
 
 def test_dead_letters_are_there_before_the_commit(topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
