@@ -79,6 +79,13 @@ KINDS = (
     Poison("a time beyond all years", _with(timestamp=_LARGEST), ()),
     Poison("a time before all years", _with(timestamp=-_LARGEST), ()),
     Poison("a span id that is not hex", _with(id="not hex"), ("zipkin",)),
+    Poison("not a number", _with(tags={"rate": "NaN"}), ()),
+    Poison(
+        "a field that the mapping refuses",
+        lambda key, _, body: (key, encode("log_record", body | {"fields": {"null\0byte": "x"}})),
+        ("elasticsearch",),
+        topic="logs",
+    ),
     Poison(
         "a line of the year 9999",
         lambda key, _, body: (key, encode("log_record", body | {"timestamp": _YEAR_9999})),
