@@ -1,7 +1,6 @@
 """The join as a process, against a real Kafka."""
 
 import signal
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from tests.kit.kafka import publish, read_all, read_until
 from tests.kit.processes import metrics, running
 from tests.kit.records import key, log_message, span_message
 from tests.kit.waiting import wait_for
-from tracelink.codec import LOG_RECORD, SPAN
 from tracelink.kafka import connect
 from tracelink.local.stack import Endpoints
 from tracelink.settings import TopicSettings
@@ -32,12 +30,6 @@ def environment(stack: Endpoints, topic_prefix: str) -> dict[str, str]:
         "TRACELINK_JOIN_GROUP": f"{topic_prefix}join",
         "TRACELINK_INSTANCE_ID": "a",
     }
-
-
-def ids_in(messages: list[bytes | None]) -> Counter[str]:
-    """Count the records' ids in traces."""
-    traces = [decode(message or b"").trace for message in messages]
-    return Counter(record["id"] for trace in traces for record in [*trace["spans"], *trace["logs"]])
 
 
 def test_spans_and_logs_of_a_trace_come_out_as_one(
@@ -73,71 +65,6 @@ def test_spans_and_logs_of_a_trace_come_out_as_one(
 
         wait_for("the books to balance", balanced)
         assert join.stop(signal.SIGTERM) == 0
-
-
-def test_a_worker_killed_with_open_windows_loses_and_doubles_nothing(
-    stack: Endpoints, topic_prefix: str, environment: dict[str, str], tmp_path: Path
-) -> None:
-    sent: Counter[str] = Counter()
-    for round_ in range(3):
-        with running("join", log=tmp_path / f"join-{round_}.log", **environment) as join:
-            join.wait_until_ready()
-            before = len(read_all(stack.kafka, f"{topic_prefix}traces"))
-            traces = range(1 + round_ * 40, 61 + round_ * 40)  # the last twenty come again in the next round
-            for topic, make in (("spans", span_message), ("logs", log_message)):
-                messages = [(key(trace), make(trace, errored=trace % 7 == 0)) for trace in traces]
-                publish(stack.kafka, f"{topic_prefix}{topic}", messages)
-                sent.update(_ids(topic, messages))
-            read_until(stack.kafka, f"{topic_prefix}traces", before + 1)
-            join.kill()
-    with running("join", log=tmp_path / "join.log", **environment) as join:
-        join.wait_until_ready()
-
-        def complete() -> bool:
-            found = [message.value() for message in read_all(stack.kafka, f"{topic_prefix}traces")]
-            return ids_in(found).total() >= sent.total()
-
-        wait_for("all records", complete)
-        assert join.stop() == 0
-    found = ids_in([message.value() for message in read_all(stack.kafka, f"{topic_prefix}traces")])
-    assert found == sent
-    errored = Counter(message.key() for message in read_all(stack.kafka, f"{topic_prefix}error-traces"))
-    assert errored == Counter(key(trace) for trace in range(1, 141) if trace % 7 == 0)
-
-
-def _ids(topic: str, messages: list[tuple[bytes, bytes]]) -> list[str]:
-    if topic == "spans":
-        return [SPAN.decode(body)["id"] for _, body in messages]
-    return [LOG_RECORD.decode(body)["id"] for _, body in messages]
-
-
-def test_partitions_move_to_a_second_worker_and_back_and_nothing_is_lost(
-    stack: Endpoints, topic_prefix: str, environment: dict[str, str], tmp_path: Path
-) -> None:
-    sent: Counter[str] = Counter()
-
-    def publish_some(first: int) -> None:
-        for topic, make in (("spans", span_message), ("logs", log_message)):
-            messages = [(key(trace), make(trace)) for trace in range(first, first + 50)]
-            publish(stack.kafka, f"{topic_prefix}{topic}", messages)
-            sent.update(_ids(topic, messages))
-
-    with running("join", log=tmp_path / "a.log", **environment) as first:
-        first.wait_until_ready()
-        publish_some(1)
-        with running("join", log=tmp_path / "b.log", **environment | {"TRACELINK_INSTANCE_ID": "b"}) as second:
-            second.wait_until_ready()
-            publish_some(51)
-            assert second.stop() == 0
-        publish_some(101)
-
-        def complete() -> bool:
-            found = [message.value() for message in read_all(stack.kafka, f"{topic_prefix}traces")]
-            return ids_in(found).total() >= sent.total()
-
-        wait_for("all records", complete)
-        assert first.stop() == 0
-    assert ids_in([message.value() for message in read_all(stack.kafka, f"{topic_prefix}traces")]) == sent
 
 
 def test_a_worker_whose_name_another_takes_ends_and_says_so(environment: dict[str, str], tmp_path: Path) -> None:
