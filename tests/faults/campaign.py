@@ -219,7 +219,11 @@ def main(*, seeds: int, minutes: float, lanes: int, fresh: bool, directory: Path
     deadline = time.monotonic() + 60 * minutes
     console.print(f"{len(whole)} runs, {len(left)} of them to do; commit {commit}; results in {file}")
     if left:
-        _run_all(left, results, directory, lanes, deadline, console)
+        try:
+            _run_all(left, results, directory, lanes, deadline, console)
+        except KeyboardInterrupt:
+            console.print("Interrupted; what is done is kept: start again to go on.")
+            sys.exit(130)
     spent = sum(done["seconds"] for done in results.done) / 60 / lanes
     missing = len([one for one in whole if not results.has(one)])
     _print(results.done, console)

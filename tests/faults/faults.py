@@ -122,17 +122,18 @@ def _zombie(point: Point) -> Act:
         victim = _worker(setting, chance)
         victim.order(point, "STOP")
         assert victim.wait_until_stopped(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
-        began = time.time()
-        setting.recovered(began)
+        setting.recovered(time.time())
+        log, said = victim.log, len(victim.output())
         victim.send(signal.SIGCONT)
-        wait_for(f"{victim.name} to join anew or to end", lambda: _noticed(victim), seconds=_REACHED_SECONDS)
+
+        def noticed() -> bool:
+            """Tell whether it knows that its partitions are others' now."""
+            new = victim.output()[said:]
+            return victim.log != log or any(word in new for word in ("fenced", "lost partitions", "aborted"))
+
+        wait_for(f"{victim.name} to join anew or to end", noticed, seconds=_REACHED_SECONDS)
 
     return act
-
-
-def _noticed(victim: Child) -> bool:
-    """Tell whether a worker that was stopped knows that its partitions are others' now."""
-    return not victim.running or any(word in victim.output() for word in ("fenced", "lost partitions", "aborted"))
 
 
 for _point in (
