@@ -91,7 +91,9 @@ def _kill_in_rebalance(point: Point) -> Act:
     """Have a worker leave or join, and kill another while the partitions move."""
 
     def act(setting: Setting, chance: Random) -> None:
-        victim, other = chance.sample([worker for worker in setting.workers if worker.running], 2)
+        victim, other = chance.sample(setting.workers, 2)
+        for worker in (victim, other):  # one that is no member yet would move nothing
+            worker.wait_until_ready()
         victim.order(point, "KILL")
         with setting.away(other):
             other.kill()  # a static member that dies is missed after its session, and then the partitions move
