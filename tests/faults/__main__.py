@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from tests.faults.catalogue import ABOUT, SPECIAL
 from tests.faults.faults import FAULTS
 from tests.faults.scenario import Plan, Result, run
 from tests.faults.servers import Servers, new_stack
-from tests.faults.special import ABOUT, SPECIAL
 from tests.faults.traffic import Shape
 from tracelink.local.stack import Endpoints, Stack
 

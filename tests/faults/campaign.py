@@ -21,11 +21,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tests.faults.catalogue import ABOUT, SPECIAL
 from tests.faults.checks import Check
 from tests.faults.faults import FAULTS
 from tests.faults.scenario import Plan, Result, run
 from tests.faults.servers import Servers, new_stack
-from tests.faults.special import ABOUT, SPECIAL
 from tests.faults.traffic import Shape
 from tests.faults.wire import Json
 
@@ -110,6 +110,17 @@ def failures(done: Json) -> list[str]:
     return [f"{check['name']}: {'; '.join(check['against'][:3])}" for check in done["checks"] if check["against"]]
 
 
+def not_run(results: Sequence[Json]) -> list[str]:
+    """Return what this machine does not let us do: a full disk needs a file system to be mounted."""
+    lines = {
+        f"`{check['name']}`: {check['looked_at'].removeprefix('not run: ')}"
+        for done in results
+        for check in done["checks"]
+        if check["looked_at"].startswith("not run: ")
+    }
+    return sorted(lines)
+
+
 def summary(results: Sequence[Json]) -> list[tuple[str, str, int, int, str]]:
     """Return a row for each fault: name, what it is, times, runs with it that broke a promise, seconds to recover."""
     times: Counter[str] = Counter()
@@ -141,6 +152,8 @@ def write_page(results: Sequence[Json], commit: str, minutes: float) -> None:
         *(f"| `{name}` | {about} | {times} | {bad} | {spread} |" for name, about, times, bad, spread in rows),
         *(["", "What was broken:", ""] if broken else []),
         *(f"- seed {done['seed']} ({', '.join(done['faults'])}): {' / '.join(failures(done))}" for done in broken),
+        *(["", "What could not be run here:", ""] if (left_out := not_run(results)) else []),
+        *(f"- {line}" for line in left_out),
     ]
     text = PAGE.read_text()
     before, rest = text.split(_BEGIN)

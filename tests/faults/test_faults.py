@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.faults import FAULTS
-from tests.faults.outage import run_outage
 from tests.faults.scenario import Plan, Result, run
 from tests.faults.servers import Servers
+from tests.faults.special.outage import run_outage
 from tests.faults.traffic import Shape
 from tracelink.local.ports import Ports, free_port
 from tracelink.local.stack import Endpoints, Stack

@@ -12,14 +12,14 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tests.faults.checks import Check
-from tests.faults.heavier import Heavier
 from tests.faults.manifest import Fate, Manifest, Sent
 from tests.faults.outcome import Stored
 from tests.faults.scenario import Tell
 from tests.faults.servers import Servers
 from tests.faults.setting import CUTS, setting
+from tests.faults.special.heavier import Heavier
+from tests.faults.special.verdict import verdict
 from tests.faults.traffic import Message, Shape, messages
-from tests.faults.verdict import verdict
 from tests.kit.waiting import wait_for
 from tracelink.kafka import PARTITIONER, connect
 from tracelink.settings import KafkaSettings

@@ -22,8 +22,8 @@ from tests.faults.outcome import Outcome, Stored, as_stored, documents, zipkin_s
 from tests.faults.scenario import Tell, books_balance, drain, no_process_gives_up
 from tests.faults.servers import Servers
 from tests.faults.setting import CUTS, Setting, setting
+from tests.faults.special.verdict import MIB, joins, peak, traces_of
 from tests.faults.traffic import Shape, messages
-from tests.faults.verdict import MIB, joins, peak, traces_of
 from tests.faults.wire import Json, Part, encode, read_part
 from tests.kit.kafka import reading
 from tests.kit.waiting import wait_for

@@ -9,14 +9,14 @@ from uuid import uuid4
 
 from tests.faults.batch_join import Cuts
 from tests.faults.checks import Check
-from tests.faults.heavier import Heavier
 from tests.faults.manifest import Load, Manifest
 from tests.faults.outcome import Stored
 from tests.faults.scenario import Tell
 from tests.faults.servers import Servers
 from tests.faults.setting import Setting, setting
+from tests.faults.special.heavier import Heavier
+from tests.faults.special.verdict import MIB, joins, peak, verdict
 from tests.faults.traffic import Message, Shape, messages
-from tests.faults.verdict import MIB, joins, peak, verdict
 from tests.faults.wire import read_part
 from tests.kit.waiting import wait_for
 

@@ -15,8 +15,8 @@ from tests.faults.manifest import Load
 from tests.faults.scenario import Tell
 from tests.faults.servers import Servers
 from tests.faults.setting import CUTS, Setting, setting
+from tests.faults.special.verdict import MIB, verdict
 from tests.faults.traffic import Shape, messages
-from tests.faults.verdict import MIB, verdict
 from tests.kit.waiting import wait_for
 from tracelink.local import process
 from tracelink.local.ports import Ports, free_port

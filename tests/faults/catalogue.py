@@ -1,17 +1,17 @@
-"""The scenarios that do not fit into a run with others: each sets up its own world, and is one fault by name."""
+"""Every fault by name: those that happen in a run with others, and the scenarios that are a world of their own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.checks import Check
-from tests.faults.disk import run_disk
 from tests.faults.faults import FAULTS
-from tests.faults.flood import run_flood
-from tests.faults.hot import run_hot
-from tests.faults.outage import run_outage
 from tests.faults.scenario import Tell
 from tests.faults.servers import Servers
+from tests.faults.special.disk import run_disk
+from tests.faults.special.flood import run_flood
+from tests.faults.special.hot import run_hot
+from tests.faults.special.outage import run_outage
 
 
 @dataclass(frozen=True, slots=True)

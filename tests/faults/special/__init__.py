@@ -1,0 +1,1 @@
+"""Scenarios that set up a world of their own, instead of a run with others."""
