@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from statistics import median
@@ -267,7 +268,7 @@ def _run_all(  # noqa: PLR0913, PLR0917 - what the command was told
         pool = resources.enter_context(ThreadPoolExecutor(lanes))
         waiting = iter(left)
         under_way: set[Future[tuple[Run, Result, float]]] = {
-            pool.submit(place.run, one) for one, _ in zip(waiting, range(lanes), strict=False)
+            pool.submit(place.run, one) for one in islice(waiting, lanes)
         }
         while under_way:
             done = next(as_completed(under_way))
