@@ -248,7 +248,12 @@ def _kill_sink(target: str, point: Point) -> Act:
 for _target in ("elasticsearch", "zipkin"):
     for _point in (Point.SINK_BEFORE_WRITE, Point.SINK_WRITTEN, Point.SINK_BEFORE_COMMIT):
         _add(
-            Fault(f"kill-{_target}-{_point}", f"kill -9 of the {_target} sink at {_point}", _kill_sink(_target, _point))
+            Fault(
+                f"kill-{_target}-{_point}",
+                f"kill -9 of the {_target} sink at {_point}",
+                _kill_sink(_target, _point),
+                times=20,
+            )
         )
 
 
