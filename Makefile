@@ -23,7 +23,7 @@ demo: $(STAMP) ## Run the whole pipeline with a small shop of services that some
 test: $(STAMP) ## Run every test, against real servers (ARGS=… for pytest)
 	$(BIN)/pytest $(ARGS)
 
-faults: $(STAMP) ## Run every fault at 20 seeds, for an hour or more; goes on where it stopped (ARGS=… for fewer: --help)
+faults: $(STAMP) ## Run every fault at up to 20 seeds, for about an hour; goes on where it stopped (ARGS=… for fewer: --help)
 	$(BIN)/python -m tests.faults.campaign $(ARGS)
 
 check: $(STAMP) ## Lint, format check, types, import contracts
