@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
+from uuid import uuid4
 
 from tests.faults.poison import KINDS, Poison
 from tests.faults.wire import Json, decode, encode
@@ -64,6 +65,11 @@ class Shape:
     poison: bool = False
     logs_until: float = 1e9
     """Second after which no log line comes any more."""
+
+
+def new_run() -> str:
+    """Return what opens the trace ids of a run, unlike those of any other."""
+    return f"f{uuid4().hex[:7]}"
 
 
 def messages(seed: int, shape: Shape, *, run: str = "f0000000", spare: float = 0) -> list[Message]:

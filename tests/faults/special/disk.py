@@ -8,15 +8,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 from tests.faults.checks import Check
 from tests.faults.manifest import Load
 from tests.faults.scenario import Tell
 from tests.faults.servers import Servers
 from tests.faults.setting import CUTS, Setting, setting
-from tests.faults.special.verdict import MIB, verdict
-from tests.faults.traffic import Shape, messages
+from tests.faults.special.memory import MIB
+from tests.faults.traffic import Shape, messages, new_run
+from tests.faults.verdict import verdict
 from tests.kit.waiting import wait_for
 from tracelink.local import process
 from tracelink.local.ports import Ports, free_port
@@ -58,7 +58,7 @@ def run_disk(  # noqa: PLR0913 - the knobs
         own = Servers(endpoints, stack)
         place = resources.enter_context(setting(own, folder))
         shape = Shape(rate=rate, seconds=seconds)
-        planned = messages(seed, shape, run=f"f{uuid4().hex[:7]}", spare=_SPARE_SECONDS)
+        planned = messages(seed, shape, run=new_run(), spare=_SPARE_SECONDS)
         load = Load(endpoints.kafka, place.prefix, planned)
         load.start()
         filled = _fill_and_make_room(place, load, data, rate * seconds / 3, tell)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from uuid import uuid4
 
 from tests.faults.batch_join import Cuts
 from tests.faults.checks import Check
@@ -15,8 +14,9 @@ from tests.faults.scenario import Tell
 from tests.faults.servers import Servers
 from tests.faults.setting import Setting, setting
 from tests.faults.special.heavier import Heavier
-from tests.faults.special.verdict import MIB, joins, peak, verdict
-from tests.faults.traffic import Message, Shape, messages
+from tests.faults.special.memory import MIB, joins, peak
+from tests.faults.traffic import Message, Shape, messages, new_run
+from tests.faults.verdict import verdict
 from tests.faults.wire import read_part
 from tests.kit.waiting import wait_for
 
@@ -46,7 +46,7 @@ def run_flood(  # noqa: PLR0913 - the knobs
     machine, the more of it is in one turn of the loop.
     """
     shape = Shape(rate=size / seconds, seconds=seconds, late=0, late_errors=0)
-    made = messages(seed, shape, run=f"f{uuid4().hex[:7]}")
+    made = messages(seed, shape, run=new_run())
     planned = list(map(Heavier(padding, "spans", "logs"), made))
     with setting(
         servers,

@@ -19,11 +19,12 @@ from tests.faults.batch_join import Cuts
 from tests.faults.checks import Check, Checker
 from tests.faults.manifest import Load, Manifest
 from tests.faults.outcome import Outcome, Stored, as_stored, documents, zipkin_spans
-from tests.faults.scenario import Tell, books_balance, drain, no_process_gives_up
+from tests.faults.scenario import Tell
 from tests.faults.servers import Servers
 from tests.faults.setting import CUTS, Setting, setting
-from tests.faults.special.verdict import MIB, joins, peak, traces_of
-from tests.faults.traffic import Shape, messages
+from tests.faults.special.memory import MIB, joins, peak
+from tests.faults.traffic import Shape, messages, new_run
+from tests.faults.verdict import books_balance, drain, no_process_gives_up, traces_of
 from tests.faults.wire import Json, Part, encode, read_part
 from tests.kit.kafka import reading
 from tests.kit.waiting import wait_for
@@ -51,7 +52,7 @@ def run_hot(  # noqa: PLR0913 - the knobs
 
     `most_memory` bounds what a worker may have at any time.
     """
-    planned = messages(seed, Shape(rate=rate, seconds=seconds), run=f"f{uuid4().hex[:7]}")
+    planned = messages(seed, Shape(rate=rate, seconds=seconds), run=new_run())
     hot = _Hot(f"f{uuid4().hex[1:]}", size)
     with setting(servers, folder, TRACELINK_MAX_TRACE_RECORDS=str(_CUTS.max_records)) as place:
         load = Load(servers.endpoints.kafka, place.prefix, planned)

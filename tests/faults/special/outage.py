@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from uuid import uuid4
 
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka import Message as KafkaMessage
@@ -18,8 +17,8 @@ from tests.faults.scenario import Tell
 from tests.faults.servers import Servers
 from tests.faults.setting import CUTS, setting
 from tests.faults.special.heavier import Heavier
-from tests.faults.special.verdict import verdict
-from tests.faults.traffic import Message, Shape, messages
+from tests.faults.traffic import Message, Shape, messages, new_run
+from tests.faults.verdict import verdict
 from tests.kit.waiting import wait_for
 from tracelink.kafka import PARTITIONER, connect
 from tracelink.settings import KafkaSettings
@@ -48,7 +47,7 @@ def run_outage(  # noqa: PLR0913 - the knobs
     """
     ahead = Random(f"{seed} outage").sample(["spans", "logs"], 2)
     shape = Shape(rate=size / seconds, seconds=seconds)
-    planned = messages(seed, shape, run=f"f{uuid4().hex[:7]}")
+    planned = messages(seed, shape, run=new_run())
     with setting(servers, folder, running=False) as place:
         inputs = [f"{place.prefix}{name}" for name in ahead]
         _stamp_by(servers.endpoints.kafka, inputs, "CreateTime")

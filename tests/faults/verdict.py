@@ -1,0 +1,107 @@
+"""What is held at the end of every run: the drain, all checks, the books, and that no process gave up."""
+
+import time
+
+from tests.faults.batch_join import Cuts
+from tests.faults.checks import Check, Checker
+from tests.faults.manifest import Manifest
+from tests.faults.outcome import Outcome, collect
+from tests.faults.setting import Setting
+from tests.kit.waiting import wait_for
+from tracelink.kafka import connect
+from tracelink.settings import KafkaSettings
+
+_DRAIN_SECONDS = 180.0
+
+
+def traces_of(manifest: Manifest) -> set[str]:
+    """Name the traces that were sent, for Zipkin to be asked for them."""
+    return {sent.message.record.trace for sent in manifest.sent if sent.message.record}
+
+
+def verdict(  # noqa: PLR0913 - what may be excused
+    place: Setting,
+    manifest: Manifest,
+    cuts: Cuts,
+    *,
+    same_parts: bool = True,
+    zipkin: bool = True,
+    gives_up: bool = False,
+) -> tuple[list[Check], Outcome]:
+    """Drain, and hold what was sent against what there is.
+
+    `same_parts` and `zipkin` are false where a fault excuses these checks, `gives_up` is true where processes may end
+    with an error.
+    """
+    drained = drain(place)
+    endpoints = place.servers.endpoints
+    outcome = collect(endpoints.kafka, place.prefix, endpoints.elasticsearch, place.indices, traces_of(manifest))
+    checks = Checker(manifest, outcome, place.prefix, cuts).all(same_parts=same_parts, zipkin=zipkin)
+    ends = no_process_gives_up(place, excused=gives_up)
+    return [drained, *checks, books_balance(place), ends], outcome
+
+
+def drain(place: Setting) -> Check:
+    """Wait until every group has committed up to the end of what it reads."""
+    admin = connect(KafkaSettings(kafka_bootstrap_servers=place.servers.endpoints.kafka))
+    seen: dict[str, int] = {}
+
+    def done() -> bool:
+        seen.update(place.lags(admin))
+        return not any(seen.values())
+
+    started = time.monotonic()
+    try:
+        wait_for("all groups at the end", done, seconds=_DRAIN_SECONDS)
+    except AssertionError:
+        return Check("lag is 0 in the end", tuple(f"{group} is {lag} behind" for group, lag in seen.items() if lag))
+    return Check("lag is 0 in the end", (), f"after {time.monotonic() - started:.1f} s")
+
+
+def books_balance(place: Setting) -> Check:
+    """Hold the metrics' equations in every process that lives."""
+    against: list[str] = []
+
+    def balanced() -> bool:
+        against[:] = [
+            f"{child.name}: {left:.0f} is not {right:.0f}"
+            for child in place.children
+            for left, right in [_equation(child.metrics())]
+            if left != right
+        ]
+        return not against
+
+    try:
+        wait_for("the books to balance", balanced, seconds=10)
+    except AssertionError:
+        return Check("the metrics' books balance", tuple(against))
+    return Check("the metrics' books balance", (), f"{len(place.children)} processes")
+
+
+def _equation(metrics: dict[str, float]) -> tuple[float, float]:
+    def total(name: str) -> float:
+        return sum(value for sample, value in metrics.items() if sample.startswith((f"{name}{{", f"{name} ")))
+
+    join = total("tracelink_join_records_total") - (
+        total("tracelink_join_joined_records_total")
+        + total("tracelink_join_dead_letters_total")
+        + total("tracelink_join_open_records")
+        + total("tracelink_join_given_back_records_total")
+    )
+    sinks = total("tracelink_sink_parts_received_total") - total("tracelink_sink_parts_total")
+    return join + sinks, 0
+
+
+def no_process_gives_up(place: Setting, *, excused: bool = False) -> Check:
+    """No process ends by itself, but where a fault excuses it."""
+    given_up = [
+        f"{child.name} ended with {code}: {child.output()[-300:]}"
+        for child in place.children
+        for code in child.ends
+        if code > 0
+    ]
+    return Check(
+        "no process gives up",
+        () if excused else tuple(given_up),
+        f"{len(given_up)} did, as they may" if given_up else "none did",
+    )
