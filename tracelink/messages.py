@@ -1,9 +1,13 @@
 """Records as Kafka messages: which topic, under which key."""
 
 from binascii import hexlify
+from functools import lru_cache
+from io import BytesIO
 from typing import Any, NamedTuple, cast
 
-from tracelink.codec import LOG_RECORD, SPAN
+from fastavro import parse_schema, schemaless_writer
+
+from tracelink.codec import LOG_RECORD, SPAN, Schema
 from tracelink.records import NO_TRACE, LogRecord, Span
 from tracelink.topics import TopicNames
 
@@ -14,7 +18,14 @@ KINDS = (SPANS, LOGS, UNLINKED_LOGS)
 """The kinds of messages, as metrics and summaries name them."""
 
 
-_ENDPOINT = "tracelink.Endpoint"
+_FIELDS = SPAN.schema["fields"]
+_LOCAL, _REMOTE = (at for at, field in enumerate(_FIELDS) if field["name"].endswith("Endpoint"))
+_BEFORE_ENDPOINTS = SPAN.schema | {"fields": _FIELDS[:_LOCAL]}
+_AFTER_ENDPOINTS = SPAN.schema | {"fields": _FIELDS[_REMOTE + 1 :]}
+_ENDPOINT = cast("Schema", parse_schema(_FIELDS[_LOCAL]["type"][1]))
+_ENDPOINT_FIELDS = tuple(field["name"] for field in _ENDPOINT["fields"])
+# An endpoint's place in its union with null, as Avro writes it.
+_IS_NULL, _IS_ENDPOINT = b"\x00", b"\x02"
 
 
 class Message(NamedTuple):
@@ -36,7 +47,7 @@ class Messages:
 
     def span(self, span: Span) -> Message:
         """Return the message of a span."""
-        return Message(SPANS, self._spans, hexlify(span["traceId"]), SPAN.encode(_hinted(span)))
+        return Message(SPANS, self._spans, hexlify(span["traceId"]), _encoded(span))
 
     def log(self, record: LogRecord) -> Message:
         """Return the message of a log record; one without a trace goes to a topic of its own, spread by chance."""
@@ -47,10 +58,21 @@ class Messages:
         return Message(LOGS, self._logs, hexlify(trace_id), value)
 
 
-def _hinted(span: Span) -> Span:
-    """Name the endpoints' type to fastavro, which otherwise tries every branch of the union: a third of its time."""
-    hinted = cast("dict[str, Any]", span.copy())
-    for name in ("localEndpoint", "remoteEndpoint"):
-        if hinted.get(name) is not None:
-            hinted[name] = (_ENDPOINT, hinted[name])
-    return cast("Span", hinted)
+def _encoded(span: Span) -> bytes:
+    """Return what `SPAN.encode` does, for less: an endpoint costs fastavro as much as nine tags, and few are new."""
+    buffer = BytesIO()
+    buffer.write(SPAN.header)
+    schemaless_writer(buffer, _BEFORE_ENDPOINTS, cast("dict[str, Any]", span))
+    for endpoint in (span.get("localEndpoint"), span.get("remoteEndpoint")):
+        buffer.write(_IS_NULL if endpoint is None else _endpoint(*map(endpoint.get, _ENDPOINT_FIELDS)))
+    schemaless_writer(buffer, _AFTER_ENDPOINTS, cast("dict[str, Any]", span))
+    return buffer.getvalue()
+
+
+# Typed: a port that is True or 80.0 equals one that is encoded already, and fits no less badly for it.
+@lru_cache(maxsize=4096, typed=True)
+def _endpoint(*fields: object) -> bytes:
+    buffer = BytesIO()
+    buffer.write(_IS_ENDPOINT)
+    schemaless_writer(buffer, _ENDPOINT, dict(zip(_ENDPOINT_FIELDS, fields, strict=True)))
+    return buffer.getvalue()

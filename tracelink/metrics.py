@@ -182,12 +182,14 @@ class PublisherMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._records = Counter(
+        records = Counter(
             "tracelink_publisher_records",
             "Records handed to the publisher: span, log, unlinked_log.",
             ("kind",),
             registry=registry,
         )
+        # Looking a label up for every record costs as much as three counters.
+        self._records = {kind: records.labels(kind) for kind in ("span", "log", "unlinked_log")}
         self._delivered = Counter(
             "tracelink_publisher_delivered_records",
             "Records that Kafka has acknowledged.",
@@ -207,12 +209,12 @@ class PublisherMetrics:
 
     def record(self, kind: str, size: int) -> None:
         """Count a record of `size` bytes that was handed over."""
-        self._records.labels(kind).inc()
+        self._records[kind].inc()
         self._bytes.inc(size)
 
-    def deliver(self) -> None:
-        """Count a record that Kafka has acknowledged."""
-        self._delivered.inc()
+    def deliver(self, count: int = 1) -> None:
+        """Count records that Kafka has acknowledged."""
+        self._delivered.inc(count)
 
     def drop(self, reason: str) -> None:
         """Count a record that was lost."""
@@ -220,9 +222,8 @@ class PublisherMetrics:
 
     def reset(self) -> None:
         """Start from zero, as a forked child does: what its parent handed over is in the parent's counts."""
-        for counter in (self._records, self._dropped):
-            counter.clear()
-        for counter in (self._delivered, self._bytes):
+        self._dropped.clear()
+        for counter in (*self._records.values(), self._delivered, self._bytes):
             counter.reset()
 
 

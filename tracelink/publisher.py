@@ -147,7 +147,7 @@ class KafkaPublisher(RecordPublisher):
         super().__init__(settings.topic_prefix, metrics)
         self._properties = producer_properties(settings)
         self._flush_timeout = settings.flush_timeout
-        self._session: _Session | None = _Session(self._properties, self._report)
+        self._session: _Session | None = self._open()
         self._closed = False
         if close_at_exit:
             atexit.register(self.close)
@@ -156,7 +156,11 @@ class KafkaPublisher(RecordPublisher):
     def flush(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds for what is buffered to be acknowledged; tells whether all was."""
         session = self._session
-        return session is None or session.producer.flush(timeout) == 0
+        if session is None:
+            return True
+        left = session.producer.flush(timeout)
+        self._settle(session)
+        return left == 0
 
     def close(self) -> None:
         """Flush for as long as the settings say and drop the rest; later calls do nothing."""
@@ -166,6 +170,10 @@ class KafkaPublisher(RecordPublisher):
         atexit.unregister(self.close)
         if session is not None:
             session.close(self._flush_timeout)
+            self._settle(session)
+
+    def _open(self) -> "_Session":
+        return _Session(self._properties, self._give_up, self._settle)
 
     def _publish(self, message: Message) -> None:
         with self._lock:
@@ -180,8 +188,9 @@ class KafkaPublisher(RecordPublisher):
             return Drop.CLOSED
         try:
             if self._session is None:
-                self._session = _Session(self._properties, self._report)
+                self._session = self._open()
             self._session.producer.produce(message.topic, message.value, message.key)
+            self._session.taken += 1
         except BufferError:
             return Drop.BUFFER_FULL
         except KafkaException as error:
@@ -190,12 +199,21 @@ class KafkaPublisher(RecordPublisher):
             return Drop.UNDELIVERED
         return None
 
-    def _report(self, error: KafkaError | None, _: Report) -> None:
-        if error is None:
-            with self._lock:
-                self._metrics.deliver()
-        else:
-            self._lose(_reason(error))
+    def _give_up(self, session: "_Session", error: KafkaError) -> None:
+        with self._lock:
+            session.taken -= 1
+        self._lose(_reason(error))
+
+    def _settle(self, session: "_Session") -> None:
+        """Count what Kafka has acknowledged since the last time.
+
+        librdkafka has a message in its length until it is acknowledged, or until its error has been reported.
+        """
+        with self._lock:
+            acknowledged = session.taken - len(session.producer)
+            if acknowledged > session.acknowledged:
+                self._metrics.deliver(acknowledged - session.acknowledged)
+                session.acknowledged = acknowledged
 
     def _hold(self) -> None:
         self._lock.acquire()
@@ -211,10 +229,26 @@ class KafkaPublisher(RecordPublisher):
 
 
 class _Session:
-    """A producer, and the thread that serves its reports and its log."""
+    """A producer, and the thread that serves its reports and its log, and calls `served` after them.
 
-    def __init__(self, properties: Properties, report: Callable[[KafkaError | None, Report], None]) -> None:
-        config: dict[str, Any] = {**properties, "on_delivery": report}
+    `taken` are the messages that it took, without those that it gave up; `acknowledged` of them are counted.
+    """
+
+    def __init__(
+        self,
+        properties: Properties,
+        give_up: Callable[["_Session", KafkaError], None],
+        served: Callable[["_Session"], None],
+    ) -> None:
+        self.taken = 0
+        self.acknowledged = 0
+        self._served = served
+
+        def report(error: KafkaError, _: Report) -> None:
+            give_up(self, error)
+
+        # A call for each message that arrived would cost as much as sending it.
+        config: dict[str, Any] = {**properties, "on_delivery": report, "delivery.report.only.error": True}
         try:
             self.producer = Producer(config, logger=client_log(__name__))
         except KafkaException as error:
@@ -228,6 +262,7 @@ class _Session:
     def _serve(self) -> None:
         while not self._stopped.is_set():
             self.producer.poll(_POLL_SECONDS)
+            self._served(self)
 
     def close(self, timeout: float) -> None:
         """Flush up to `timeout` seconds, then drop the rest."""

@@ -1,14 +1,14 @@
 """What a span, a log record and a trace are, and which of them is errored."""
 
 from dataclasses import dataclass, field
-from enum import IntFlag
+from enum import IntEnum
 from typing import NotRequired, TypedDict
 
 TRACE_ID_CHARS = 32
 NO_TRACE = bytes(16)
 
 
-class Flag(IntFlag):
+class Flag(IntEnum):
     """The bits of a record's `flags`; a trace has those of all its records together."""
 
     ERROR = 1
@@ -137,7 +137,11 @@ class ErrorRule:
             status = tags.get(name)
             if status is not None and status.isdecimal() and int(status) >= self.http_status:
                 return True
-        return any(status not in self.grpc_ok for name in _GRPC_STATUS if (status := tags.get(name)) is not None)
+        for name in _GRPC_STATUS:
+            status = tags.get(name)
+            if status is not None and status not in self.grpc_ok:
+                return True
+        return False
 
     def log(self, level: str | None) -> bool:
         """Tell whether a line of this level is errored: ERROR or above, under any of its common spellings."""

@@ -6,16 +6,20 @@ import textwrap
 import time
 
 import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from prometheus_client import CollectorRegistry
 
+from tests.kit.waiting import wait_for
 from tests.publisher.kafka_topics import create, read, settings
 from tracelink.codec import SPAN
 from tracelink.errors import UserError
+from tracelink.kafka import connect
 from tracelink.local.stack import Endpoints
 from tracelink.metrics import PublisherMetrics
 from tracelink.publisher import KafkaPublisher
 from tracelink.records import Span
 from tracelink.settings import PublisherSettings
+from tracelink.topics import TopicNames
 
 NOBODY = "127.0.0.1:1"
 SPAN_A: Span = {"flags": 0, "traceId": bytes(15) + b"\1", "id": "000000000000000a"}
@@ -39,6 +43,34 @@ def test_a_service_whose_kafka_is_away_is_not_held_up_and_its_drops_are_counted(
     assert time.monotonic() - start < 5
     assert count(registry, "dropped_records", reason="undelivered") == 100
     assert count(registry, "records", kind="span") == 1000
+
+
+def test_what_the_broker_refuses_is_not_counted_as_delivered(stack: Endpoints, topic_prefix: str) -> None:
+    create(stack.kafka, topic_prefix)
+    where = settings(stack.kafka, topic_prefix)
+    entry = ConfigEntry("max.message.bytes", "1000", incremental_operation=AlterConfigOpType.SET)
+    spans = ConfigResource(ResourceType.TOPIC, TopicNames(topic_prefix).spans, incremental_configs=[entry])
+    admin = connect(where)  # a name for it: without one it is closed before it answers
+    admin.incremental_alter_configs([spans])[spans].result(10)
+    registry = CollectorRegistry()
+    publisher = KafkaPublisher(where, PublisherMetrics(registry), close_at_exit=False)
+    for name in ("small", "".join(map(str, range(3000))), "small"):
+        publisher.publish_span(SPAN_A | {"name": name})
+        assert publisher.flush(20)
+    assert count(registry, "delivered_records") == len(read(where)) == 2
+    assert count(registry, "dropped_records", reason="too_large") == 1
+    publisher.close()
+    assert count(registry, "delivered_records") == 2
+
+
+def test_what_is_delivered_is_counted_without_a_flush(stack: Endpoints, topic_prefix: str) -> None:
+    create(stack.kafka, topic_prefix)
+    registry = CollectorRegistry()
+    publisher = KafkaPublisher(settings(stack.kafka, topic_prefix), PublisherMetrics(registry), close_at_exit=False)
+    for _ in range(100):
+        publisher.publish_span(SPAN_A)
+    wait_for("100 delivered", lambda: count(registry, "delivered_records") == 100)
+    publisher.close()
 
 
 def test_a_wrong_kafka_property_is_the_users_mistake(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import SERVICE_NAME
 
-from tracelink.otel.values import MICRO, Common, text
+from tracelink.otel.values import MICRO, Common, plain, text
 from tracelink.records import NO_TRACE, ErrorRule, Flag, LoggedException, LogRecord
 
 _SHORT = 1 << 64
@@ -23,7 +23,7 @@ class LogMapper:
         record, scope = readable.log_record, readable.instrumentation_scope
         common = self._common.tags(readable.resource, scope)
         fields = common.copy()
-        for name, value in (record.attributes or {}).items():
+        for name, value in plain(record.attributes).items():
             if name in common:  # the record's own comes first, the resource's keeps another name
                 fields[f"resource.{name}"] = common[name]
             fields[name] = text(value)

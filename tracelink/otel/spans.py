@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, SpanKind, StatusCode
 
 from tracelink.otel.endpoints import remote_endpoint
-from tracelink.otel.values import MICRO, Attributes, Common, json, text, texts
+from tracelink.otel.values import MICRO, Attributes, Common, json, plain, text, texts
 from tracelink.records import Annotation, ErrorRule, Flag, Span
 
 _KINDS = {
@@ -33,7 +33,7 @@ class SpanMapper:
         context = span.context
         if context is None:
             raise ValueError("a span without a context belongs to no trace")
-        attributes: Attributes = span.attributes or {}
+        attributes = plain(span.attributes)
         tags = self._tags(span, attributes)
         start, end = span.start_time, span.end_time
         flags = Flag.ERROR.value if self._errored(span, tags) else 0
@@ -105,9 +105,9 @@ def _add_counts(tags: dict[str, str], span: ReadableSpan) -> None:
 def _annotation(event: Event) -> Annotation:
     value = text(event.name)
     if event.attributes or event.dropped_attributes:
-        attributes: dict[str, object] = {**event.attributes} if event.attributes else {}
+        attributes = plain(event.attributes)
         if event.dropped_attributes:
-            attributes["otel.dropped_attributes_count"] = event.dropped_attributes
+            attributes = {**attributes, "otel.dropped_attributes_count": event.dropped_attributes}
         value = f"{json(value)}: {json(attributes)}"
     return {"timestamp": event.timestamp // MICRO, "value": value}
 
