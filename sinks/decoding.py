@@ -10,8 +10,11 @@ from tracelink.errors import InvalidRecord
 _HEADERS: dict[str, tuple[Kind, bytes]] = {"span": ("span", SPAN.header), "log": ("log", LOG_RECORD.header)}
 
 
-def decode(messages: Iterable[Message], unlinked_topic: str) -> Batch:
-    """Decode messages: those of `unlinked_topic` hold one log record, all others a part of a trace."""
+def decode(messages: Iterable[Message], unlinked_topic: str, *, logs: bool = True) -> Batch:
+    """Decode messages: those of `unlinked_topic` hold one log record, all others a part of a trace.
+
+    Without `logs` the log lines of parts are left out, good ones and bad ones.
+    """
     parts: list[Part] = []
     unlinked: list[UnlinkedLog] = []
     letters: list[DeadLetter] = []
@@ -20,7 +23,7 @@ def decode(messages: Iterable[Message], unlinked_topic: str) -> Batch:
             if message.origin.topic == unlinked_topic:
                 unlinked.append(UnlinkedLog(message, LOG_RECORD.decode(message.value)))
                 continue
-            decoded = splice.decode(message.value)
+            decoded = splice.decode(message.value, logs=logs)
         except InvalidRecord as error:
             letters.append(DeadLetter(message, message.value, error))
             continue

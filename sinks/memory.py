@@ -11,6 +11,8 @@ _HEX = frozenset("0123456789abcdef")
 class MemorySink:
     """Holds spans and log lines by their identity; takes spans with a hex id only, as Zipkin does."""
 
+    takes_logs = True
+
     def __init__(self, keep: KeepPolicy | None = None) -> None:
         self.away = False
         """Set it to have every call raise Unavailable."""

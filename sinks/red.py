@@ -1,6 +1,8 @@
 """What the traces say of the services: requests, errors and durations of each, and who calls whom."""
 
-from dataclasses import dataclass
+from collections import Counter as Tally
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -14,8 +16,7 @@ _RECEIVING = frozenset({"SERVER", "CONSUMER"})
 _SENDING = frozenset({"CLIENT", "PRODUCER"})
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request that a service answered, or one message that it took."""
 
     service: str
@@ -24,8 +25,7 @@ class Request:
     errored: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call from a service to another."""
 
     client: str
@@ -33,8 +33,7 @@ class Call:
     errored: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(NamedTuple):
     """What a part of a trace says."""
 
     requests: list[Request]
@@ -92,20 +91,30 @@ class ServiceBooks:
         """Return the books under these settings, or None where they are not to be kept."""
         return cls(ServiceMetrics(registry), settings.max_operations) if settings.service_metrics else None
 
-    def count(self, trace: Trace) -> None:
-        """Count what a part says."""
-        exemplar = {"trace_id": print_trace_id(trace["traceId"], trace["flags"])}
-        observed = observe(trace)
-        for request in observed.requests:
-            durations, errors = self._operation(request.service, request.operation)
-            durations.observe(request.seconds, exemplar)
-            if request.errored:
-                errors.inc()
-        for call in observed.calls:
+    def count(self, batch: Iterable[tuple[Trace, Observed]]) -> None:
+        """Count what the parts of a batch say.
+
+        A request has its trace for an exemplar if it is its operation's slowest so far in the batch: an exemplar for
+        each would be most of the work, and replaced before anybody saw it.
+        """
+        slowest: dict[Histogram, float] = {}
+        calls = Tally[Call]()
+        for trace, observed in batch:
+            calls.update(observed.calls)
+            for service, operation, seconds, errored in observed.requests:
+                durations, errors = self._operation(service, operation)
+                if seconds > slowest.get(durations, -1.0):
+                    slowest[durations] = seconds
+                    durations.observe(seconds, {"trace_id": print_trace_id(trace["traceId"], trace["flags"])})
+                else:
+                    durations.observe(seconds)
+                if errored:
+                    errors.inc()
+        for call, number in calls.items():
             made, failed = self._pair(call.client, call.server)
-            made.inc()
+            made.inc(number)
             if call.errored:
-                failed.inc()
+                failed.inc(number)
 
     def _operation(self, service: str, operation: str) -> tuple[Histogram, Counter]:
         name = (service, operation)

@@ -1,8 +1,8 @@
-"""The one loop of all sinks: poll a batch, decode it, write it, commit.
+"""The one loop of all sinks: poll a batch, decode it, write it, commit; while one is written the next is prepared.
 
-A target that is away is waited for: the partitions pause, the same batch is tried again with growing pauses, and the
-consumer keeps polling so that the group lives. Whatever else goes wrong ends the process without a commit, and the
-next one starts with that batch.
+Batches are written and committed strictly one after the other. A target that is away is waited for: the partitions
+pause, the same batch is tried again with growing pauses, and the consumer keeps polling so that the group lives.
+Whatever else goes wrong ends the process without a commit, and the next one starts with that batch.
 
 A call of the sink may be slow: it counts against `stuck_after` once it has outlived several of the target's time-outs.
 """
@@ -10,13 +10,14 @@ A call of the sink may be slow: it counts against `stuck_after` once it has outl
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from dataclasses import dataclass
-from threading import Event, Thread
+from threading import Event
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
+from sinks.calls import start
 from sinks.decoding import decode
 from sinks.letters import DeadLetters
 from sinks.sink import Batch, Outcome, Partition, Report, Sink
@@ -32,6 +33,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _TICK = 0.2
+_READ_EVERY = 0.01
 # A batch takes several requests, each of which ends with the request time-out: unless the target sends an answer
 # without end, or a call hangs.
 _SLOW_REQUESTS = 3
@@ -42,13 +44,31 @@ class _Stopped(Exception):  # noqa: N818 - no error: the way out of a wait
 
 
 @dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A batch that is ready to be written, and what it was decoded from."""
+
+    gathered: Gathered
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What of a batch was ours until it was written, and what became of it."""
+
+    gathered: Gathered
+    held: Batch
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
 class Patience:
     """How long the runner waits for what, in seconds."""
 
     first_retry: float = 0.25
     longest_retry: float = 15.0
     before_pause: float = 2.0
-    """A call of the sink that takes longer has the partitions paused: a pause throws away what was fetched ahead."""
+    """A call of the sink that takes longer has the partitions paused, once the next batch is prepared: a pause throws
+    away what was fetched ahead."""
     at_stop: float = 5.0
     """A write that is under way when the process is told to stop may take so long; then it is left uncommitted."""
     between_checks: float = 10.0
@@ -82,6 +102,8 @@ class Runner:
         self._assigned = False
         self._checked = 0.0
         self._shown: set[Partition] = set()
+        self._next: _Prepared | None = None
+        self._written: _Written | None = None
 
     def not_ready(self) -> str | None:
         """Return why the sink is not ready, or None: partitions assigned, the target answering, and getting on."""
@@ -97,41 +119,57 @@ class Runner:
         letters = DeadLetters(self._settings, self._name, group, self._stop)
         source = Source(self._settings, group, self._topics)
         try:
-            self._check(source)
-            while not self._stop.is_set():
-                gathered = source.gather(self._stop)
-                if gathered.messages:
-                    self._deliver(source, letters, gathered)
-                elif time.monotonic() - self._checked > self._patience.between_checks:
-                    self._check(source)
-                if gathered.messages:
-                    reached(Point.SINK_BEFORE_COMMIT)
-                source.commit(gathered.positions)
-                self._show(source)
-        except _Stopped:
-            _log.info("Stopped; what was not written is left to the next start.")
+            try:
+                self._check(source)
+                while not self._stop.is_set():
+                    self._turn(source, letters)
+            except _Stopped:
+                _log.info("Stopped; what was not written is left to the next start.")
+            self._settle(source)
         finally:
             source.close()
+
+    def _turn(self, source: Source, letters: DeadLetters) -> None:
+        """Write the next batch, and commit it: at once, or where its successor is ready, while that is written."""
+        prepared = self._take_next(source)
+        if prepared.batch:
+            self._deliver(source, letters, prepared)
+            if self._next is None:
+                self._settle(source)
+            return
+        if time.monotonic() - self._checked > self._patience.between_checks:
+            self._check(source)
+        source.commit(prepared.gathered)
+        self._show(source)
 
     def _check(self, source: Source) -> None:
         self._persist(source, lambda: self._call(source, self._sink.check))
 
-    def _deliver(self, source: Source, letters: DeadLetters, gathered: Gathered) -> None:
+    def _take_next(self, source: Source) -> _Prepared:
+        """Return the batch that was prepared while the last one was written, else the next that comes."""
+        prepared, self._next = self._next, None
+        source.resume()
+        return prepared or self._prepare(source.gather(self._stop))
+
+    def _prepare(self, gathered: Gathered) -> _Prepared:
+        return _Prepared(gathered, decode(gathered.messages, self._unlinked, logs=self._sink.takes_logs))
+
+    def _deliver(self, source: Source, letters: DeadLetters, prepared: _Prepared) -> None:
         """Write a batch, or what is still ours of it, and its dead letters; these together with the batch's offsets."""
-        batch = decode(gathered.messages, self._unlinked)
+        gathered, batch = prepared.gathered, prepared.batch
         self._metrics.received.inc(_parts(batch, self._unlinked))
         held = batch
 
         def write() -> Report:
             nonlocal held
-            held = held.without(source.lost)
+            held = held.without(gathered.lost)
             reached(Point.SINK_BEFORE_WRITE)
             return self._call(source, lambda: self._sink.write(held))
 
         def bury() -> None:
             # Partitions may leave until it is done; their next owner finds the same.
-            ours = [letter for letter in dead if letter.message.partition not in source.lost]
-            offsets, member = source.mine(gathered.positions), source.member()
+            ours = [letter for letter in dead if letter.message.partition not in gathered.lost]
+            offsets, member = gathered.mine(), source.member()
             if ours:
                 self._call(source, lambda: letters.send(ours, offsets, member))
                 source.committed(offsets)
@@ -148,7 +186,17 @@ class Runner:
             self._give_back(batch, Batch())
             raise
         self._give_back(batch, held)
-        self._count(held, report)
+        self._written = _Written(gathered, held, report)
+
+    def _settle(self, source: Source) -> None:
+        """Count and commit the batch that was written last, if that is still to do."""
+        if self._written is None:
+            return
+        written, self._written = self._written, None
+        self._count(written.held, written.report)
+        reached(Point.SINK_BEFORE_COMMIT)
+        source.commit(written.gathered)
+        self._show(source)
 
     def _persist(self, source: Source, attempt: Callable[[], T]) -> T:
         """Repeat an attempt until the target is there; raises _Stopped where the process is not to see that."""
@@ -185,21 +233,35 @@ class Runner:
         self._metrics.retries.inc()
 
     def _call(self, source: Source, function: Callable[[], T]) -> T:
-        """Run a call that may block for long in a thread of its own, so that the group lives and a stop is heard."""
-        future: Future[T] = Future()
-        Thread(target=_settle, args=(future, function), name="sink", daemon=True).start()
-        started = time.monotonic()
+        """Run a call that may block for long in a thread of its own, so that the group lives and a stop is heard.
+
+        Meanwhile the batch before is settled, and the next one is prepared unless the partitions are paused, as they
+        are between repeats.
+        """
+        future = start(function)
+        started = shown = time.monotonic()
         stopped: float | None = None
-        while not wait((future,), _TICK).done:
+        while not wait((future,), _READ_EVERY if self._written or self._reads_ahead(source) else _TICK).done:
+            # Before any poll, which may take its partitions away; and not before the call has had a moment to begin.
+            self._settle(source)
             now = time.monotonic()
             if self._stop.is_set():
                 stopped = stopped or now
                 if now - stopped > self._patience.at_stop:
                     raise _Stopped
-            if now - started > self._patience.before_pause:
+            if self._reads_ahead(source):
+                gathered = source.read_ahead()
+                self._next = self._prepare(gathered) if gathered else None
+            elif now - started > self._patience.before_pause:
                 source.keep_alive()
-            self._show(source, excused=now - started < _SLOW_REQUESTS * self._settings.request_timeout)
+            if now - shown >= _TICK:
+                shown = now
+                self._show(source, excused=now - started < _SLOW_REQUESTS * self._settings.request_timeout)
+        self._settle(source)
         return future.result()
+
+    def _reads_ahead(self, source: Source) -> bool:
+        return not (self._next or source.paused or self._stop.is_set())
 
     def _count(self, batch: Batch, report: Report) -> None:
         now = self._clock()
@@ -238,10 +300,3 @@ def _parts(batch: Batch, unlinked: str) -> int:
     """Count the messages of a batch that are, or should have been, parts of traces."""
     undecoded = sum(letter.kind is None and letter.message.origin.topic != unlinked for letter in batch.dead_letters)
     return len(batch.parts) + undecoded
-
-
-def _settle(future: "Future[T]", function: Callable[[], T]) -> None:
-    try:
-        future.set_result(function())
-    except BaseException as error:  # noqa: BLE001 - it is raised where the future is asked
-        future.set_exception(error)

@@ -131,6 +131,9 @@ class Report:
 class Sink(Protocol):
     """A target of joined traces."""
 
+    takes_logs: bool
+    """Whether the parts it is given have their log lines; one that writes none leaves even the bad ones to others."""
+
     def write(self, batch: Batch) -> Report:
         """Write a batch; return when the target has answered for all of it.
 

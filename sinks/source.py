@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 
 _TICK = 0.2
 _MOST_MESSAGES = 10_000
+# A few milliseconds' worth: whoever reads ahead has other things to look after.
+_AHEAD_AT_ONCE = 500
 
 # The partitions have gone to others, who write the batch again; the next poll tells which.
 _NOT_OURS = frozenset(
@@ -32,12 +34,22 @@ _NOT_OURS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Gathered:
     """Messages, and the offset to commit for each partition once they are written."""
 
     messages: tuple[Message, ...]
     positions: dict[Partition, int]
+    lost: set[Partition] = field(default_factory=set)
+    """Partitions that left since it was gathered: what it has of them is the next owner's to write."""
+
+    def mine(self) -> list[TopicPartition]:
+        """Return its offsets, as far as their partitions are still ours."""
+        return [
+            TopicPartition(*partition, offset)
+            for partition, offset in self.positions.items()
+            if partition not in self.lost
+        ]
 
 
 class Source:
@@ -49,13 +61,14 @@ class Source:
 
     def __init__(self, settings: SinkSettings, group: str, topics: tuple[str, ...]) -> None:
         self.assigned: set[Partition] = set()
-        self.lost: set[Partition] = set()
-        """Partitions that left since `gather` returned: what it gave of them is the next owner's to write."""
+        self.paused = False
+        self._gathered: list[Gathered] = []  # and not committed
         self._messages: list[Message] = []
+        self._bytes = 0
+        self._since = 0.0  # when the first of them came
         self._positions: dict[Partition, int] = {}
         self._committed: dict[Partition, int] = {}
         self._uncommitted: dict[Partition, int] = {}
-        self._paused = False
         self._batch_bytes = settings.batch_bytes
         self._batch_wait = settings.batch_wait
         properties: dict[str, Any] = dict(
@@ -82,38 +95,43 @@ class Source:
 
     def gather(self, stop: Event) -> Gathered:
         """Read until a batch is full, or has waited, or nothing comes for a moment."""
-        if self._paused:
-            self._consumer.resume([TopicPartition(*partition) for partition in self.assigned])
-            self._paused = False
-        size = sum(len(message.value) for message in self._messages)
-        until = time.monotonic() + (self._batch_wait if self._messages else _TICK)
-        while size < self._batch_bytes and len(self._messages) < _MOST_MESSAGES and not stop.is_set():
+        until = self._since + self._batch_wait if self._messages else time.monotonic() + _TICK
+        while not self._full() and not stop.is_set():
             polled = self._consumer.poll(min(_TICK, max(0.0, until - time.monotonic())))
             if polled is not None:
                 first = not self._messages
-                size += self._take(polled)
+                self._take(polled)
                 if first and self._messages:
-                    until = time.monotonic() + self._batch_wait
+                    until = self._since + self._batch_wait
             elif time.monotonic() >= until:
                 break
-        gathered = Gathered(tuple(self._messages), self._positions)
-        self._messages, self._positions, self.lost = [], {}, set()
-        return gathered
+        return self._hand_out()
+
+    def read_ahead(self) -> Gathered | None:
+        """Take in what has been fetched, without waiting for more; returns a batch once one is full."""
+        for _ in range(_AHEAD_AT_ONCE):
+            if self._full():
+                return self._hand_out()
+            polled = self._consumer.poll(0)
+            if polled is None:
+                break
+            self._take(polled)
+        return None
+
+    def resume(self) -> None:
+        """Read on after a pause."""
+        if self.paused:
+            self._consumer.resume([TopicPartition(*partition) for partition in self.assigned])
+            self.paused = False
 
     def keep_alive(self, seconds: float = 0.0) -> None:
         """Stay in the group for some seconds without reading on."""
-        if not self._paused:
+        if not self.paused:
             self._consumer.pause([TopicPartition(*partition) for partition in self.assigned])
-            self._paused = True
+            self.paused = True
         polled = self._consumer.poll(seconds)
         if polled is not None:
-            self._take(polled)  # fetched before the pause; `gather` gives it next
-
-    def mine(self, positions: dict[Partition, int]) -> list[TopicPartition]:
-        """Return these offsets, as far as their partitions are still ours."""
-        return [
-            TopicPartition(*partition, offset) for partition, offset in positions.items() if partition not in self.lost
-        ]
+            self._take(polled)  # fetched before the pause; it is in the next batch
 
     def member(self) -> Any:  # noqa: ANN401 - the client's type of it has no name
         """Return as which member of the group offsets are committed now."""
@@ -126,15 +144,15 @@ class Source:
                 self._committed[one.topic, one.partition] = one.offset
                 self._uncommitted.pop((one.topic, one.partition), None)
 
-    def commit(self, positions: dict[Partition, int]) -> None:
-        """Commit these offsets, and those that could not be committed before; blocks until the broker has answered.
+    def commit(self, gathered: Gathered) -> None:
+        """Commit its offsets, and those that could not be committed before; blocks until the broker has answered.
 
-        Partitions that left are passed over: their next owner writes again. So are passing faults: the next call has
-        the offsets again. Raises KafkaException for all others.
+        Whatever was gathered before it must be committed already. Partitions that left are passed over: their next
+        owner writes again. So are passing faults: the next call has the offsets again. Raises KafkaException for all
+        others.
         """
-        self._uncommitted |= {
-            partition: offset for partition, offset in positions.items() if partition not in self.lost
-        }
+        self._gathered.remove(gathered)
+        self._uncommitted |= {(one.topic, one.partition): one.offset for one in gathered.mine()}
         moved = {
             partition: offset
             for partition, offset in self._uncommitted.items()
@@ -172,23 +190,34 @@ class Source:
         """Leave the group."""
         self._consumer.close()
 
-    def _take(self, polled: KafkaMessage) -> int:
-        """Take a polled message or event in; returns its bytes."""
+    def _full(self) -> bool:
+        return self._bytes >= self._batch_bytes or len(self._messages) >= _MOST_MESSAGES
+
+    def _hand_out(self) -> Gathered:
+        gathered = Gathered(tuple(self._messages), self._positions)
+        self._messages, self._positions, self._bytes = [], {}, 0
+        self._gathered.append(gathered)
+        return gathered
+
+    def _take(self, polled: KafkaMessage) -> None:
+        """Take a polled message or event in."""
         error = polled.error()
         topic, partition, offset = polled.topic(), polled.partition(), polled.offset()
         if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - as above
             self._positions[str(topic), int(partition or 0)] = int(offset or 0)
-            return 0
+            return
         if error is not None:
             if error.fatal() or not (error.retriable() or error.code() in PASSING):
                 raise KafkaException(error)
             _log.warning("Kafka: %s", error.str())
-            return 0
+            return
         value = polled.value() or b""
         origin = Origin(str(topic), int(partition or 0), int(offset or 0), polled.timestamp()[1])
+        if not self._messages:
+            self._since = time.monotonic()
         self._messages.append(Message(origin, polled.key(), value))
+        self._bytes += len(value)
         self._positions[origin.topic, origin.partition] = origin.offset + 1
-        return len(value)
 
     def _pass_over(self, error: KafkaError) -> None:
         if error.code() in _NOT_OURS:
@@ -201,15 +230,17 @@ class Source:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_assign(partitions)
-        if self._paused:
+        if self.paused:
             consumer.pause(partitions)
         self.assigned |= {(one.topic, one.partition) for one in partitions}
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         gone = {(one.topic, one.partition) for one in partitions}
         self.assigned -= gone
-        self.lost |= gone
+        for gathered in self._gathered:
+            gathered.lost.update(gone)
         self._messages = [message for message in self._messages if message.partition not in gone]
+        self._bytes = sum(len(message.value) for message in self._messages)
         for known in (self._positions, self._committed, self._uncommitted):
             for partition in gone:
                 known.pop(partition, None)

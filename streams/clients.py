@@ -21,6 +21,11 @@ def consumer_properties(settings: JoinSettings) -> Properties:
         defaults={
             # A batch that unpacks to more than this would stop the worker, and again after every restart.
             "receive.message.max.bytes": 1_500_000_000,
+            # Of each partition: the default of 100,000 is hundreds of megabytes where there is much to catch up with.
+            "queued.min.messages": 20_000,
+            # A queue that is full is looked at again after this time; after a second, the default, it has been empty
+            # for most of it.
+            "fetch.queue.backoff.ms": 20,
             # The end of an input is noticed within this time.
             "fetch.wait.max.ms": 100,
             "heartbeat.interval.ms": round(settings.session_timeout * 1000 / 4),

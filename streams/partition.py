@@ -4,40 +4,30 @@ Pure: no I/O, and time is an argument. It aligns the two inputs in stream time, 
 window in the one order that makes the parts the same at any reading speed.
 """
 
-from binascii import hexlify
-from collections import Counter, deque
-from collections.abc import Sequence
+from binascii import unhexlify
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple, Protocol
+from itertools import accumulate
+from operator import itemgetter
+from typing import NamedTuple
 
+from streams.intake import Message, Poison, judge
 from streams.journal import Entry, Ledger
-from streams.window import LOGS, SPANS, Limits, Window
-from tracelink.codec import HEADER_BYTES, LOG_RECORD, SPAN
+from streams.window import LOGS, SPANS, Limits, Record, Window
 from tracelink.dead_letters import Headers, Origin, headers
-from tracelink.errors import InvalidRecord, Reason
-from tracelink.records import TRACE_ID_CHARS, Flag
+from tracelink.errors import Reason
+from tracelink.records import Flag
 
 _CREATE_TIME = 1
-_TRACE_ID_AT = HEADER_BYTES + 1
-_TRACE_ID_END = _TRACE_ID_AT + 16
-_NO_TRACE = b"0" * TRACE_ID_CHARS
 _MESSAGE_BYTES = 256  # of a queued message, beside its value
 _CLOCK_STEP = 250  # the most that the clock of an ended input goes on in a call, in milliseconds
 _PARTS_IN_ENTRY = 20_000  # 660 kB
 _CUT_BYTES = 64 * 1024
-_NOT_ONE_BYTE = 0x81  # a flags field that is longer than one byte, or negative
 _ERROR = Flag.ERROR << 1
-_CODECS = (SPAN, LOG_RECORD)
-
-
-class Message(Protocol):
-    """What the join asks of a Kafka message; times are in milliseconds since the epoch."""
-
-    def key(self) -> bytes | None: ...  # noqa: D102 - Kafka's terms
-    def value(self) -> bytes | None: ...  # noqa: D102 - as above
-    def offset(self) -> int: ...  # noqa: D102 - as above
-    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102 - as above
+_time, _offset, _message = itemgetter(0), itemgetter(2), itemgetter(5)
 
 
 class Target(Enum):
@@ -72,9 +62,13 @@ class Output:
 
 @dataclass(slots=True)
 class _Input:
-    """One input: its queue of (stream time, message), its stream time, and the monotonic time of its last message."""
+    """One input: what waits of it, its stream time, and the monotonic time of its last message.
 
-    queue: deque[tuple[int, Message]] = field(default_factory=deque)
+    `poison` has the messages in the queue that are no records, by their offsets.
+    """
+
+    queue: list[Record] = field(default_factory=list)
+    poison: dict[int, Poison] = field(default_factory=dict)
     size: int = 0
     time: int = 0
     heard: float | None = None
@@ -128,15 +122,18 @@ class Partition:
         still to come, counts as now: it must not push the windows.
         """
         source = self._inputs[kind]
-        queue, time, size = source.queue, source.time, source.size
-        for message in messages:
-            clock, stamp = message.timestamp()
-            if clock == _CREATE_TIME and stamp > wall:
-                stamp = wall
-            time = max(time, stamp)  # brokers' clocks do step back: stream time never does
-            queue.append((time, message))
-            size += _MESSAGE_BYTES + len(message.value() or b"")
-        source.time, source.size = time, size
+        clocks = [message.timestamp() for message in messages]
+        stamps = [stamp for _, stamp in clocks]
+        if max(stamps) > wall:
+            stamps = [min(stamp, wall) if clock == _CREATE_TIME else stamp for clock, stamp in clocks]
+        if stamps[0] < source.time or sorted(stamps) != stamps:
+            stamps[0] = max(stamps[0], source.time)
+            stamps = list(accumulate(stamps, max))  # brokers' clocks do step back: stream time never does
+        records, poison = judge(kind, messages, stamps, self._max_record_bytes)
+        source.queue += records
+        source.poison |= poison
+        source.size += _size(records)
+        source.time = stamps[-1]
         source.heard = now
         source.at_end = False
 
@@ -157,7 +154,7 @@ class Partition:
     def next_offset(self, kind: int) -> int:
         """Return the offset from which an input is to be fetched on."""
         source = self._inputs[kind]
-        return source.queue[-1][1].offset() + 1 if source.queue else source.position
+        return source.queue[-1][2] + 1 if source.queue else source.position
 
     def taken_until(self, kind: int) -> int:
         """Return the offset of an input below which nothing is left to take."""
@@ -177,19 +174,17 @@ class Partition:
         # A worker that was held up for long must first see what has come meanwhile: its clock catches up in steps.
         now = self._clock = now if self._clock is None else min(now, self._clock + _CLOCK_STEP)
         spans, logs = self._inputs
-        span_queue, log_queue = spans.queue, logs.queue
         spans_until, logs_until = self._complete(spans, now), self._complete(logs, now)
-        take = self._take
-        while True:
-            if span_queue and (log_queue[0][0] if log_queue else logs_until) >= span_queue[0][0]:
-                take(SPANS, spans)
-            elif log_queue and (span_queue[0][0] if span_queue else spans_until) > log_queue[0][0]:
-                take(LOGS, logs)
-            else:
-                break
+        # Where both inputs are known up to a time, their order is: spans before logs at equal times.
+        taken = self._take(spans, bisect_right, logs_until)
+        more = self._take(logs, bisect_left, spans_until)
+        if taken and more:
+            taken += more
+            taken.sort(key=_time)
+        self._feed(taken or more)
         watermark = min(
-            span_queue[0][0] if span_queue else spans_until,
-            log_queue[0][0] if log_queue else logs_until,
+            spans.queue[0][0] if spans.queue else spans_until,
+            logs.queue[0][0] if logs.queue else logs_until,
         )
         if watermark > self.watermark:
             self.watermark = watermark
@@ -210,7 +205,7 @@ class Partition:
                 pending.messages.append(Outgoing(Target.ERROR_TRACES, part.key, part.message))
             if erred:
                 ledger.remember(part.key, self.watermark)
-            pending.sent.append((bytes.fromhex(part.key.decode()), *part.last, erred))
+            pending.sent.append((unhexlify(part.key), *part.last, erred))
             pending.parts[part.reason] += 1
             pending.records += part.records
             pending.size += len(part.message)
@@ -226,44 +221,43 @@ class Partition:
             return source.time
         return max(source.time, int(max(clocks)) - self._allowance)
 
-    def _take(self, kind: int, source: _Input) -> None:
-        time, message = source.queue.popleft()
-        offset, key, value = message.offset(), message.key(), message.value()
-        source.position = offset + 1
-        source.size -= _MESSAGE_BYTES + len(value or b"")
-        if self._rereading and self._skip(kind, offset, key):
-            return
-        source.taken += 1
-        if (
-            value is not None
-            and key is not None
-            and value[:HEADER_BYTES] == _CODECS[kind].header
-            and hexlify(value[_TRACE_ID_AT:_TRACE_ID_END]) == key
-            and _TRACE_ID_END < len(value) <= self._max_record_bytes
-            and not value[HEADER_BYTES] & _NOT_ONE_BYTE
-            and key != _NO_TRACE
-        ):
-            self.window.add(kind, time, offset, key, value[HEADER_BYTES], value[HEADER_BYTES:])
-            return
-        try:
-            value = _examine(kind, key, value, self._max_record_bytes)
-        except InvalidRecord as error:
-            self._bury(kind, message, error)
-            return
-        self.window.add(kind, time, offset, key or b"", value[HEADER_BYTES], value[HEADER_BYTES:])
+    @staticmethod
+    def _take(source: _Input, bisect: Callable[..., int], until: int) -> list[Record]:
+        """Take what an input has up to a time; `bisect` says whether what has that very time comes along."""
+        queue = source.queue
+        end = bisect(queue, until, key=_time)
+        taken = queue[:end]
+        if taken:
+            del queue[:end]
+            source.size = source.size - _size(taken) if queue else 0
+            source.position = _offset(taken[-1]) + 1
+            source.taken += len(taken)
+        return taken
 
-    def _skip(self, kind: int, offset: int, key: bytes | None) -> bool:
-        """Tell whether a record, read again after an assignment, has gone out before."""
-        ledger = self.ledger
-        if key is not None and ledger.has_sent(kind, offset, key):
-            self.skipped += 1
-            return True
-        if not any(ledger.rereading(one, source.position) for one, source in enumerate(self._inputs)):
-            self._rereading = False
-            ledger.forget_sent()
-        return False
+    def _feed(self, records: list[Record]) -> None:
+        """Put records into the window, except those that went out before an assignment, or that are none."""
+        spans, logs = self._inputs
+        if not (self._rereading or spans.poison or logs.poison):
+            self.window.add(records)
+            return
+        for record in records:
+            _, kind, offset, key, _, _ = record
+            source = self._inputs[kind]
+            poison = source.poison.pop(offset, None)
+            if self.ledger.has_sent(kind, offset, key):
+                source.taken -= 1
+                self.skipped += 1
+            elif poison is None:
+                self.window.add([record])
+            else:
+                self._bury(kind, poison)
+        if self._rereading:
+            self._rereading = any(self.ledger.rereading(kind, one.position) for kind, one in enumerate(self._inputs))
+            if not self._rereading:
+                self.ledger.forget_sent()
 
-    def _bury(self, kind: int, message: Message, error: InvalidRecord) -> None:
+    def _bury(self, kind: int, poison: Poison) -> None:
+        message, error = poison
         if message.offset() < self.ledger.judged[kind]:  # read again: it has gone out before
             self._inputs[kind].taken -= 1
             self.skipped += 1
@@ -316,22 +310,6 @@ class Partition:
         return done
 
 
-def _examine(kind: int, key: bytes | None, value: bytes | None, largest: int) -> bytes:
-    """Return the message under the current schema, or raise InvalidRecord that says what is wrong with it."""
-    if key is None or len(key) != TRACE_ID_CHARS or key == _NO_TRACE or key.strip(b"0123456789abcdef"):
-        shown = "no key" if key is None else repr(key[: 2 * TRACE_ID_CHARS])
-        raise InvalidRecord(Reason.KEY, f"{shown} is no trace id")
-    if value is None:
-        raise InvalidRecord(Reason.SIZE, "no value")
-    if len(value) > largest:
-        raise InvalidRecord(Reason.SIZE, f"{len(value)} bytes are more than max_record_bytes ({largest})")
-    codec = _CODECS[kind]
-    value = codec.current(value)
-    if len(value) <= _TRACE_ID_END:
-        raise InvalidRecord(Reason.SIZE, f"{len(value)} bytes hold no record")
-    if value[HEADER_BYTES] & _NOT_ONE_BYTE:
-        raise InvalidRecord(Reason.BODY, "its flags are out of range")
-    inside = hexlify(value[_TRACE_ID_AT:_TRACE_ID_END])
-    if inside != key:
-        raise InvalidRecord(Reason.MISMATCH, f"the body's trace id is {inside.decode()}")
-    return value
+def _size(records: Sequence[Record]) -> int:
+    """Return the bytes that records take while they wait."""
+    return sum(map(len, map(_message, records))) + _MESSAGE_BYTES * len(records)

@@ -6,15 +6,23 @@ watermark moves between two records: what a watermark closes, the next record of
 """
 
 import heapq
+from binascii import unhexlify
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tracelink.codec import HEADER_BYTES
 from tracelink.records import Flag
-from tracelink.splice import REASONS, block, splice
+from tracelink.splice import REASONS, splice
 
 SPANS, LOGS = 0, 1
-KIND_LETTERS = "sl"
+
+SMALLEST_MESSAGE = HEADER_BYTES + 1 + 16
+"""Bytes of a framed message that ends after its flags and its trace id."""
+
+Record = tuple[int, int, int, bytes, int, bytes]
+"""A record: stream time, kind, offset, key, flags as encoded, and the framed message under the current schema."""
 
 _IDLE, _AGE, _ROOT, _FULL, _PRESSURE = range(len(REASONS))
 # Flags are read as Avro wrote them: zigzag doubles a number that is not negative.
@@ -48,27 +56,32 @@ class Closed(NamedTuple):
 
 
 class _Part:
-    """An open part. `due` is the time that the watermark has to pass, `end` the latest that `due` can be."""
+    """An open part: framed messages, times, and the offsets of the first and last of each kind (-1 for none).
+
+    `end` is the latest time that it may be open, however its records follow. A kind's list is None until its first
+    message, after which its queue of first offsets has the part.
+    """
 
     __slots__ = (
-        "count", "due", "end", "end_reason", "first", "flags", "key", "last", "last_offset", "name", "open", "pieces",
-        "since", "since_time", "size",
+        "end", "end_reason", "first", "first_log", "first_log_time", "first_span", "first_span_time", "flags", "key",
+        "kind", "last", "last_log", "last_span", "logs", "open", "size", "spans",
     )  # fmt: skip
 
-    def __init__(self, key: bytes, name: str, first: int, max_age: int) -> None:
+    def __init__(self, key: bytes, kind: int, first: int, end: int) -> None:
         self.key = key
-        self.name = name
-        self.first = self.last = first
-        self.end = first + max_age
+        self.kind = kind
+        self.first = self.last = self.first_span_time = self.first_log_time = first
+        self.end = end
         self.end_reason = _AGE
-        self.due = 0
-        self.flags = 0
-        self.count = self.size = 0
-        self.pieces: tuple[list[bytes], list[bytes]] = ([], [])
-        self.since = [-1, -1]
-        self.since_time = [first, first]
-        self.last_offset = [-1, -1]
+        self.flags = self.size = 0
+        self.spans: list[bytes] | None = None
+        self.logs: list[bytes] | None = None
+        self.first_span = self.first_log = self.last_span = self.last_log = -1
         self.open = True
+
+    def count(self) -> int:
+        """Return how many records it holds."""
+        return len(self.spans or ()) + len(self.logs or ())
 
 
 class Window:
@@ -80,6 +93,8 @@ class Window:
     def __init__(self, partition: int, limits: Limits) -> None:
         self._partition = partition
         self._limits = limits
+        # A message has a header, flags and a trace id, so that a smaller part cannot hold too many.
+        self._maybe_full = min(limits.max_bytes, limits.max_records * SMALLEST_MESSAGE)
         self._open: dict[bytes, _Part] = {}
         # Parts by the time at which they may be due, and those times. A part that lived on is put off when its comes.
         self._buckets: dict[int, list[_Part]] = {}
@@ -96,52 +111,60 @@ class Window:
     def __contains__(self, key: object) -> bool:
         return key in self._open
 
-    def add(self, kind: int, time: int, offset: int, key: bytes, flags: int, body: bytes) -> None:  # noqa: PLR0913, PLR0917 - called a record
-        """Take a record; `flags` as encoded, `body` without its frame."""
-        part = self._open.get(key)
-        if part is not None and time > part.due:
-            self._close(part, part.end_reason if part.due == part.end else _IDLE)
-            part = None
-        limits = self._limits
-        if part is None:
-            part = _Part(key, f"{KIND_LETTERS[kind]}{self._partition}-{offset}", time, limits.max_age)
-            self._open[key] = part
-            self._schedule(part, min(time + limits.idle_gap, part.end))
-        opening = block(len(body))
-        size = len(opening) + len(body)
-        pieces = part.pieces[kind]
-        pieces.append(opening)
-        pieces.append(body)
-        part.flags |= flags
-        part.last = time
-        part.count += 1
-        part.size += size
-        self.records += 1
-        self.size += size
-        if part.since[kind] < 0:
-            part.since[kind] = offset
-            part.since_time[kind] = time
-            self._since[kind].append(part)
-        part.last_offset[kind] = offset
-        if flags & _ENCODED_ROOT and limits.root_grace is not None and time + limits.root_grace < part.end:
-            part.end, part.end_reason = time + limits.root_grace, _ROOT
-            self._schedule(part, part.end)
-        part.due = min(time + limits.idle_gap, part.end)
-        if part.count >= limits.max_records or part.size >= limits.max_bytes:
-            self._close(part, _FULL)
+    def add(self, records: Sequence[Record]) -> None:
+        """Take records, in their order."""
+        # What happens here happens for every record: names are local, and what a part's end needs is worked out there.
+        opened, idle_gap, maybe_full = self._open, self._limits.idle_gap, self._maybe_full
+        root_grace = self._limits.root_grace
+        get = opened.get
+        added = 0
+        for time, kind, offset, key, flags, message in records:
+            part = get(key)
+            if part is None or time > part.end or time > part.last + idle_gap:
+                if part is not None:
+                    self._close(part, self._reason(part))
+                part = self._begin(key, kind, time)
+            if kind == SPANS:
+                if part.spans is None:
+                    part.spans = []
+                    part.first_span, part.first_span_time = offset, time
+                    self._since[SPANS].append(part)
+                part.spans.append(message)
+                part.last_span = offset
+            else:
+                if part.logs is None:
+                    part.logs = []
+                    part.first_log, part.first_log_time = offset, time
+                    self._since[LOGS].append(part)
+                part.logs.append(message)
+                part.last_log = offset
+            part.last = time
+            length = len(message)
+            added += length
+            part.size = size = part.size + length
+            if flags:
+                part.flags |= flags
+                if flags & _ENCODED_ROOT and root_grace is not None and time + root_grace < part.end:
+                    part.end, part.end_reason = time + root_grace, _ROOT
+                    self._schedule(part, part.end)
+            if size >= maybe_full and (size >= self._limits.max_bytes or part.count() >= self._limits.max_records):
+                self._close(part, _FULL)
+        self.records += len(records)
+        self.size += added
 
     def advance(self, watermark: int) -> None:
         """Close the parts whose due time the watermark has passed, to within a bucket of 50 ms."""
         passed = watermark // _BUCKET_MS
-        times = self._times
+        times, idle_gap = self._times, self._limits.idle_gap
         while times and times[0] < passed:
             for part in self._buckets.pop(heapq.heappop(times)):
                 if not part.open:
                     continue
-                if part.due < watermark:
-                    self._close(part, part.end_reason if part.due == part.end else _IDLE)
+                due = min(part.last + idle_gap, part.end)
+                if due < watermark:
+                    self._close(part, self._reason(part))
                 else:
-                    self._schedule(part, part.due)
+                    self._schedule(part, due)
 
     def relieve(self) -> bool:
         """Close the oldest part, because memory is short; False where none is open."""
@@ -154,12 +177,24 @@ class Window:
     def low(self, kind: int) -> tuple[int, int] | None:
         """Return the lowest offset of an input that an open part still needs, and its time; None where none does."""
         queue = self._trim(kind)
-        return (queue[0].since[kind], queue[0].since_time[kind]) if queue else None
+        if not queue:
+            return None
+        part = queue[0]
+        return (part.first_span, part.first_span_time) if kind == SPANS else (part.first_log, part.first_log_time)
 
     def take(self) -> list[Closed]:
         """Hand over the parts that have closed since the last call."""
         closed, self._closed = self._closed, []
         return closed
+
+    def _begin(self, key: bytes, kind: int, time: int) -> _Part:
+        part = self._open[key] = _Part(key, kind, time, time + self._limits.max_age)
+        self._schedule(part, min(time + self._limits.idle_gap, part.end))
+        return part
+
+    def _reason(self, part: _Part) -> int:
+        """Return why a part is due."""
+        return _IDLE if part.last + self._limits.idle_gap < part.end else part.end_reason
 
     def _schedule(self, part: _Part, due: int) -> None:
         time = due // _BUCKET_MS
@@ -185,20 +220,23 @@ class Window:
     def _close(self, part: _Part, reason: int) -> None:
         del self._open[part.key]
         part.open = False
-        spans, logs = part.pieces
+        spans, logs = part.spans or (), part.logs or ()
+        name = f"s{self._partition}-{part.first_span}" if part.kind == SPANS else f"l{self._partition}-{part.first_log}"
         message = splice(
             flags=part.flags,
-            trace_id=bytes.fromhex(part.key.decode()),
-            name=part.name,
+            trace_id=unhexlify(part.key),
+            name=name,
             opened=part.first,
             closed=part.last,
             reason=reason,
             spans=spans,
             logs=logs,
         )
-        # The queues may hold the part for a while longer: not its bytes.
-        part.pieces = ([], [])
-        self.records -= part.count
+        count = len(spans) + len(logs)
+        self.records -= count
         self.size -= part.size
-        last = (part.last_offset[SPANS], part.last_offset[LOGS])
-        self._closed.append(Closed(part.key, message, part.flags, REASONS[reason], part.count, last))
+        self._closed.append(
+            Closed(part.key, message, part.flags, REASONS[reason], count, (part.last_span, part.last_log))
+        )
+        # The queues may hold the part for a while longer: not its bytes.
+        part.spans = part.logs = None

@@ -26,6 +26,7 @@ PASSING = frozenset(
         KafkaError._RESOLVE,  # noqa: SLF001 - as above
         KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
         KafkaError._TRANSPORT,  # noqa: SLF001 - as above
+        KafkaError._WAIT_COORD,  # noqa: SLF001 - as above
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.FENCED_LEADER_EPOCH,

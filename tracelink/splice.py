@@ -34,13 +34,18 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-# Records are mostly small: their block's opening (count and size) comes from a table.
-_OPENINGS = tuple(_ONE_RECORD + varint(size) for size in range(4096))
+class _Openings(dict[int, bytes]):
+    """The opening of a block by the length of the framed message whose body it holds; those of small ones are kept."""
+
+    def __missing__(self, length: int) -> bytes:
+        opening = _ONE_RECORD + varint(length - HEADER_BYTES)
+        if length < _KEPT_OPENINGS:
+            self[length] = opening
+        return opening
 
 
-def block(size: int) -> bytes:
-    """Return the opening of the block that holds a body of this many bytes: count -1 and the size."""
-    return _OPENINGS[size] if size < len(_OPENINGS) else _ONE_RECORD + varint(size)
+_KEPT_OPENINGS = 4096
+_OPENINGS = _Openings()
 
 
 def splice(  # noqa: PLR0913 - the fields of a trace
@@ -56,22 +61,27 @@ def splice(  # noqa: PLR0913 - the fields of a trace
 ) -> bytes:
     """Return the framed message of a trace.
 
-    `spans` and `logs` are the pieces of its blocks in order: for each record its opening (see `block`), then its body
-    under the current schema, without a frame. `flags` is as encoded in the records (twice the bits); `reason` is an
-    index of REASONS; times are in milliseconds.
+    `spans` and `logs` are framed messages under the current schemas, in order. `flags` is as encoded in the records
+    (twice the bits); `reason` is an index of REASONS; times are in milliseconds.
     """
     text = name.encode()
-    head = (
-        TRACE.header,
-        bytes((flags,)),
-        trace_id,
-        varint(len(text)),
-        text,
-        varint(opened),
-        varint(closed),
-        varint(reason),
+    openings = _OPENINGS
+    return b"".join(
+        (
+            TRACE.header,
+            bytes((flags,)),
+            trace_id,
+            varint(len(text)),
+            text,
+            varint(opened),
+            varint(closed),
+            varint(reason),
+            *[piece for message in spans for piece in (openings[len(message)], message[HEADER_BYTES:])],
+            _END,
+            *[piece for message in logs for piece in (openings[len(message)], message[HEADER_BYTES:])],
+            _END,
+        )
     )
-    return b"".join((*head, *spans, _END, *logs, _END))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,66 +101,100 @@ class Decoded:
     bad: tuple[BadRecord, ...]
 
 
-def decode(message: bytes) -> Decoded:
+def decode(message: bytes, *, logs: bool = True) -> Decoded:
     """Decode a trace record by record; raises InvalidRecord where the trace itself is broken.
 
-    Every record must fill its block exactly: a short one would otherwise eat into its neighbour unseen.
+    Every record must fill its block exactly: a short one would otherwise eat into its neighbour unseen. Without `logs`
+    the log lines are stepped over, and the trace has none.
     """
     message = TRACE.current(message)
-    buffer = BytesIO(message)
-    buffer.seek(HEADER_BYTES)
     bad: list[BadRecord] = []
     try:
-        flags = _read_varint(buffer)
-        trace_id = _read_exactly(buffer, 16)
-        name = _read_exactly(buffer, _read_varint(buffer)).decode()
-        opened, closed, reason = _read_varint(buffer), _read_varint(buffer), REASONS[_read_varint(buffer)]
-        spans: list[Span] = []
-        logs: list[LogRecord] = []
-        _read_blocks(buffer, SPAN, "span", spans, bad)
-        _read_blocks(buffer, LOG_RECORD, "log", logs, bad)
+        flags, at = _number(message, HEADER_BYTES)
+        trace_id, at = _bytes(message, at, 16)
+        size, at = _number(message, at)
+        name, at = _bytes(message, at, size)
+        opened, at = _number(message, at)
+        closed, at = _number(message, at)
+        reason, at = _number(message, at)
+        spans, at = _records(message, at, SPAN, "span", bad)
+        lines, at = _records(message, at, LOG_RECORD, "log", bad, wanted=logs)
+        trace = Trace(
+            flags=flags,
+            traceId=trace_id,
+            name=name.decode(),
+            opened=opened,
+            closed=closed,
+            reason=REASONS[reason],
+            spans=spans,
+            logs=lines,
+        )
     except (EOFError, IndexError, UnicodeDecodeError) as error:
         raise InvalidRecord(Reason.BODY, f"not a trace: {error}") from error
-    if buffer.read(1):
+    if at != len(message):
         raise InvalidRecord(Reason.BODY, "bytes left over after the trace")
-    trace = Trace(
-        flags=flags, traceId=trace_id, name=name, opened=opened, closed=closed, reason=reason, spans=spans, logs=logs
-    )
     return Decoded(trace, tuple(bad))
 
 
-def _read_blocks(buffer: BytesIO, codec: Codec[R], kind: str, into: list[R], bad: list[BadRecord]) -> None:
-    """Read the blocks of an array up to its end."""
-    while count := _read_varint(buffer):
-        size = _read_varint(buffer) if count < 0 else None
-        start = buffer.tell()
-        if size is None or count != -1:  # legal Avro, and not ours: it cannot be cut
-            into.extend(codec.read(buffer) for _ in range(abs(count)))
+# What follows reads from a place in the message on, and returns what it has read and where that ends.
+
+
+def _records(  # noqa: PLR0913 - one array's
+    message: bytes, at: int, codec: Codec[R], kind: str, bad: list[BadRecord], *, wanted: bool = True
+) -> tuple[list[R], int]:
+    """Read the blocks of an array up to its end; only their openings where the records are not wanted."""
+    found: list[R] = []
+    buffer = BytesIO(message)
+    seek, tell, read = buffer.seek, buffer.tell, codec.read
+    while opening := message[at]:
+        if opening != _ONE_RECORD[0]:
+            records, at = _uncut(message, at, codec)
+            found += records if wanted else ()
             continue
+        size, start = _number(message, at + 1)
+        at = start + size
+        if not start <= at <= len(message):
+            raise EOFError(f"a record of {size} bytes, {len(message) - start} are there")
+        if not wanted:
+            continue
+        seek(start)
         try:
-            record = codec.read(buffer)
-            if buffer.tell() != start + size:
-                raise InvalidRecord(Reason.BODY, f"{buffer.tell() - start} bytes of a record of {size}")
-            into.append(record)
+            record = read(buffer)
+            if tell() != at:
+                raise InvalidRecord(Reason.BODY, f"{tell() - start} bytes of a record of {size}")
+            found.append(record)
         except InvalidRecord as error:
-            buffer.seek(start)
-            bad.append(BadRecord(kind, _read_exactly(buffer, size), error))
+            bad.append(BadRecord(kind, message[start:at], error))
+    return found, at + 1
 
 
-def _read_exactly(buffer: BytesIO, size: int) -> bytes:
-    data = buffer.read(size) if size >= 0 else b""
-    if len(data) != size:
-        raise EOFError(f"{size} bytes announced, {len(data)} there")
-    return data
+def _uncut(message: bytes, at: int, codec: Codec[R]) -> tuple[list[R], int]:
+    """Read a block that is legal Avro and not ours: a bad record of it cannot be cut out."""
+    count, at = _number(message, at)
+    if count < 0:
+        _, at = _number(message, at)  # its size
+    buffer = BytesIO(message)
+    buffer.seek(at)
+    return [codec.read(buffer) for _ in range(abs(count))], buffer.tell()
 
 
-def _read_varint(buffer: BytesIO) -> int:
-    value = shift = 0
-    while True:
-        byte = _read_exactly(buffer, 1)[0]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the continuation bit
-            return (value >> 1) ^ -(value & 1)
+def _bytes(message: bytes, at: int, size: int) -> tuple[bytes, int]:
+    found = message[at : at + size] if size >= 0 else b""
+    if len(found) != size:
+        raise EOFError(f"{size} bytes announced, {len(found)} there")
+    return found, at + size
+
+
+def _number(message: bytes, at: int) -> tuple[int, int]:
+    """Read an int or long; raises IndexError where the message ends in it."""
+    byte = message[at]
+    value = byte & 0x7F
+    shift = 0
+    while byte & 0x80:
+        at += 1
         shift += 7
         if shift > 63:  # noqa: PLR2004 - Avro's longs have 64 bits
             raise EOFError("a number of more than 64 bits")
+        byte = message[at]
+        value |= (byte & 0x7F) << shift
+    return (value >> 1) ^ -(value & 1), at + 1

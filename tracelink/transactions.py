@@ -48,10 +48,13 @@ class Transactions:
     def send(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] | None = None
     ) -> None:
-        """Add a message; waits while the producer's buffer is full. Raises Aborted where an earlier one failed."""
+        """Add a message; waits while the producer's buffer is full. Raises Aborted where an earlier one failed.
+
+        Of a message that cannot be delivered the transaction's commit tells: a report for each would cost as much as
+        handing it over.
+        """
         self._begin()
-        self._produce(topic, value, key, headers=list(headers or ()), on_delivery=self._note_failure)
-        self._producer.poll(0)
+        self._produce(topic, value, key, headers=list(headers or ()))
 
     def write_journal(self, topic: str, entries: Sequence[tuple[int, bytes]]) -> dict[int, list[int]]:
         """Write (partition, record) pairs to the journal; returns their offsets once all is delivered.
@@ -62,8 +65,9 @@ class Transactions:
         offsets: dict[int, list[int]] = {}
 
         def delivered(error: KafkaError | None, message: Message) -> None:
-            self._note_failure(error, message)
-            if error is None:
+            if error is not None:
+                self._failed = self._failed or error
+            else:
                 offsets.setdefault(message.partition() or 0, []).append(message.offset() or 0)
 
         for partition, entry in entries:
@@ -151,10 +155,6 @@ class Transactions:
                 raise Aborted(error.args[0].str()) from error
             else:
                 return
-
-    def _note_failure(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self._failed = self._failed or error
 
 
 def _is_retriable(error: BaseException) -> bool:

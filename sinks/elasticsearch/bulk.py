@@ -1,36 +1,39 @@
 """Bulk requests: documents in, an outcome for each."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
+from functools import partial
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 from elasticsearch import ApiError, Elasticsearch
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
-from sinks.elasticsearch.client import PASSING_ERRORS, TRY_AGAIN, failures, refuse_or_wait
+from sinks.calls import start
+from sinks.elasticsearch.client import IN_FLIGHT, PASSING_ERRORS, TRY_AGAIN, failures, refuse_or_wait
 from sinks.sink import Message, Outcome, Refused
 from tracelink.errors import InvalidRecord, Reason, Unavailable
 from tracelink.records import LogRecord
 
 _ATTEMPTS = 4
+# Larger requests are no cheaper for the cluster, and leave it without work while the first of a batch is made.
+_REQUEST_BYTES = 1 << 20
+_SOURCE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 # Of an answer only what tells the outcomes apart.
 _ANSWER = "items.*.status,items.*.error"
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A document to create, and what it was made of."""
 
     lines: bytes
     """The action and the source of a bulk request, each with its newline."""
     message: Message
-    part: int | None = None
-    """Which part of the batch it is the document of."""
-    log: LogRecord | None = None
-    """The log line that it is the document of."""
+    of: int | LogRecord
+    """The part of the batch with this index, or a log line."""
 
 
 Settled = tuple[Document, Outcome | InvalidRecord]
@@ -38,10 +41,27 @@ Settled = tuple[Document, Outcome | InvalidRecord]
 
 def lines(index: str, identity: str, source: dict[str, Any]) -> bytes:
     """Encode the action and the source: `create`, so that a repeat answers 409 and changes nothing."""
-    action = {"create": {"_index": index, "_id": identity}}
-    return orjson.dumps(action, option=orjson.OPT_APPEND_NEWLINE) + orjson.dumps(
-        source, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
-    )
+    action = b'{"create":{"_index":"%b","_id":%b}}\n' % (index.encode(), orjson.dumps(identity))
+    return action + orjson.dumps(source, option=_SOURCE)
+
+
+def chunks(documents: Iterable[Document], most: int) -> Iterator[list[Document]]:
+    """Yield the documents of one request after the other: each of about a MiB, of at most `most` bytes if possible."""
+    chunk: list[Document] = []
+    size, most = 0, min(most, _REQUEST_BYTES)
+    for document in documents:
+        if chunk and size + len(document.lines) > most:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(document)
+        size += len(document.lines)
+    if chunk:
+        yield chunk
+
+
+def body(chunk: Iterable[Document]) -> bytes:
+    """Return the body of the request that creates these documents."""
+    return b"".join([document.lines for document in chunk])
 
 
 class Bulk:
@@ -56,18 +76,21 @@ class Bulk:
         self._batch_bytes = batch_bytes
         self._observe = observe
 
-    def send(self, documents: Iterator[Document]) -> Iterator[Settled]:
-        """Yield each document with its outcome, or with why it can never be written; raises Unavailable, Refused."""
-        chunk: list[Document] = []
-        size = 0
-        for document in documents:
-            if chunk and size + len(document.lines) > self._batch_bytes:
-                yield from self._persist(chunk)
-                chunk, size = [], 0
-            chunk.append(document)
-            size += len(document.lines)
-        if chunk:
-            yield from self._persist(chunk)
+    def send(self, documents: Iterable[Document]) -> Iterator[Settled]:
+        """Yield each document with its outcome, or with why it can never be written; raises Unavailable, Refused.
+
+        While requests are in flight, the documents of the next one are made. None is in flight any more at the end.
+        """
+        flying: deque[Future[list[Settled]]] = deque()
+        try:
+            for chunk in chunks(documents, self._batch_bytes):
+                if len(flying) == IN_FLIGHT:
+                    yield from flying.popleft().result()
+                flying.append(start(partial(self._persist, chunk)))
+            while flying:
+                yield from flying.popleft().result()
+        finally:
+            wait(flying)
 
     def _persist(self, chunk: list[Document]) -> list[Settled]:
         """Send a chunk, and again what the cluster had no room for."""
@@ -93,12 +116,11 @@ class Bulk:
 
     def _post(self, chunk: list[Document], settled: list[Settled]) -> tuple[list[Document], str]:
         """Send one request; adds what is settled, and returns what is to be sent again and why."""
-        body = b"".join([document.lines for document in chunk])
         started = time.perf_counter()
         try:
             with failures(self._url):
                 # Encoded bytes pass through the client as they are; its annotation knows only of mappings.
-                answer = self._client.bulk(operations=cast("Any", body), filter_path=_ANSWER)
+                answer = self._client.bulk(operations=cast("Any", body(chunk)), filter_path=_ANSWER)
         except ApiError as error:
             if error.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 raise

@@ -16,6 +16,8 @@ from tracelink.settings import ElasticsearchSettings
 # An operator's block passes when it is lifted, a full disk's by itself, and a cluster at its limit of shards takes
 # no new index until it is raised: nothing of this is the documents' fault, and a repeat is safe.
 PASSING_ERRORS = frozenset({"cluster_block_exception", "validation_exception"})
+# Requests at a time: one that the cluster works on, one that waits for it, and one on its way.
+IN_FLIGHT = 3
 TRY_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -37,9 +39,9 @@ def connect(settings: ElasticsearchSettings) -> Elasticsearch:
         options["ssl_context"] = _tls(settings)
     urls = [url.strip() for url in settings.elasticsearch_url.split(",") if url.strip()]
     try:
-        # One connection: a batch is written by one thread. The sink repeats by itself, so the client does not.
+        # The sink repeats by itself, so the client does not.
         return Elasticsearch(
-            urls, request_timeout=settings.request_timeout, max_retries=0, connections_per_node=1, **options
+            urls, request_timeout=settings.request_timeout, max_retries=0, connections_per_node=IN_FLIGHT, **options
         )
     except ValueError as error:
         raise UserError(f"TRACELINK_ELASTICSEARCH_URL: {error}.") from None

@@ -43,9 +43,9 @@ def log_id(record: LogRecord) -> str:
 def log_document(record: LogRecord, context: dict[str, Any] | None) -> dict[str, Any]:
     """Return the document of a log line; `context` is that of its trace, if it has one. Raises InvalidRecord."""
     document: dict[str, Any] = {"@timestamp": _instant(record["timestamp"]), "message": record["message"]}
-    log = _present(level=record.get("level"), logger=record.get("logger"))
-    if log:
-        document["log"] = log
+    level, logger = record.get("level"), record.get("logger")
+    if level or logger:
+        document["log"] = _present(level=level, logger=logger)
     if service := record.get("service"):
         document["service"] = {"name": service}
     if context is not None:
@@ -68,7 +68,7 @@ def started(trace: Trace) -> int:
     """
     times = [timestamp for span in trace["spans"] if (timestamp := span.get("timestamp"))]
     times += [log["timestamp"] for log in trace["logs"]]
-    return min((time for time in times if 0 < time <= _LATEST), default=trace["opened"] * 1000)
+    return min([time for time in times if 0 < time <= _LATEST], default=trace["opened"] * 1000)
 
 
 def part_id(trace: Trace) -> str:
@@ -76,13 +76,14 @@ def part_id(trace: Trace) -> str:
     return f"{trace['traceId'].hex()}-{trace['name']}"
 
 
-def part_document(trace: Trace, context: dict[str, Any]) -> dict[str, Any]:
-    """Return the document of a part: its summary, where its error began, and its spans. Raises InvalidRecord."""
+def part_document(trace: Trace, context: dict[str, Any], start: int) -> dict[str, Any]:
+    """Return the document of a part: its summary, where its error began, and its spans; `start` is when it `started`.
+
+    Raises InvalidRecord.
+    """
     spans, logs = trace["spans"], trace["logs"]
-    start = started(trace)
-    services = {name for span in spans if (name := service_of(span))} | {
-        name for log in logs if (name := log.get("service"))
-    }
+    errored = trace["flags"] & Flag.ERROR  # else nothing in it is
+    services = {*map(service_of, spans), *[log.get("service") for log in logs]} - {None, ""}
     document: dict[str, Any] = {
         "@timestamp": _instant(start),
         "trace": {
@@ -93,14 +94,14 @@ def part_document(trace: Trace, context: dict[str, Any]) -> dict[str, Any]:
             "closed": trace["closed"],
             "span_count": len(spans),
             "log_count": len(logs),
-            "error_count": sum(record["flags"] & Flag.ERROR for record in (*spans, *logs)),
+            "error_count": sum([record["flags"] & Flag.ERROR for record in (*spans, *logs)]) if errored else 0,
         },
         "service": {"name": sorted(services)},
     }
     if spans:
         document["trace"]["duration"] = {"us": _duration(spans)}
         document["spans"] = [zipkin_span(span) for span in spans]
-    if origin := error_origin(trace):
+    if errored and (origin := error_origin(trace)):
         document["error"] = _present(
             service=origin.service, operation=origin.operation, message=origin.message, type=origin.type
         )
@@ -109,9 +110,9 @@ def part_document(trace: Trace, context: dict[str, Any]) -> dict[str, Any]:
 
 def _duration(spans: list[Span]) -> int:
     """Return the microseconds from the first span's start to the last one's end."""
-    timed = [(start, start + (span.get("duration") or 0)) for span in spans if (start := span.get("timestamp"))]
-    whole = max(end for _, end in timed) - min(start for start, _ in timed) if timed else 0
-    return min(max(0, whole), _LONGEST)
+    starts = [start for span in spans if (start := span.get("timestamp"))]
+    ends = [start + (span.get("duration") or 0) for span in spans if (start := span.get("timestamp"))]
+    return min(max(0, max(ends) - min(starts)), _LONGEST) if starts else 0
 
 
 def _instant(microseconds: int) -> datetime:

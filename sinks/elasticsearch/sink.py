@@ -9,16 +9,18 @@ from sinks.elasticsearch.client import connect, failures
 from sinks.elasticsearch.indices import Indices
 from sinks.elasticsearch.templates import set_up
 from sinks.keep import KeepPolicy
-from sinks.red import ServiceBooks
+from sinks.red import Observed, ServiceBooks, observe
 from sinks.sink import Batch, Message, Outcome, Part, Report
 from tracelink.errors import InvalidRecord
 from tracelink.metrics import SinkMetrics
-from tracelink.records import LogRecord
+from tracelink.records import LogRecord, Trace
 from tracelink.settings import ElasticsearchSettings, without_credentials
 
 
 class ElasticsearchSink:
     """Creates documents under the identity of what they are made of: a repeat finds them there and changes nothing."""
+
+    takes_logs = True
 
     def __init__(
         self, settings: ElasticsearchSettings, metrics: SinkMetrics, services: ServiceBooks | None = None
@@ -38,17 +40,21 @@ class ElasticsearchSink:
         report = Report([Outcome.WRITTEN] * len(batch.parts))
         if batch:
             self._prepare()
-        for document, outcome in self._bulk.send(self._documents(batch, report)):
-            if document.log is not None:
-                if isinstance(outcome, InvalidRecord):
-                    report.refuse_log(document.message, document.log, outcome)
-                else:
-                    report.count("log", outcome)
-            elif document.part is not None:
-                self._settle_part(batch, document.part, outcome, report)
+        written = 0
+        observed: list[tuple[Trace, Observed]] = []
+        for document, outcome in self._bulk.send(self.documents(batch, report, observed)):
+            if isinstance(document.of, int):
+                self._settle_part(batch, document.of, outcome, report)
+            elif outcome is Outcome.WRITTEN:
+                written += 1
+            elif isinstance(outcome, InvalidRecord):
+                report.refuse_log(document.message, document.of, outcome)
+            else:
+                report.count("log", outcome)
+        if written:
+            report.count("log", Outcome.WRITTEN, written)
         if self._services is not None:
-            for part in batch.parts:
-                self._services.count(part.trace)
+            self._services.count(observed)
         return report
 
     def check(self) -> None:
@@ -75,12 +81,18 @@ class ElasticsearchSink:
         report.parts[index] = outcome
         report.count("span", outcome, len(part.trace["spans"]))
 
-    def _documents(self, batch: Batch, report: Report) -> Iterator[Document]:
-        """Make the documents of a batch; what can make none goes to the report."""
+    def documents(self, batch: Batch, report: Report, observed: list[tuple[Trace, Observed]]) -> Iterator[Document]:
+        """Make the documents of a batch; what can make none goes to the report.
+
+        What the traces say of the services is added to `observed`, if that is counted.
+        """
         for index, part in enumerate(batch.parts):
+            if self._services is not None:
+                observed.append((part.trace, observe(part.trace)))
             yield from self._part_documents(index, part, report)
         for log in batch.unlinked:
-            yield from self._log_documents(log.message, log.record, log.message.origin.timestamp, None, report)
+            if document := self._log_document(log.message, log.record, log.message.origin.timestamp, None, report):
+                yield document
 
     def _part_documents(self, index: int, part: Part, report: Report) -> Iterator[Document]:
         trace = part.trace
@@ -88,29 +100,31 @@ class ElasticsearchSink:
         context = documents.trace_context(trace)
         for record in trace["logs"]:
             if kept or self._keep.keeps_log(record):
-                yield from self._log_documents(part.message, record, trace["opened"], context, report)
+                if document := self._log_document(part.message, record, trace["opened"], context, report):
+                    yield document
             else:
                 report.count("log", Outcome.NOT_KEPT)
         if not kept:
             report.parts[index] = Outcome.NOT_KEPT
             report.count("span", Outcome.NOT_KEPT, len(trace["spans"]))
             return
-        name = self._indices.traces(documents.started(trace), trace["opened"])
+        start = documents.started(trace)
         try:
-            source = documents.part_document(trace, context)
+            source = documents.part_document(trace, context, start)
         except InvalidRecord as error:
             report.refuse_part(index, part.message, error)
             report.count("span", Outcome.DEAD_LETTER, len(trace["spans"]))
             return
-        yield Document(lines(name, documents.part_id(trace), source), part.message, part=index)
+        name = self._indices.traces(start, trace["opened"])
+        yield Document(lines(name, documents.part_id(trace), source), part.message, index)
 
-    def _log_documents(
+    def _log_document(
         self, message: Message, record: LogRecord, opened: int, context: dict[str, Any] | None, report: Report
-    ) -> Iterator[Document]:
+    ) -> Document | None:
         try:
             identity, source = documents.log_id(record), documents.log_document(record, context)
         except InvalidRecord as error:
             report.refuse_log(message, record, error)
-            return
+            return None
         name = self._indices.logs(record["timestamp"], opened)
-        yield Document(lines(name, identity, source), message, log=record)
+        return Document(lines(name, identity, source), message, record)

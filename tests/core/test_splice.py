@@ -1,6 +1,7 @@
 """A trace made of its records' bytes."""
 
 from io import BytesIO
+from typing import cast
 
 import pytest
 from fastavro import schemaless_reader
@@ -12,14 +13,10 @@ from tests.kit.records import log_message, span_message, trace_id
 from tracelink.codec import HEADER_BYTES, LOG_RECORD, SPAN, TRACE
 from tracelink.errors import InvalidRecord
 from tracelink.records import LogRecord, Span, Trace
-from tracelink.splice import REASONS, block, decode, splice, varint
+from tracelink.splice import REASONS, decode, splice, varint
 
 
-def pieces(bodies: list[bytes]) -> list[bytes]:
-    return [piece for body in bodies for piece in (block(len(body)), body)]
-
-
-def spliced(span_bodies: list[bytes], log_bodies: list[bytes]) -> bytes:
+def spliced(spans: list[bytes], logs: list[bytes]) -> bytes:
     return splice(
         flags=2,
         trace_id=trace_id(1),
@@ -27,8 +24,8 @@ def spliced(span_bodies: list[bytes], log_bodies: list[bytes]) -> bytes:
         opened=1,
         closed=2,
         reason=0,
-        spans=pieces(span_bodies),
-        logs=pieces(log_bodies),
+        spans=spans,
+        logs=logs,
     )
 
 
@@ -55,8 +52,8 @@ def test_a_spliced_trace_equals_one_that_is_decoded_and_encoded(  # noqa: PLR091
         opened=times[0],
         closed=times[1],
         reason=reason,
-        spans=pieces([SPAN.encode(record)[HEADER_BYTES:] for record in records[0]]),
-        logs=pieces([LOG_RECORD.encode(record)[HEADER_BYTES:] for record in records[1]]),
+        spans=[SPAN.encode(record) for record in records[0]],
+        logs=[LOG_RECORD.encode(record) for record in records[1]],
     )
     trace = Trace(
         flags=flags,
@@ -75,25 +72,51 @@ def test_a_spliced_trace_equals_one_that_is_decoded_and_encoded(  # noqa: PLR091
 
 
 def test_a_broken_record_is_cut_out_and_its_neighbours_stay() -> None:
-    good = [span_message(1, id=f"span {number}")[HEADER_BYTES:] for number in range(2)]
-    short = span_message(1)[HEADER_BYTES:-3]
-    log = log_message(1)[HEADER_BYTES:]
-    found = decode(spliced([good[0], short, good[1]], [log]))
+    good = [span_message(1, id=f"span {number}") for number in range(2)]
+    short = span_message(1)[:-3]
+    found = decode(spliced([good[0], short, good[1]], [log_message(1)]))
     assert [span["id"] for span in found.trace["spans"]] == ["span 0", "span 1"]
     assert len(found.trace["logs"]) == 1
     (bad,) = found.bad
-    assert (bad.kind, bad.body) == ("span", short)
+    assert (bad.kind, bad.body) == ("span", short[HEADER_BYTES:])
+
+
+def test_blocks_that_disagree_with_their_records_are_bad_even_where_both_end_in_the_same_place() -> None:
+    one = span_message(1)[HEADER_BYTES:]
+    # The opening of a block, where the trace id is, with the size of what follows it.
+    other = one[:1] + b"\x01" + varint(len(one) - 4) + one[4:]
+    blocks = b"\x01" + varint(len(one) + 1) + one + b"\x01" + b"\x01" + other
+    empty = spliced([], [])
+    message = empty[:-2] + blocks + empty[-2:]
+    # Read in one go, whatever the sizes say, it holds two spans.
+    read = cast("Trace", schemaless_reader(BytesIO(message[HEADER_BYTES:]), TRACE.schema, None))
+    assert [SPAN.encode(span)[HEADER_BYTES:] for span in read["spans"]] == [one, other]
+    found = decode(message)
+    assert found.trace["spans"] == []
+    assert [bad.body for bad in found.bad] == [one + b"\x01", b"", other[4:]]
 
 
 def test_a_record_with_bytes_left_over_is_bad() -> None:
-    found = decode(spliced([span_message(1)[HEADER_BYTES:] + b"\x00"], []))
+    found = decode(spliced([span_message(1) + b"\x00"], []))
     assert found.trace["spans"] == []
     assert len(found.bad) == 1
 
 
+def test_log_lines_that_are_not_wanted_are_stepped_over_good_or_bad() -> None:
+    message = spliced([span_message(1)], [log_message(1), log_message(1)[:-3]])
+    assert len(decode(message).bad) == 1
+    found = decode(message, logs=False)
+    assert not found.bad
+    assert found.trace == Trace(**(decode(message).trace | {"logs": []}))
+    with pytest.raises(InvalidRecord):
+        decode(message[:-5], logs=False)
+    uncut = TRACE.encode(decode(message).trace)
+    assert decode(uncut, logs=False).trace == found.trace
+
+
 @pytest.mark.parametrize("cut", [1, 12, 30, 50])
 def test_a_trace_that_is_cut_short_is_refused(cut: int) -> None:
-    message = spliced([span_message(1)[HEADER_BYTES:]], [])
+    message = spliced([span_message(1)], [])
     with pytest.raises(InvalidRecord):
         decode(message[:-cut])
 

@@ -11,7 +11,7 @@ from tests.faults.manifest import Fate, Manifest, Sent
 from tests.faults.outcome import Document, Outcome, Stored
 from tests.faults.traffic import Message, Record, Shape, messages
 from tests.faults.wire import Json, head, read_part
-from tracelink.splice import block, splice
+from tracelink.splice import splice
 
 CUTS = Cuts(idle_gap=500, max_age=3000, max_records=40)
 PREFIX = "t."
@@ -72,16 +72,11 @@ def undisturbed() -> Run:
 
 
 def part(trace: str, name: str, records: list[Stored], behind: dict[Stored, Record]) -> bytes:
-    pieces = {
-        topic: [
-            block(len(one.value or b"") - 10) + (one.value or b"")[10:]
-            for one in records
-            if one.topic == PREFIX + topic
-        ]
-        for topic in ("spans", "logs")
+    messages = {
+        topic: [one.value or b"" for one in records if one.topic == PREFIX + topic] for topic in ("spans", "logs")
     }
     errored = any(behind[one].errored for one in records)
-    return splice(flags=2 * errored, trace_id=bytes.fromhex(trace), name=name, opened=0, closed=0, reason=0, **pieces)
+    return splice(flags=2 * errored, trace_id=bytes.fromhex(trace), name=name, opened=0, closed=0, reason=0, **messages)
 
 
 def shown(record: Record) -> Json:

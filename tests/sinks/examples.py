@@ -6,10 +6,10 @@ from typing import cast
 
 from sinks.decoding import decode
 from sinks.sink import Batch, Message, Part
-from tracelink.codec import HEADER_BYTES, LOG_RECORD, SPAN
+from tracelink.codec import LOG_RECORD, SPAN
 from tracelink.dead_letters import Origin
 from tracelink.records import Flag, LogRecord, Span
-from tracelink.splice import block, splice
+from tracelink.splice import splice
 
 START = 1_767_225_600_000_000
 """2026-01-01T00:00:00Z in microseconds."""
@@ -49,12 +49,6 @@ def log(trace_id: bytes, **fields: object) -> LogRecord:
     return cast("LogRecord", made | fields)
 
 
-def piece(framed: bytes) -> bytes:
-    """Return a record's block as the join splices it."""
-    body = framed[HEADER_BYTES:]
-    return block(len(body)) + body
-
-
 def trace_message(
     spans: Sequence[Span] = (),
     logs: Sequence[LogRecord] = (),
@@ -63,7 +57,7 @@ def trace_message(
     opened: int = START // 1000,
     extra_spans: Sequence[bytes] = (),
 ) -> bytes:
-    """Return the message of a part; `extra_spans` are blocks that need not decode."""
+    """Return the message of a part; `extra_spans` are framed messages that need not decode."""
     records = [*spans, *logs]
     flags = 0
     for record in records:
@@ -75,8 +69,8 @@ def trace_message(
         opened=opened,
         closed=opened + 5000,
         reason=0,
-        spans=[*(piece(SPAN.encode(one)) for one in spans), *extra_spans],
-        logs=[piece(LOG_RECORD.encode(one)) for one in logs],
+        spans=[*(SPAN.encode(one) for one in spans), *extra_spans],
+        logs=[LOG_RECORD.encode(one) for one in logs],
     )
 
 

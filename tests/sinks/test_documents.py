@@ -93,7 +93,7 @@ def test_a_part_is_summed_up_with_its_spans_beside() -> None:
         ),
     ]
     trace = part(spans, [log(TRACE, service="stock", timestamp=START - 5)]).trace
-    document = part_document(trace, trace_context(trace))
+    document = part_document(trace, trace_context(trace), started(trace))
     assert [one["id"] for one in document.pop("spans")] == ["00000000000000a1", "00000000000000b2"]
     assert document == {
         "@timestamp": datetime(2025, 12, 31, 23, 59, 59, 999_995, UTC),
@@ -117,7 +117,7 @@ def test_a_part_is_summed_up_with_its_spans_beside() -> None:
 
 def test_a_part_of_log_lines_alone_has_neither_spans_nor_a_duration() -> None:
     trace = part([], [log(TRACE)]).trace
-    document = part_document(trace, trace_context(trace))
+    document = part_document(trace, trace_context(trace), started(trace))
     assert "spans" not in document
     assert "duration" not in document["trace"]
     assert "error" not in document
@@ -130,7 +130,8 @@ def test_a_part_without_any_time_starts_when_it_was_opened() -> None:
 @pytest.mark.parametrize("timestamp", [2**63 - 1, -(2**63), 253_370_764_800_000_000])
 def test_a_span_of_an_impossible_time_keeps_no_other_out(timestamp: int) -> None:
     spans = [span(TRACE), span(TRACE, "00000000000000b2", timestamp=timestamp, duration=2**63 - 1)]
-    document = part_document(part(spans).trace, {})
+    trace = part(spans).trace
+    document = part_document(trace, {}, started(trace))
     assert document["@timestamp"] == datetime(2026, 1, 1, tzinfo=UTC)
     assert 0 <= document["trace"]["duration"]["us"] < 2**63
 
@@ -183,7 +184,7 @@ def test_every_field_of_a_part_document_is_mapped() -> None:
     settings = ElasticsearchSettings.load()
     mappings = templates(settings)["tracelink-traces"]["template"]["mappings"]
     trace = part([span(TRACE, flags=ROOT | ERRORED)], [log(TRACE, flags=ERRORED, level="ERROR")]).trace
-    _assert_mapped(part_document(trace, trace_context(trace)), mappings["properties"])
+    _assert_mapped(part_document(trace, trace_context(trace), started(trace)), mappings["properties"])
 
 
 def _assert_mapped(document: dict[str, object], properties: dict[str, dict[str, object]]) -> None:

@@ -1,6 +1,8 @@
 """The Elasticsearch sink: what it stores in a real one, and what it does at answers that a healthy one never gives."""
 
+import time
 from collections import Counter
+from threading import Event
 from typing import Any
 
 import orjson
@@ -138,7 +140,38 @@ def test_requests_are_bounded_in_bytes() -> None:
     with stub(bulk(created, seen)) as url:
         sink(url, batch_bytes="1KiB").write(lines_batch(20))
     assert len(seen) > 3
-    assert [one for ids in seen for one in ids] == [f"line-{number}" for number in range(20)]
+    assert sorted(one for ids in seen for one in ids) == sorted(f"line-{number}" for number in range(20))
+
+
+def test_the_next_request_goes_out_while_one_is_under_way() -> None:
+    good, second = bulk(created), Event()
+
+    def answer(request: Request) -> tuple[int, object]:
+        if b'"line-0"' not in request.body:
+            second.set()
+        assert second.wait(20)
+        return good(request)
+
+    with stub(answer) as url:
+        report = sink(url, batch_bytes="1KiB", setup_templates="false").write(lines_batch(20))
+    assert report.records["log", Outcome.WRITTEN] == 20
+
+
+def test_nothing_is_under_way_any_more_once_it_is_unavailable() -> None:
+    others, answered = Event(), Event()
+
+    def answer(request: Request) -> tuple[int, object]:
+        if b'"line-0"' in request.body:
+            assert others.wait(20)
+            return 503, {}
+        others.set()
+        time.sleep(0.3)
+        answered.set()
+        return bulk(created)(request)
+
+    with stub(answer) as url, pytest.raises(Unavailable):
+        sink(url, batch_bytes="1KiB", setup_templates="false").write(lines_batch(10))
+    assert answered.is_set()
 
 
 def test_a_server_that_never_answers_is_unavailable_after_the_timeout(unanswering: str) -> None:

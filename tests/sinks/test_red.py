@@ -16,6 +16,10 @@ def made(*spans: Span) -> Trace:
     return part(spans).trace
 
 
+def count(books: ServiceBooks, trace: Trace) -> None:
+    books.count([(trace, observe(trace))])
+
+
 def of(service: str, span_id: str, kind: str | None, parent: str | None = None, **fields: object) -> Span:
     return span(
         TRACE, span_id, kind=kind, parentId=parent, localEndpoint={"serviceName": service}, name="buy", **fields
@@ -59,8 +63,8 @@ def test_spans_without_a_kind_are_requests_where_they_enter_a_service() -> None:
 def test_durations_carry_the_trace_id_as_exemplar_and_names_are_bounded() -> None:
     registry = CollectorRegistry()
     books = ServiceBooks(ServiceMetrics(registry), most=1)
-    books.count(made(of("web", A, "CLIENT"), of("shop", B, "SERVER", A, duration=250_000, flags=ERRORED)))
-    books.count(made(of("shop", A, "CLIENT"), of("stock", B, "SERVER", A), of("mail", C, "CONSUMER", A)))
+    count(books, made(of("web", A, "CLIENT"), of("shop", B, "SERVER", A, duration=250_000, flags=ERRORED)))
+    count(books, made(of("shop", A, "CLIENT"), of("stock", B, "SERVER", A), of("mail", C, "CONSUMER", A)))
     shown = generate_latest(registry).decode()  # type: ignore[no-untyped-call]  # it has no annotations
     assert (
         'tracelink_service_request_duration_seconds_bucket{le="0.25",operation="buy",service="shop"} 1.0'

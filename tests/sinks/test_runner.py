@@ -1,5 +1,6 @@
 """The runner, with a real Kafka and the sink that ships for this: nothing lost, nothing committed too early."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
@@ -9,11 +10,12 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from prometheus_client import CollectorRegistry
 
+from sinks.decoding import decode
 from sinks.memory import MemorySink
 from sinks.runner import Patience, Runner
-from sinks.sink import Batch, Partition, Refused, Report
+from sinks.sink import Batch, Message, Partition, Refused, Report
 from tests.kit.waiting import eventually
-from tests.sinks.examples import START, log, new_trace_id, piece, span, trace_message
+from tests.sinks.examples import START, log, new_trace_id, span, trace_message
 from tests.sinks.kafka import Topics, headers_of
 from tracelink.codec import LOG_RECORD, SPAN
 from tracelink.errors import Unavailable, UserError
@@ -186,7 +188,7 @@ def test_a_target_that_goes_away_while_there_is_nothing_to_write_is_noticed(topi
 
 def test_a_bad_record_is_cut_out_and_dead_lettered_alone(topics: Topics) -> None:
     sink, trace_id = MemorySink(), new_trace_id()
-    good, bad, refused = span(trace_id), piece(SPAN.header + b"\xff\xff"), span(trace_id, "not hex")
+    good, bad, refused = span(trace_id), SPAN.header + b"\xff\xff", span(trace_id, "not hex")
     topics.produce(
         topics.names.traces, trace_message([good, refused], [log(trace_id)], extra_spans=[bad]), b"no trace at all"
     )
@@ -337,6 +339,112 @@ def test_what_arrives_while_the_target_is_away_waits_in_kafka(topics: Topics) ->
         back.set()
         eventually(lambda: committed(topics) == 7)
     assert max(sizes) == 2
+
+
+class HeldSink(WatchedSink):
+    """Says when it is called to write, and writes only once it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(self._wait)
+        self.called, self.let = Event(), Event()
+        self.sizes: list[int] = []
+
+    def _wait(self, batch: Batch) -> None:
+        self.sizes.append(len(batch.parts))
+        self.called.set()
+        assert self.let.wait(60)
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
+    """Give the batches that were decoded so far."""
+    found: list[Batch] = []
+
+    def note(messages: Iterable[Message], unlinked_topic: str, *, logs: bool) -> Batch:
+        made = decode(messages, unlinked_topic, logs=logs)
+        if made:
+            found.append(made)
+        return made
+
+    monkeypatch.setattr("sinks.runner.decode", note)
+    return found
+
+
+def long_message() -> bytes:
+    """Return a message of which two fill a batch of a KiB."""
+    return trace_message([span(new_trace_id(), tags={"filler": "x" * 600})])
+
+
+def test_one_batch_more_is_prepared_while_one_is_written(topics: Topics, decoded: list[Batch]) -> None:
+    sink = HeldSink()
+    topics.produce(topics.names.traces, *[long_message() for _ in range(8)])
+    with running(topics, sink, batch_bytes="1024") as process:
+        eventually(lambda: len(decoded) == 2)
+        assert sink.sizes == [2]
+        time.sleep(3 * QUICK.before_pause)  # the partitions are paused meanwhile
+        assert len(decoded) == 2
+        sink.let.set()
+        eventually(lambda: committed(topics) == 8)
+        assert process.value("tracelink_sink_parts_received_total") == 8
+    assert sink.sizes == [2, 2, 2, 2]
+
+
+def test_a_batch_is_committed_while_the_next_is_written_and_never_before_it_is_written_itself(
+    topics: Topics, decoded: list[Batch]
+) -> None:
+    seen: list[int] = []
+
+    def wait_for_the_one_before(_: Batch) -> None:
+        if seen:
+            eventually(lambda: committed(topics) == 2 * len(seen), seconds=5)
+        seen.append(committed(topics))
+        eventually(lambda: len(decoded) == min(len(seen) + 1, 4))
+
+    topics.produce(topics.names.traces, *[long_message() for _ in range(8)])
+    with running(topics, WatchedSink(wait_for_the_one_before), batch_bytes="1024"):
+        eventually(lambda: committed(topics) == 8)
+    assert seen[0] < 0
+    assert seen[1:] == [2, 4, 6]
+
+
+def test_a_stop_commits_what_is_written_and_leaves_what_is_prepared(topics: Topics, decoded: list[Batch]) -> None:
+    sink = HeldSink()
+    topics.produce(topics.names.traces, *[long_message() for _ in range(4)])
+    with running(topics, sink, batch_bytes="1024") as process:
+        eventually(lambda: len(decoded) == 2)
+        process.runner.stop()
+        sink.let.set()
+    assert sink.sizes == [2]
+    assert committed(topics) == 2
+    assert process.value("tracelink_sink_parts_received_total") == process.parts("written") == 2
+
+
+def test_a_partition_that_leaves_with_a_prepared_batch_is_left_to_its_next_owner(
+    topics: Topics, decoded: list[Batch]
+) -> None:
+    sink, other, names = HeldSink(), HeldSink(), topics.names
+
+    def offsets() -> list[int]:
+        return [topics.committed(names.prefix + GROUP, names.traces, partition) for partition in range(2)]
+
+    for partition in range(2):
+        topics.produce(names.traces, *[long_message() for _ in range(8)], partition=partition)
+    with running(topics, sink, reads=(names.traces,), batch_bytes="4096") as process:
+        eventually(lambda: len(decoded) == 2)
+        (prepared,) = decoded[1:]
+        with running(topics, other, reads=(names.traces,)) as second:
+            assert other.called.wait(20)  # it has its partition, and keeps it uncommitted
+            sink.let.set()
+            eventually(lambda: 8 in offsets())
+            assert min(offsets()) < 0
+            lost = offsets().index(min(offsets()))
+            other.let.set()
+            eventually(lambda: offsets() == [8, 8])
+            assert second.parts("written") == 8
+    given_back = sum(part.message.origin.partition == lost for part in prepared.parts)
+    assert given_back > 0
+    assert process.parts("given_back") == given_back
+    assert process.value("tracelink_sink_parts_received_total") == process.parts("written") + given_back
 
 
 @contextmanager

@@ -119,6 +119,21 @@ def test_requests_are_bounded_in_bytes_and_together_hold_every_span_once() -> No
     assert report.parts == [Outcome.WRITTEN] * 100
 
 
+def test_a_part_that_is_too_large_for_one_request_goes_out_in_several() -> None:
+    bodies: list[bytes] = []
+
+    def answer(request: Request) -> tuple[int, object]:
+        bodies.append(request.body)
+        return 202, ""
+
+    trace_id = new_trace_id()
+    spans = [span(trace_id, f"{number:016x}") for number in range(100)]
+    report = write(answer, batch(part(spans)), batch_bytes="2KiB")
+    assert max(map(len, bodies)) <= 2048
+    assert [one["id"] for body in bodies for one in orjson.loads(body)] == [one["id"] for one in spans]
+    assert report.records == {("span", Outcome.WRITTEN): 100}
+
+
 def test_a_part_without_spans_holds_nothing_for_zipkin() -> None:
     report = write(lambda _: (500, "not asked"), batch(part([], [log(new_trace_id())])))
     assert report.parts == [Outcome.NOT_KEPT]

@@ -8,15 +8,14 @@ from hypothesis import strategies as st
 
 from streams.window import LOGS, SPANS, Closed, Limits, Window
 from tests.kit.records import key, log_message, span_message
-from tracelink.codec import HEADER_BYTES
 from tracelink.records import Flag
 from tracelink.splice import decode
 
 LIMITS = Limits(
     idle_gap=5000, max_age=60_000, root_grace=None, max_records=1000, max_bytes=1_000_000, max_record_bytes=100_000
 )
-SPAN_BODY = span_message(1)[HEADER_BYTES:]
-LOG_BODY = log_message(1)[HEADER_BYTES:]
+SPAN = span_message(1)
+LOG = log_message(1)
 
 
 class Feeder:
@@ -27,8 +26,8 @@ class Feeder:
         self.offsets = [0, 0]
 
     def feed(self, time: int, trace: int = 1, kind: int = SPANS, flags: int = 0) -> None:
-        body = SPAN_BODY if kind == SPANS else LOG_BODY
-        self.window.add(kind, time, self.offsets[kind], key(trace), flags << 1, body)
+        message = SPAN if kind == SPANS else LOG
+        self.window.add([(time, kind, self.offsets[kind], key(trace), flags << 1, message)])
         self.offsets[kind] += 1
 
     def closed(self, watermark: int | None = None) -> list[Closed]:
@@ -88,9 +87,7 @@ def test_a_root_span_closes_its_part_after_the_grace() -> None:
     assert part.reason == "ROOT"
 
 
-@pytest.mark.parametrize(
-    "limits", [replace(LIMITS, max_records=3), replace(LIMITS, max_bytes=3 * (len(SPAN_BODY) + 3))]
-)
+@pytest.mark.parametrize("limits", [replace(LIMITS, max_records=3), replace(LIMITS, max_bytes=3 * len(SPAN))])
 def test_a_full_part_closes_and_the_next_record_opens_another(limits: Limits) -> None:
     feeder = Feeder(limits)
     for _ in range(4):
