@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check format lock clean
+.PHONY: help demo test faults benchmarks check format lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
@@ -26,6 +26,9 @@ test: $(STAMP) ## Run every test, against real servers (ARGS=… for pytest)
 faults: $(STAMP) ## Run every fault at up to 20 seeds, for about an hour; goes on where it stopped (ARGS=… for fewer: --help)
 	$(BIN)/python -m tests.faults.campaign $(ARGS)
 
+benchmarks: $(STAMP) ## Measure beside peers, on a machine that does nothing else (ARGS="join steady …", all by default)
+	$(BIN)/python -m benchmarks $(or $(ARGS),all)
+
 check: $(STAMP) ## Lint, format check, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,4 +47,4 @@ lock: $(STAMP) ## Resolve the dependencies anew
 		--no-header --no-annotate --constraints requirements-dev.lock pyproject.toml --output-file requirements.lock
 
 clean: ## Remove the environment and the tools' caches (the servers' cache stays: tracelink stack down --purge)
-	rm -rf $(VENV) .faults .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .faults .benchmarks .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -1,0 +1,1 @@
+"""Measurements of the product beside its peers, on real servers: `python -m benchmarks --help`."""

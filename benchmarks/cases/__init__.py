@@ -1,0 +1,19 @@
+"""One module a case: what it runs, beside what, and which targets it holds the result against."""
+
+from benchmarks.case import Case
+from benchmarks.cases import (
+    elasticsearch,
+    growth,
+    join,
+    pipeline,
+    publisher,
+    recovery,
+    scaling,
+    steady,
+    zipkin,
+)
+
+CASES: dict[str, Case] = {
+    module.CASE.name: module.CASE
+    for module in (join, steady, growth, recovery, scaling, publisher, zipkin, elasticsearch, pipeline)
+}

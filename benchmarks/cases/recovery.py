@@ -1,0 +1,62 @@
+"""How soon a join goes on after a crash with many traces open, and how much it reads again."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from benchmarks.case import Bench, Case
+from benchmarks.cases.join import LOAD
+from benchmarks.result import Result, Row
+from benchmarks.subject import wait_for
+from benchmarks.workers import workers
+
+# In seconds of stream time, of which each has the records of 3,333 traces: so 100,000 are open.
+_IDLE_GAP = "30"
+_KILLED_AT = 0.75
+"""The share of the load that the first worker has taken in when it is killed."""
+
+_RECORDS = "tracelink_join_records_total"
+_JOINED = "tracelink_join_joined_records_total"
+_SKIPPED = "tracelink_join_skipped_records_total"
+_OPEN = "tracelink_join_open_traces"
+_RECOVERED = "tracelink_join_recovery_seconds_count"
+
+
+def _run(bench: Bench) -> Result:
+    kafka, flags = bench.servers.kafka, ("--idle-gap", _IDLE_GAP)
+    records = sum(LOAD.ensure(kafka, bench.say))
+    with workers(kafka, LOAD) as group:
+        with group.worker("worker", *flags) as first:
+            url = first.url()
+            first.follow(lambda: first.metrics(url).get(_RECORDS, 0.0), records * _KILLED_AT)
+            before = first.metrics(url)
+            first.kill()
+        again = before[_RECORDS] - group.committed()
+        begun = time.monotonic()
+        with group.worker("worker", *flags) as second:
+            url = second.url()
+            seconds = {"up": time.monotonic() - begun}
+
+            def reached(name: str, least: float) -> Callable[[], bool]:
+                return lambda: second.metrics(url).get(name, 0.0) >= least
+
+            wait_for("its partitions", reached(_RECOVERED, 1), second)
+            seconds["has partitions"] = time.monotonic() - begun
+            wait_for("its first traces", reached(_JOINED, 1), second)
+            seconds["first new traces committed"] = time.monotonic() - begun
+            wait_for("the place where the first was", lambda: _read(second.metrics(url)) >= again, second)
+            seconds["where the first was"] = time.monotonic() - begun
+            row = Row(
+                "second worker",
+                peak_mib=second.peak_mib(),
+                seconds=seconds,
+                note=f"since its start; {before[_OPEN]:,.0f} traces were open, {again:,.0f} records are read again,"
+                f" {second.metrics(url).get(_SKIPPED, 0.0):,.0f} of them had gone out and are skipped",
+            )
+    return Result("recovery", CASE.about, [row])
+
+
+def _read(metrics: Mapping[str, float]) -> float:
+    return metrics.get(_RECORDS, 0.0) + metrics.get(_SKIPPED, 0.0)
+
+
+CASE = Case("recovery", "a join is killed with 100,000 traces open, and another one takes over", ("kafka",), _run)

@@ -1,0 +1,167 @@
+"""Topics full of records, made once and kept, so that every run reads the same bytes."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
+
+from benchmarks.traffic import Template, records_in, stream
+from tracelink.errors import UserError
+from tracelink.kafka import PARTITIONER, PASSING
+from tracelink.settings import JoinSettings
+from tracelink.topic_admin import apply
+from tracelink.topics import TopicNames
+
+PARTITIONS = 4
+_FOREVER = str(10 * 365 * 86_400)
+_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Traces in the topics under a prefix of their own.
+
+    `gap` is how many traces begin between two records of one (see `traffic.stream`). `rate` is how many records a
+    second of stream time has: the topics are written as fast as possible, under times that make them look so.
+    """
+
+    name: str
+    templates: Callable[[], Sequence[Template]]
+    traces: int
+    gap: int
+    rate: int = 50_000
+
+    @property
+    def prefix(self) -> str:
+        """What the topics' names start with."""
+        return f"bench.{self.name}."
+
+    def ensure(self, kafka: str, say: Callable[[str], None]) -> tuple[int, int]:
+        """Make the load where it is not there yet; returns how many spans and log lines it has."""
+        names = TopicNames(self.prefix)
+        admin = AdminClient({"bootstrap.servers": kafka})
+        templates = self.templates()
+        expected = records_in(templates, self.traces)
+        if (held(kafka, names.spans), held(kafka, names.logs)) != expected:
+            say(f"making the load {self.name}: {sum(expected):,} records, once")
+            self.empty(kafka)
+            self._fill(kafka, admin, templates, sum(expected))
+        return expected
+
+    def empty(self, kafka: str) -> None:
+        """Make its topics anew, with nothing in them."""
+        admin = AdminClient({"bootstrap.servers": kafka})
+        there = admin.list_topics(timeout=_TIMEOUT).topics
+        drop(admin, [topic for topic in there if topic.startswith(self.prefix)])
+        apply(admin, self.settings(kafka))
+
+    def settings(self, kafka: str, **more: object) -> JoinSettings:
+        """Return the settings of a join that reads this load."""
+        return JoinSettings.load(
+            kafka_bootstrap_servers=kafka,
+            topic_prefix=self.prefix,
+            partitions=PARTITIONS,
+            retention=_FOREVER,
+            **more,
+        )
+
+    def _fill(self, kafka: str, admin: AdminClient, templates: Sequence[Template], records: int) -> None:
+        names = TopicNames(self.prefix)
+        inputs = (names.spans, names.logs)
+        # Batches keep the kind of time they were written with: the join finds the topics as it wants them afterwards.
+        _set_times(admin, inputs, "CreateTime")
+        start = time.time() * 1000 - records * 1000 / self.rate
+        send(
+            kafka,
+            (
+                Message(inputs[not is_span], key, value, int(start + number * 1000 / self.rate))
+                for number, (is_span, key, value) in enumerate(stream(templates, self.traces, self.gap))
+            ),
+        )
+        _set_times(admin, inputs, "LogAppendTime")
+
+
+class Message(NamedTuple):
+    """A message of a load; `timestamp` is in milliseconds since 1970, 0 for now."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    timestamp: int = 0
+
+
+def send(kafka: str, messages: Iterable[Message]) -> None:
+    """Send messages as fast as the broker takes them; raises UserError where it does not."""
+    producer = Producer(
+        {
+            "bootstrap.servers": kafka,
+            "partitioner": PARTITIONER,
+            "compression.type": "lz4",
+            "linger.ms": 50,
+            # What has no key goes anywhere, and not in runs to one partition, which would put them out of step.
+            "sticky.partitioning.linger.ms": 0,
+            "queue.buffering.max.messages": 1_000_000,
+        }
+    )
+    for topic, key, value, timestamp in messages:
+        while True:
+            try:
+                producer.produce(topic, value, key, timestamp=timestamp)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    if producer.flush(60):
+        raise UserError("Kafka did not take the load.")
+
+
+def renew(admin: AdminClient, topics: Sequence[str]) -> None:
+    """Make topics anew, empty, that keep what is written into them."""
+    there = admin.list_topics(timeout=_TIMEOUT).topics
+    drop(admin, [topic for topic in topics if topic in there])
+    new = [NewTopic(topic, PARTITIONS, 1, config={"retention.ms": "-1"}) for topic in topics]
+    for future in admin.create_topics(new, operation_timeout=_TIMEOUT).values():
+        future.result(_TIMEOUT)
+
+
+def drop(admin: AdminClient, topics: Sequence[str]) -> None:
+    """Delete topics and wait until they are gone."""
+    for future in (admin.delete_topics(list(topics)) if topics else {}).values():
+        future.result(_TIMEOUT)
+    deadline = time.monotonic() + _TIMEOUT
+    while set(topics) & admin.list_topics(timeout=_TIMEOUT).topics.keys():
+        if time.monotonic() > deadline:
+            raise UserError(f"Kafka did not delete {', '.join(topics)}.")
+        time.sleep(0.1)
+
+
+def held(kafka: str, topic: str) -> int:
+    """Count the records of a topic, as far as offsets tell; 0 where it does not exist."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "bench"})
+    try:
+        numbers = consumer.list_topics(topic, timeout=_TIMEOUT).topics[topic].partitions
+        asked = [TopicPartition(topic, one) for one in numbers]
+        ends = [_RETRYING(consumer.get_watermark_offsets, one, timeout=_TIMEOUT) for one in asked]
+        return sum(high - low for low, high in ends)
+    finally:
+        consumer.close()
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in PASSING
+
+
+# A broker that has just started answers before it leads its partitions.
+_RETRYING = Retrying(
+    retry=retry_if_exception(_may_pass), wait=wait_fixed(0.2), stop=stop_after_delay(_TIMEOUT), reraise=True
+)
+
+
+def _set_times(admin: AdminClient, topics: Sequence[str], kind: str) -> None:
+    entry = ConfigEntry("message.timestamp.type", kind, incremental_operation=AlterConfigOpType.SET)
+    resources = [ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry]) for topic in topics]
+    for future in admin.incremental_alter_configs(resources).values():
+        future.result(_TIMEOUT)

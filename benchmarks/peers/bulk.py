@@ -1,0 +1,67 @@
+"""The limit: bulk bodies that are there already, posted by a bare loop over connections that are kept.
+
+usage: python -m benchmarks.peers.bulk URL FOLDER CONNECTIONS
+
+FOLDER holds a body a file, its name ending in `.ndjson`. What it prints is how many documents are written.
+"""
+
+import http.client
+import sys
+import threading
+import time
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from urllib.parse import urlsplit
+
+_LINES = 2  # of a document: the action and the source
+
+
+class Progress:
+    """Says how many documents are written."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._written = 0
+
+    def add(self, documents: int) -> None:
+        """Count further documents."""
+        with self._lock:
+            self._written += documents
+            print(self._written, flush=True)  # noqa: T201 - its answer
+
+
+def post(address: str, bodies: "SimpleQueue[bytes]", progress: Progress) -> None:
+    """Post bodies until there are none, over a connection of its own."""
+    connection = http.client.HTTPConnection(address)
+    while True:
+        try:
+            body = bodies.get_nowait()
+        except Empty:
+            return
+        connection.request("POST", "/_bulk?filter_path=errors", body, {"Content-Type": "application/x-ndjson"})
+        answer = connection.getresponse()
+        if answer.read() != b'{"errors":false}':
+            raise RuntimeError(f"Elasticsearch does not take the documents: {answer.status}")
+        progress.add(body.count(b"\n") // _LINES)
+
+
+def main(url: str, folder: Path, connections: int) -> None:
+    """Post what is in the folder."""
+    bodies: SimpleQueue[bytes] = SimpleQueue()
+    for file in sorted(folder.glob("*.ndjson")):
+        bodies.put(file.read_bytes())
+    print(0, flush=True)  # noqa: T201 - it begins
+    progress = Progress()
+    threads = [
+        threading.Thread(target=post, args=(urlsplit(url).netloc, bodies, progress), daemon=True)
+        for _ in range(connections)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    time.sleep(60)  # whoever started it looks at its memory, and stops it
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

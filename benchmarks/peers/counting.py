@@ -1,0 +1,42 @@
+"""The limit: a loop over confluent-kafka's consumer that counts messages and does nothing else.
+
+usage: python -m benchmarks.peers.counting BROKERS RECORDS TOPIC… [PROPERTY=VALUE…]
+"""
+
+import sys
+import time
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+_BATCH = 10_000
+_SAY_EVERY = 0.1
+
+
+def main(brokers: str, records: int, topics: list[str], properties: dict[str, str]) -> None:
+    """Count until there are so many records, saying how many there are."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": "bench-counting",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            **properties,
+        }
+    )
+    known = consumer.list_topics(timeout=30).topics
+    consumer.assign(
+        [TopicPartition(topic, number, OFFSET_BEGINNING) for topic in topics for number in known[topic].partitions]
+    )
+    counted, said = 0, 0.0
+    while counted < records:
+        counted += len(consumer.consume(_BATCH, 0.1))
+        if (now := time.monotonic()) - said > _SAY_EVERY or counted >= records:
+            print(counted, flush=True)  # noqa: T201 - its answer
+            said = now
+    time.sleep(60)  # whoever started it looks at its memory, and stops it
+
+
+if __name__ == "__main__":
+    _, servers, wanted, *more = sys.argv
+    given = dict(one.split("=", 1) for one in more if "=" in one)
+    main(servers, int(wanted), [one for one in more if "=" not in one], given)

@@ -1,0 +1,49 @@
+"""The limit: fastavro decoding traces that lie in memory, and nothing else.
+
+usage: python -m benchmarks.peers.decoding BROKERS TRACES TOPIC
+
+What it prints is how many spans it has decoded; the log lines among them are decoded, too.
+"""
+
+import sys
+import time
+from io import BytesIO
+from typing import cast
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from fastavro import schemaless_reader
+
+from tracelink.codec import HEADER_BYTES, TRACE
+
+_SAY_EVERY = 0.1
+
+
+def _read(brokers: str, traces: int, topic: str) -> list[bytes]:
+    """Return the bodies of so many traces."""
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "bench-decoding", "enable.auto.commit": False})
+    numbers = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in numbers])
+    bodies: list[bytes] = []
+    while len(bodies) < traces:
+        messages = consumer.consume(1000, 1.0)
+        bodies += [(message.value() or b"")[HEADER_BYTES:] for message in messages]
+    consumer.close()
+    return bodies[:traces]
+
+
+def main(brokers: str, traces: int, topic: str) -> None:
+    """Decode so many traces, saying how many spans there were."""
+    bodies = _read(brokers, traces, topic)
+    decoded, said = 0, 0.0
+    for body in bodies:
+        trace = cast("dict[str, list[object]]", schemaless_reader(BytesIO(body), TRACE.schema, None))
+        decoded += len(trace["spans"])
+        if (now := time.monotonic()) - said > _SAY_EVERY:
+            print(decoded, flush=True)  # noqa: T201 - its answer
+            said = now
+    print(decoded, flush=True)  # noqa: T201 - as above
+    time.sleep(60)  # whoever started it looks at its memory, and stops it
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

@@ -1,0 +1,34 @@
+"""The servers that cases run against: a stack of our own, whose topics are kept from run to run."""
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from tracelink.local.events import ignore
+from tracelink.local.ports import Ports
+from tracelink.local.stack import Endpoints, Stack
+
+_FREE = Ports(kafka=0, zipkin=0, elasticsearch=0)
+
+
+@contextmanager
+def servers(directory: Path, only: Collection[str], say: Callable[[str], None]) -> Iterator[Endpoints]:
+    """Start the servers of a directory, and stop them at the end; their data stays."""
+    say(f"starting {' and '.join(only)}")
+    stack = Stack(directory, ports=_FREE, only=only)
+    endpoints = stack.start(ignore)
+    try:
+        yield endpoints
+    finally:
+        stack.stop()
+
+
+def pin(directory: Path, server: str, cores: Collection[int]) -> None:
+    """Have a server that runs in a directory use these cores only: its threads, and those that they start."""
+    pid = next(found.pid for found in Stack(directory).status() if found.server == server)
+    for thread in psutil.Process(pid).threads():
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(thread.id, cores)

@@ -1,0 +1,201 @@
+"""A process that is measured: started, watched from outside while it works, and stopped."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import psutil
+import urllib3
+
+from tracelink.errors import UserError
+
+T = TypeVar("T")
+
+_EVERY = 0.2
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A moment of a process: monotonic seconds, records done so far, CPU seconds of all its threads so far."""
+
+    at: float
+    done: float
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a process worked, and at what cost, between two samples."""
+
+    records_per_second: float
+    cpu_us: float
+    """CPU microseconds a record."""
+    cores: float
+    """CPU seconds a second."""
+
+
+class Subject:
+    """A running process of ours or of a peer; its output is in a file."""
+
+    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str], cores: Sequence[int]) -> None:
+        self._log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={name: value for name, value in os.environ.items() if not name.startswith("TRACELINK_")}
+                | dict(environment),
+            )
+        self._seen = psutil.Process(self._process.pid)
+        if cores:
+            self._seen.cpu_affinity(list(cores))
+        self._pool = urllib3.PoolManager(retries=False, timeout=10.0)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def output(self) -> str:
+        """Return what it has printed."""
+        return self._log.read_text(errors="replace")
+
+    def cpu(self) -> float:
+        """Return the CPU seconds that all its threads have used."""
+        times = self._seen.cpu_times()
+        return float(times.user + times.system)
+
+    def resident(self) -> int:
+        """Return its resident memory in bytes."""
+        return int(self._seen.memory_info().rss)
+
+    def peak_mib(self) -> float:
+        """Return the most memory that it has had resident."""
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+        return int(found.group(1)) / 1024 if found else 0.0
+
+    def url(self) -> str:
+        """Return where one of our own processes serves its metrics, once it has said so."""
+        return wait_for("its address", lambda: self._matched(r"metrics and health on (\S+)"), self)
+
+    def metrics(self, url: str) -> dict[str, float]:
+        """Read the metrics that are served there, summed over their labels."""
+        found: dict[str, float] = {}
+        text = self._pool.request("GET", f"{url}/metrics").data.decode()
+        for name, value in re.findall(r"^(\w+)(?:\{.*\})? (\S+)", text, re.MULTILINE):
+            found[name] = found.get(name, 0.0) + float(value)
+        return found
+
+    def printed(self) -> float:
+        """Return the last number that it has printed on a line of its own, as our peers say how far they are."""
+        with self._log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 200))
+            whole, _, _ = file.read().rpartition(b"\n")
+        lines = [line for line in whole.splitlines() if line.isdigit()]
+        return float(lines[-1]) if lines else 0.0
+
+    def follow(self, done: Callable[[], float], records: float, *, patience: float = 300.0) -> list[Sample]:
+        """Sample it until so many records are done; raises UserError where that takes too long or it ends."""
+        samples: list[Sample] = []
+        deadline = time.monotonic() + patience
+        while True:
+            self.require_alive()
+            samples.append(Sample(time.monotonic(), done(), self.cpu()))
+            if samples[-1].done >= records:
+                return samples
+            if time.monotonic() > deadline:
+                raise UserError(f"only {samples[-1].done:,.0f} of {records:,.0f} records after {patience:.0f} s")
+            time.sleep(_EVERY)
+
+    def require_alive(self) -> None:
+        """Raise UserError, with the end of its output, where it has ended."""
+        if self._process.poll() is not None:
+            raise UserError(f"{self._process.args!r} ended with {self._process.returncode}:\n{self.output()[-2000:]}")
+
+    def wait(self, seconds: float = 600.0) -> None:
+        """Wait until it has ended by itself; raises UserError where it fails."""
+        if self._process.wait(seconds):
+            self.require_alive()
+
+    def kill(self) -> None:
+        """Kill it as a crash would."""
+        self._process.kill()
+        self._process.wait(_STOP_SECONDS)
+
+    def stop(self) -> None:
+        """Stop it in good order, and if it does not, kill it."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_SECONDS)
+        self.kill()
+
+    def _matched(self, pattern: str) -> str | None:
+        found = re.search(pattern, self.output())
+        return found.group(1) if found else None
+
+
+@contextmanager
+def running(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, *, cores: Sequence[int] = ()
+) -> Iterator[Subject]:
+    """Run a process for as long as the block lasts; `cores` pins it."""
+    with TemporaryDirectory(prefix="bench-") as folder:
+        subject = Subject(command, Path(folder) / "log", environment or {}, cores)
+        try:
+            yield subject
+        finally:
+            subject.stop()
+
+
+def tracelink(*arguments: str) -> list[str]:
+    """Return the command line of a process of ours."""
+    return [sys.executable, "-m", "tracelink", *arguments]
+
+
+def peer(name: str, *arguments: str) -> list[str]:
+    """Return the command line of a peer that is a Python program."""
+    return [sys.executable, "-m", f"benchmarks.peers.{name}", *arguments]
+
+
+def pace(samples: Sequence[Sample], *, since: float, until: float) -> Pace:
+    """Return the pace between the first sample with more than `since` records and the last with less than `until`.
+
+    Progress that comes in leaps is taken at the leaps, so that a leap just before or after does not count half.
+    """
+    leaps = [
+        sample for before, sample in pairwise(samples) if sample.done > before.done and since < sample.done <= until
+    ]
+    if len(leaps) < 2:  # noqa: PLR2004 - a beginning and an end
+        raise UserError("The load is too small for this machine: it was done within a sample or two.")
+    return between(leaps[0], leaps[-1])
+
+
+def between(first: Sample, last: Sample) -> Pace:
+    """Return the pace between two samples."""
+    records, seconds, cpu = last.done - first.done, last.at - first.at, last.cpu - first.cpu
+    return Pace(records / seconds, cpu / records * 1e6, cpu / seconds)
+
+
+def wait_for(what: str, probe: Callable[[], T | None], subject: Subject, *, seconds: float = _READY_SECONDS) -> T:
+    """Return what the probe finds, as soon as it finds anything; raises UserError where the process ends or dawdles."""
+    deadline = time.monotonic() + seconds
+    while not (found := probe()):
+        subject.require_alive()
+        if time.monotonic() > deadline:
+            raise UserError(f"waited {seconds:.0f} s for {what}:\n{subject.output()[-2000:]}")
+        time.sleep(0.05)
+    return found

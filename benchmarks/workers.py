@@ -1,0 +1,58 @@
+"""Join workers of one group over a load."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from benchmarks.load import PARTITIONS, Load, drop
+from benchmarks.subject import Subject, running, tracelink
+from tracelink.topic_admin import apply
+from tracelink.topics import TopicNames
+
+_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """A group of join workers that has read nothing yet."""
+
+    kafka: str
+    load: Load
+    group: str
+
+    def worker(self, instance: str, *flags: str) -> AbstractContextManager[Subject]:
+        """Run a worker of that instance id for as long as the block lasts."""
+        environment = {"TRACELINK_KAFKA_BOOTSTRAP_SERVERS": self.kafka, "TRACELINK_TOPIC_PREFIX": self.load.prefix}
+        return running(tracelink("join", "--join-group", self.group, "--instance-id", instance, *flags), environment)
+
+    def committed(self) -> int:
+        """Return how many records are before the group's committed offsets."""
+        names = TopicNames(self.load.prefix)
+        asked = [TopicPartition(topic, one) for topic in (names.spans, names.logs) for one in range(PARTITIONS)]
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.kafka,
+                "group.id": self.group,
+                "isolation.level": "read_uncommitted",  # else it waits for the transaction of a worker that was killed
+            }
+        )
+        try:
+            return sum(max(0, one.offset) for one in consumer.committed(asked, timeout=_TIMEOUT))
+        finally:
+            consumer.close()
+
+
+@contextmanager
+def workers(kafka: str, load: Load) -> Iterator[Workers]:
+    """Make a group over the load, the join's output topics made anew; its journal is removed at the end."""
+    names, group = TopicNames(load.prefix), f"bench-{uuid.uuid4().hex[:8]}"
+    admin = AdminClient({"bootstrap.servers": kafka})
+    outputs = {names.traces, names.error_traces, names.dead_letters} & admin.list_topics(timeout=_TIMEOUT).topics.keys()
+    drop(admin, sorted(outputs))
+    apply(admin, load.settings(kafka, join_group=group))
+    yield Workers(kafka, load, group)
+    drop(admin, [names.journal(group)])
