@@ -161,7 +161,18 @@ _RETRYING = Retrying(
 
 
 def _set_times(admin: AdminClient, topics: Sequence[str], kind: str) -> None:
-    entry = ConfigEntry("message.timestamp.type", kind, incremental_operation=AlterConfigOpType.SET)
-    resources = [ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry]) for topic in topics]
-    for future in admin.incremental_alter_configs(resources).values():
+    """Say whose times the topics' messages have from now on, and wait until the broker goes by it."""
+    name = "message.timestamp.type"
+    entry = ConfigEntry(name, kind, incremental_operation=AlterConfigOpType.SET)
+    changes = [ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry]) for topic in topics]
+    for future in admin.incremental_alter_configs(changes).values():
         future.result(_TIMEOUT)
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        seen = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic) for topic in topics])
+        if all(future.result(_TIMEOUT)[name].value == kind for future in seen.values()):
+            break
+        if time.monotonic() > deadline:
+            raise UserError(f"Kafka did not change {name}.")
+        time.sleep(0.1)
+    time.sleep(1)  # the broker shows it a moment before its logs have it

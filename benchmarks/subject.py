@@ -187,6 +187,8 @@ def pace(samples: Sequence[Sample], *, since: float, until: float) -> Pace:
 def between(first: Sample, last: Sample) -> Pace:
     """Return the pace between two samples."""
     records, seconds, cpu = last.done - first.done, last.at - first.at, last.cpu - first.cpu
+    if not records:
+        raise UserError("No record was done meanwhile.")
     return Pace(records / seconds, cpu / records * 1e6, cpu / seconds)
 
 

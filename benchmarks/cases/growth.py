@@ -62,7 +62,7 @@ def _run(bench: Bench) -> Result:
     wide = [
         measure_join(
             bench,
-            Load(f"spans{spans}", Shape(spans, spans // 10).templates, _RECORDS // spans, gap=max(1, spans // 20)),
+            Load(f"wide{spans}", Shape(spans, spans // 10).templates, _RECORDS // spans, gap=0),
             subject_name=f"{spans:,} spans a trace",
         )
         for spans in _SPANS
