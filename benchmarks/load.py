@@ -1,12 +1,12 @@
 """Topics full of records, made once and kept, so that every run reads the same bytes."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, NewTopic
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from benchmarks.traffic import Template, records_in, stream
@@ -48,15 +48,17 @@ class Load:
         expected = records_in(templates, self.traces)
         if (held(kafka, names.spans), held(kafka, names.logs)) != expected:
             say(f"making the load {self.name}: {sum(expected):,} records, once")
-            self.empty(kafka)
-            self._fill(kafka, admin, templates, sum(expected))
+            self._drop(admin)
+            # Batches keep the kind of time that they are written with: the join then finds the topics as it wants them.
+            renew(admin, [names.spans, names.logs], {"message.timestamp.type": "CreateTime"})
+            send(kafka, self._messages(templates, sum(expected)))
+            apply(admin, self.settings(kafka))
         return expected
 
     def empty(self, kafka: str) -> None:
         """Make its topics anew, with nothing in them."""
         admin = AdminClient({"bootstrap.servers": kafka})
-        there = admin.list_topics(timeout=_TIMEOUT).topics
-        drop(admin, [topic for topic in there if topic.startswith(self.prefix)])
+        self._drop(admin)
         apply(admin, self.settings(kafka))
 
     def settings(self, kafka: str, **more: object) -> JoinSettings:
@@ -69,20 +71,15 @@ class Load:
             **more,
         )
 
-    def _fill(self, kafka: str, admin: AdminClient, templates: Sequence[Template], records: int) -> None:
+    def _drop(self, admin: AdminClient) -> None:
+        there = admin.list_topics(timeout=_TIMEOUT).topics
+        drop(admin, [topic for topic in there if topic.startswith(self.prefix)])
+
+    def _messages(self, templates: Sequence[Template], records: int) -> Iterator["Message"]:
         names = TopicNames(self.prefix)
-        inputs = (names.spans, names.logs)
-        # Batches keep the kind of time they were written with: the join finds the topics as it wants them afterwards.
-        _set_times(admin, inputs, "CreateTime")
         start = time.time() * 1000 - records * 1000 / self.rate
-        send(
-            kafka,
-            (
-                Message(inputs[not is_span], key, value, int(start + number * 1000 / self.rate))
-                for number, (is_span, key, value) in enumerate(stream(templates, self.traces, self.gap))
-            ),
-        )
-        _set_times(admin, inputs, "LogAppendTime")
+        for number, (is_span, key, value) in enumerate(stream(templates, self.traces, self.gap)):
+            yield Message(names.spans if is_span else names.logs, key, value, int(start + number * 1000 / self.rate))
 
 
 class Message(NamedTuple):
@@ -118,11 +115,11 @@ def send(kafka: str, messages: Iterable[Message]) -> None:
         raise UserError("Kafka did not take the load.")
 
 
-def renew(admin: AdminClient, topics: Sequence[str]) -> None:
-    """Make topics anew, empty, that keep what is written into them."""
+def renew(admin: AdminClient, topics: Sequence[str], config: Mapping[str, str] | None = None) -> None:
+    """Make topics anew, empty, that keep what is written into them; `config` is what else is set of them."""
     there = admin.list_topics(timeout=_TIMEOUT).topics
     drop(admin, [topic for topic in topics if topic in there])
-    new = [NewTopic(topic, PARTITIONS, 1, config={"retention.ms": "-1"}) for topic in topics]
+    new = [NewTopic(topic, PARTITIONS, 1, config={"retention.ms": "-1", **(config or {})}) for topic in topics]
     for future in admin.create_topics(new, operation_timeout=_TIMEOUT).values():
         future.result(_TIMEOUT)
 
@@ -158,21 +155,3 @@ def _may_pass(error: BaseException) -> bool:
 _RETRYING = Retrying(
     retry=retry_if_exception(_may_pass), wait=wait_fixed(0.2), stop=stop_after_delay(_TIMEOUT), reraise=True
 )
-
-
-def _set_times(admin: AdminClient, topics: Sequence[str], kind: str) -> None:
-    """Say whose times the topics' messages have from now on, and wait until the broker goes by it."""
-    name = "message.timestamp.type"
-    entry = ConfigEntry(name, kind, incremental_operation=AlterConfigOpType.SET)
-    changes = [ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry]) for topic in topics]
-    for future in admin.incremental_alter_configs(changes).values():
-        future.result(_TIMEOUT)
-    deadline = time.monotonic() + _TIMEOUT
-    while True:
-        seen = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic) for topic in topics])
-        if all(future.result(_TIMEOUT)[name].value == kind for future in seen.values()):
-            break
-        if time.monotonic() > deadline:
-            raise UserError(f"Kafka did not change {name}.")
-        time.sleep(0.1)
-    time.sleep(1)  # the broker shows it a moment before its logs have it

@@ -17,6 +17,7 @@ from typing import TypeVar
 import psutil
 import urllib3
 
+from benchmarks.result import Row
 from tracelink.errors import UserError
 
 T = TypeVar("T")
@@ -78,10 +79,6 @@ class Subject:
         times = self._seen.cpu_times()
         return float(times.user + times.system)
 
-    def resident(self) -> int:
-        """Return its resident memory in bytes."""
-        return int(self._seen.memory_info().rss)
-
     def peak_mib(self) -> float:
         """Return the most memory that it has had resident."""
         found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
@@ -98,6 +95,10 @@ class Subject:
         for name, value in re.findall(r"^(\w+)(?:\{.*\})? (\S+)", text, re.MULTILINE):
             found[name] = found.get(name, 0.0) + float(value)
         return found
+
+    def metric(self, url: str, name: str) -> float:
+        """Read one of these metrics; 0 where nothing was counted yet."""
+        return self.metrics(url).get(name, 0.0)
 
     def printed(self) -> float:
         """Return the last number that it has printed on a line of its own, as our peers say how far they are."""
@@ -190,6 +191,12 @@ def between(first: Sample, last: Sample) -> Pace:
     if not records:
         raise UserError("No record was done meanwhile.")
     return Pace(records / seconds, cpu / records * 1e6, cpu / seconds)
+
+
+def measured(name: str, found: Pace, subject: Subject, note: str | None = None) -> Row:
+    """Return what was found of a process, whose memory is looked at now; by default with the cores that it used."""
+    shown = f"{found.cores:.2f} cores" if note is None else note
+    return Row(name, found.records_per_second, found.cpu_us, subject.peak_mib(), note=shown)
 
 
 def wait_for(what: str, probe: Callable[[], T | None], subject: Subject, *, seconds: float = _READY_SECONDS) -> T:

@@ -14,6 +14,8 @@ from tracelink.topic_admin import apply
 from tracelink.topics import TopicNames
 
 _TIMEOUT = 30.0
+JOINED = "tracelink_join_joined_records_total"
+"""The metric of a worker's records that are in committed traces."""
 
 
 @dataclass(frozen=True, slots=True)

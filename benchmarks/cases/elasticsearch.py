@@ -16,7 +16,7 @@ from benchmarks.case import Bench, Case
 from benchmarks.joined import Joined, spliced
 from benchmarks.result import Result, Row, Target
 from benchmarks.servers import pin
-from benchmarks.subject import Subject, pace, peer, running, tracelink
+from benchmarks.subject import Subject, measured, pace, peer, running, tracelink
 from benchmarks.traffic import Shape
 from sinks.decoding import decode
 from sinks.elasticsearch.bulk import body, chunks
@@ -118,7 +118,7 @@ def _measure(name: str, node: _Node, process: Measured) -> Row:
     with process as subject:
         samples = subject.follow(node.indexed, _DOCUMENTS * 0.95)
         found = pace(samples, since=_DOCUMENTS * 0.1, until=_DOCUMENTS)
-        row = Row(name, found.records_per_second, found.cpu_us, subject.peak_mib(), note=f"{found.cores:.2f} cores")
+        row = measured(name, found, subject)
     node.empty()
     return row
 

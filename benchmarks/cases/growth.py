@@ -4,11 +4,10 @@ from benchmarks.case import Bench, Case
 from benchmarks.cases.join import measure_join
 from benchmarks.load import Load
 from benchmarks.result import Result, Row, Target
-from benchmarks.subject import pace, peer, running
+from benchmarks.subject import measured, pace, peer, running
 from benchmarks.traffic import Shape
-from benchmarks.workers import workers
+from benchmarks.workers import JOINED, workers
 
-_JOINED = "tracelink_join_joined_records_total"
 _OPEN_TRACES = "tracelink_join_open_traces"
 _OPEN_RECORDS = "tracelink_join_open_records"
 _OPEN_BYTES = "tracelink_join_open_bytes"
@@ -38,16 +37,11 @@ def _measure_open(bench: Bench, traces: int) -> Row:
     closing = records - traces * 3
     with workers(bench.servers.kafka, load) as group, group.worker("bench", "--max-open-bytes", "4GiB") as subject:
         url = subject.url()
-        samples = subject.follow(lambda: subject.metrics(url).get(_JOINED, 0.0), closing * 0.9)
+        samples = subject.follow(lambda: subject.metric(url, JOINED), closing * 0.9)
         found = pace(samples, since=closing * 0.05, until=closing)
         seen = subject.metrics(url)
-        return Row(
-            f"{seen[_OPEN_TRACES]:,.0f} traces open",
-            found.records_per_second,
-            found.cpu_us,
-            subject.peak_mib(),
-            note=f"{seen[_OPEN_RECORDS]:,.0f} records of {seen[_OPEN_BYTES] / 2**20:,.0f} MiB in them",
-        )
+        note = f"{seen[_OPEN_RECORDS]:,.0f} records of {seen[_OPEN_BYTES] / 2**20:,.0f} MiB in them"
+        return measured(f"{seen[_OPEN_TRACES]:,.0f} traces open", found, subject, note)
 
 
 def _measure_held(records: int) -> float:

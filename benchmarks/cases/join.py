@@ -7,14 +7,13 @@ from benchmarks.case import Bench, Case
 from benchmarks.cases.join_peers import measure_collector, measure_faust
 from benchmarks.load import Load
 from benchmarks.result import Result, Row, Target
-from benchmarks.subject import pace, peer, running
+from benchmarks.subject import measured, pace, peer, running
 from benchmarks.traffic import Shape, recorded
-from benchmarks.workers import workers
+from benchmarks.workers import JOINED, workers
 from tracelink.topics import TopicNames
 
 LOAD = Load("plain", Shape().templates, traces=200_000, gap=100)
 
-_JOINED = "tracelink_join_joined_records_total"
 # The rate of the limit, of its CPU cost for the Collector, and of the naive program.
 _OF_COUNTING = 0.55
 _OF_COLLECTOR = 3.0
@@ -29,15 +28,9 @@ def measure_join(bench: Bench, load: Load, *flags: str, subject_name: str = "tra
     records = sum(load.ensure(bench.servers.kafka, bench.say))
     with workers(bench.servers.kafka, load) as group, group.worker("bench", *flags) as subject:
         url = subject.url()
-        samples = subject.follow(lambda: subject.metrics(url).get(_JOINED, 0.0), records * 0.85)
+        samples = subject.follow(lambda: subject.metric(url, JOINED), records * 0.85)
         found = pace(samples, since=records * 0.05, until=records)
-        return Row(
-            subject_name,
-            found.records_per_second,
-            found.cpu_us,
-            subject.peak_mib(),
-            note=f"{found.cores:.2f} cores",
-        )
+        return measured(subject_name, found, subject)
 
 
 def _measure_counting(bench: Bench, name: str, properties: Mapping[str, str]) -> Row:
@@ -46,7 +39,7 @@ def _measure_counting(bench: Bench, name: str, properties: Mapping[str, str]) ->
     pairs = [f"{key}={value}" for key, value in properties.items()]
     with running(peer("counting", bench.servers.kafka, str(records), names.spans, names.logs, *pairs)) as subject:
         found = pace(subject.follow(subject.printed, records), since=records * 0.05, until=records * 0.95)
-        return Row(name, found.records_per_second, found.cpu_us, subject.peak_mib(), note=f"{found.cores:.2f} cores")
+        return measured(name, found, subject)
 
 
 def _recorded(folder: Path | None) -> list[Load]:

@@ -14,7 +14,7 @@ from benchmarks.load import Load, drop, renew
 from benchmarks.otlp import OtlpLoad
 from benchmarks.peers.otelcol.build import CONFIG, build
 from benchmarks.result import Row
-from benchmarks.subject import pace, peer, running, wait_for
+from benchmarks.subject import measured, pace, peer, running, wait_for
 from benchmarks.traffic import records_in
 from tracelink.errors import UserError
 from tracelink.local.ports import free_port
@@ -42,13 +42,8 @@ def measure_faust(bench: Bench, load: Load, records: int) -> Row:
         command = peer("faust_join", "worker", "--without-web", "--loglevel", "warn")
         with running(command, environment) as subject:
             found = pace(subject.follow(subject.printed, records), since=records * 0.05, until=records)
-            row = Row(
-                "stock Faust app",
-                found.records_per_second,
-                found.cpu_us,
-                subject.peak_mib(),
-                note=f"{found.cores:.2f} cores; spans and logs in a dict, the first {records:,} records",
-            )
+            note = f"{found.cores:.2f} cores; spans and logs in a dict, the first {records:,} records"
+            row = measured("stock Faust app", found, subject, note)
     own = [topic for topic in admin.list_topics(timeout=30).topics if topic.startswith(group)]
     drop(admin, [output, *own])
     return row

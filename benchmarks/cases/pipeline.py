@@ -13,7 +13,7 @@ from benchmarks.load import Load
 from benchmarks.result import Result, Row, Target
 from benchmarks.subject import Sample, Subject, between, running, tracelink
 from benchmarks.traffic import Shape
-from benchmarks.workers import workers
+from benchmarks.workers import JOINED, workers
 
 _RATE = 6_000
 _SECONDS = 60
@@ -56,7 +56,7 @@ def _run(bench: Bench) -> Result:
             for name in ("zipkin", "elasticsearch")
         ]
         stages = [
-            _Stage("join", join, "tracelink_join_joined_records_total", "tracelink_join_position_lag"),
+            _Stage("join", join, JOINED, "tracelink_join_position_lag"),
             *(
                 _Stage(f"sink {name}", sink, "tracelink_sink_records_total", "tracelink_sink_lag")
                 for name, sink in zip(("zipkin", "elasticsearch"), sinks, strict=True)

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 from benchmarks.case import Bench, Case
 from benchmarks.load import PARTITIONS, drop
 from benchmarks.result import Result, Row, Target
-from benchmarks.subject import pace, peer, running, wait_for
+from benchmarks.subject import measured, pace, peer, running, wait_for
 from tracelink.settings import TopicSettings
 from tracelink.topic_admin import apply
 from tracelink.topics import TopicNames
@@ -47,7 +47,7 @@ def _measure(bench: Bench, subject: str, way: str, records: int, note: str) -> R
         running(peer("publishing", way, bench.servers.kafka, _PREFIX, str(records))) as process,
     ):
         found = pace(process.follow(process.printed, records), since=records * 0.05, until=records)
-        return Row(subject, found.records_per_second, found.cpu_us, process.peak_mib(), note=note)
+        return measured(subject, found, process, note)
 
 
 def _thread_us(bench: Bench, processors: str) -> float:

@@ -7,7 +7,7 @@ from benchmarks.case import Bench, Case
 from benchmarks.cases.join import LOAD
 from benchmarks.result import Result, Row
 from benchmarks.subject import wait_for
-from benchmarks.workers import workers
+from benchmarks.workers import JOINED, workers
 
 # In seconds of stream time, of which each has the records of 3,333 traces: so 100,000 are open.
 _IDLE_GAP = "30"
@@ -15,7 +15,6 @@ _KILLED_AT = 0.75
 """The share of the load that the first worker has taken in when it is killed."""
 
 _RECORDS = "tracelink_join_records_total"
-_JOINED = "tracelink_join_joined_records_total"
 _SKIPPED = "tracelink_join_skipped_records_total"
 _OPEN = "tracelink_join_open_traces"
 _RECOVERED = "tracelink_join_recovery_seconds_count"
@@ -27,7 +26,7 @@ def _run(bench: Bench) -> Result:
     with workers(kafka, LOAD) as group:
         with group.worker("worker", *flags) as first:
             url = first.url()
-            first.follow(lambda: first.metrics(url).get(_RECORDS, 0.0), records * _KILLED_AT)
+            first.follow(lambda: first.metric(url, _RECORDS), records * _KILLED_AT)
             before = first.metrics(url)
             first.kill()
         again = before[_RECORDS] - group.committed()
@@ -37,11 +36,11 @@ def _run(bench: Bench) -> Result:
             seconds = {"up": time.monotonic() - begun}
 
             def reached(name: str, least: float) -> Callable[[], bool]:
-                return lambda: second.metrics(url).get(name, 0.0) >= least
+                return lambda: second.metric(url, name) >= least
 
             wait_for("its partitions", reached(_RECOVERED, 1), second)
             seconds["has partitions"] = time.monotonic() - begun
-            wait_for("its first traces", reached(_JOINED, 1), second)
+            wait_for("its first traces", reached(JOINED, 1), second)
             seconds["first new traces committed"] = time.monotonic() - begun
             wait_for("the place where the first was", lambda: _read(second.metrics(url)) >= again, second)
             seconds["where the first was"] = time.monotonic() - begun
@@ -50,7 +49,7 @@ def _run(bench: Bench) -> Result:
                 peak_mib=second.peak_mib(),
                 seconds=seconds,
                 note=f"since its start; {before[_OPEN]:,.0f} traces were open, {again:,.0f} records are read again,"
-                f" {second.metrics(url).get(_SKIPPED, 0.0):,.0f} of them had gone out and are skipped",
+                f" {second.metric(url, _SKIPPED):,.0f} of them had gone out and are skipped",
             )
     return Result("recovery", CASE.about, [row])
 

@@ -9,10 +9,9 @@ from benchmarks.cases.join import LOAD
 from benchmarks.load import PARTITIONS
 from benchmarks.result import Result, Row
 from benchmarks.subject import Sample, Subject, pace
-from benchmarks.workers import workers
+from benchmarks.workers import JOINED, workers
 from tracelink.errors import UserError
 
-_JOINED = "tracelink_join_joined_records_total"
 _EVERY = 0.2
 _PATIENCE = 300.0
 
@@ -39,7 +38,7 @@ def _follow(subjects: list[Subject], records: int) -> tuple[list[Sample], float]
     all_at_work: float | None = None
     deadline = time.monotonic() + _PATIENCE
     while not samples or samples[-1].done < records * 0.8:
-        joined = [subject.metrics(url).get(_JOINED, 0.0) for subject, url in urls]
+        joined = [subject.metric(url, JOINED) for subject, url in urls]
         samples.append(Sample(time.monotonic(), sum(joined), sum(subject.cpu() for subject in subjects)))
         if all_at_work is None and all(joined):
             all_at_work = sum(joined)

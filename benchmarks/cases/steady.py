@@ -10,7 +10,7 @@ from benchmarks.load import PARTITIONS, Load
 from benchmarks.result import Result, Row, Target, percentiles
 from benchmarks.subject import Sample, between, running
 from benchmarks.traffic import Shape
-from benchmarks.workers import workers
+from benchmarks.workers import JOINED, workers
 from tracelink.splice import decode
 from tracelink.topics import TopicNames
 
@@ -19,7 +19,6 @@ _SECONDS = 40
 _WARM_SECONDS = 8.0
 _IDLE_GAP = 5.0
 _P99 = 0.5
-_JOINED = "tracelink_join_joined_records_total"
 _LOAD = Load("steady", Shape().templates, traces=0, gap=0)
 
 
@@ -31,10 +30,10 @@ def _run(bench: Bench) -> Result:
         url = join.url()
         with running(load) as publisher:
             time.sleep(_IDLE_GAP + _WARM_SECONDS)
-            before = Sample(time.monotonic(), join.metrics(url).get(_JOINED, 0.0), join.cpu())
+            before = Sample(time.monotonic(), join.metric(url, JOINED), join.cpu())
             published = -publisher.printed()
             latencies = _latencies(kafka, _SECONDS - _IDLE_GAP - 2 * _WARM_SECONDS)
-            after = Sample(time.monotonic(), join.metrics(url).get(_JOINED, 0.0), join.cpu())
+            after = Sample(time.monotonic(), join.metric(url, JOINED), join.cpu())
             published += publisher.printed()
         found = between(before, after)
         row = Row(

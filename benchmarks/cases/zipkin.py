@@ -6,7 +6,7 @@ from benchmarks.case import Bench, Case
 from benchmarks.joined import Joined
 from benchmarks.result import Result, Row, Target
 from benchmarks.servers import pin
-from benchmarks.subject import pace, peer, running, tracelink
+from benchmarks.subject import measured, pace, peer, running, tracelink
 from benchmarks.traffic import Shape
 from tracelink.local.ports import free_port
 from tracelink.topics import TopicNames
@@ -33,15 +33,9 @@ def _measure_sink(bench: Bench, load: Joined, name: str) -> Row:
         running(tracelink("sink", "zipkin"), environment, cores=_SUBJECT) as subject,
     ):
         url = subject.url()
-        samples = subject.follow(lambda: subject.metrics(url).get(_WRITTEN, 0.0), spans * 0.95)
+        samples = subject.follow(lambda: subject.metric(url, _WRITTEN), spans * 0.95)
         found = pace(samples, since=spans * 0.05, until=spans)
-        return Row(
-            f"tracelink sink zipkin, {name}",
-            found.records_per_second,
-            found.cpu_us,
-            subject.peak_mib(),
-            note=f"{found.cores:.2f} cores",
-        )
+        return measured(f"tracelink sink zipkin, {name}", found, subject)
 
 
 def _measure_decoding(bench: Bench, load: Joined, name: str) -> Row:
@@ -51,7 +45,7 @@ def _measure_decoding(bench: Bench, load: Joined, name: str) -> Row:
     with running(command, cores=_SUBJECT) as subject:
         samples = subject.follow(subject.printed, spans // parts * traces)
         found = pace(samples, since=0, until=spans)
-        return Row(f"fastavro alone, {name}", found.records_per_second, found.cpu_us, subject.peak_mib())
+        return measured(f"fastavro alone, {name}", found, subject, "")
 
 
 def _run(bench: Bench) -> Result:

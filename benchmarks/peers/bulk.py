@@ -8,10 +8,11 @@ FOLDER holds a body a file, its name ending in `.ndjson`. What it prints is how 
 import http.client
 import sys
 import threading
-import time
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
+
+from benchmarks.peers.saying import rest
 
 _LINES = 2  # of a document: the action and the source
 
@@ -60,7 +61,7 @@ def main(url: str, folder: Path, connections: int) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    time.sleep(60)  # whoever started it looks at its memory, and stops it
+    rest()
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ usage: python -m benchmarks.peers.counting BROKERS RECORDS TOPIC… [PROPERTY=VA
 """
 
 import sys
-import time
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
+from benchmarks.peers.saying import Saying, rest
+
 _BATCH = 10_000
-_SAY_EVERY = 0.1
 
 
 def main(brokers: str, records: int, topics: list[str], properties: dict[str, str]) -> None:
@@ -27,13 +27,11 @@ def main(brokers: str, records: int, topics: list[str], properties: dict[str, st
     consumer.assign(
         [TopicPartition(topic, number, OFFSET_BEGINNING) for topic in topics for number in known[topic].partitions]
     )
-    counted, said = 0, 0.0
+    counted, saying = 0, Saying()
     while counted < records:
         counted += len(consumer.consume(_BATCH, 0.1))
-        if (now := time.monotonic()) - said > _SAY_EVERY or counted >= records:
-            print(counted, flush=True)  # noqa: T201 - its answer
-            said = now
-    time.sleep(60)  # whoever started it looks at its memory, and stops it
+        saying.say(counted, last=counted >= records)
+    rest()
 
 
 if __name__ == "__main__":

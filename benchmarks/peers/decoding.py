@@ -6,16 +6,14 @@ What it prints is how many spans it has decoded; the log lines among them are de
 """
 
 import sys
-import time
 from io import BytesIO
 from typing import cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from fastavro import schemaless_reader
 
+from benchmarks.peers.saying import Saying, rest
 from tracelink.codec import HEADER_BYTES, TRACE
-
-_SAY_EVERY = 0.1
 
 
 def _read(brokers: str, traces: int, topic: str) -> list[bytes]:
@@ -34,15 +32,13 @@ def _read(brokers: str, traces: int, topic: str) -> list[bytes]:
 def main(brokers: str, traces: int, topic: str) -> None:
     """Decode so many traces, saying how many spans there were."""
     bodies = _read(brokers, traces, topic)
-    decoded, said = 0, 0.0
+    decoded, saying = 0, Saying()
     for body in bodies:
         trace = cast("dict[str, list[object]]", schemaless_reader(BytesIO(body), TRACE.schema, None))
         decoded += len(trace["spans"])
-        if (now := time.monotonic()) - said > _SAY_EVERY:
-            print(decoded, flush=True)  # noqa: T201 - its answer
-            said = now
-    print(decoded, flush=True)  # noqa: T201 - as above
-    time.sleep(60)  # whoever started it looks at its memory, and stops it
+        saying.say(decoded)
+    saying.say(decoded, last=True)
+    rest()
 
 
 if __name__ == "__main__":

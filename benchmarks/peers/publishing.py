@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, format_trace_id
 from prometheus_client import CollectorRegistry
 
+from benchmarks.peers.saying import Saying, rest
 from tracelink.codec import SPAN
 from tracelink.messages import Message, Messages
 from tracelink.metrics import PublisherMetrics
@@ -37,7 +38,6 @@ _TRACES = 1000
 # What the SDK's batch processor hands over at a time.
 _BATCH = 512
 _MOST_WAITING = 20_000
-_SAY_EVERY = 0.1
 _RESOURCE = Resource.create({SERVICE_NAME: "cart"})
 _SCOPE = ("opentelemetry.instrumentation.flask", "0.66b1")
 
@@ -206,15 +206,13 @@ def main(way: str, brokers: str, topic_prefix: str, records: int) -> None:
         "produce": lambda: produce(settings, spans()),
         "json": lambda: produce_json(settings, spans()),
     }
-    said = 0.0
+    saying = Saying()
     progress = ways[way]()  # a name for it, or its producer would be closed, and say so, at the end of the loop
     for done in progress:
-        if (now := time.monotonic()) - said > _SAY_EVERY or done >= records:
-            print(done, flush=True)  # noqa: T201 - its answer
-            said = now
+        saying.say(done, last=done >= records)
         if done >= records:
             break
-    time.sleep(60)  # whoever started it looks at its memory, and stops it
+    rest()
 
 
 if __name__ == "__main__":

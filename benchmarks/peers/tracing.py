@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, get_tracer, set_tracer_provider
 
 import tracelink
+from benchmarks.peers.saying import rest
 
 # 2,500 spans a second: the batch processor's queue never fills.
 _SPANS = 50
@@ -54,7 +55,7 @@ def main(processors: str, brokers: str, topic_prefix: str) -> None:
         spent += time.thread_time() - start
         time.sleep(_PAUSE)
     print(round(spent / (_BURSTS * _SPANS) * 1e9), flush=True)  # noqa: T201 - its answer
-    time.sleep(60)  # whoever started it stops it
+    rest()
 
 
 if __name__ == "__main__":
