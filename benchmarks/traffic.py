@@ -10,15 +10,14 @@ from typing import NamedTuple
 
 from producers.files import Source
 from producers.records import Parser, Ready
-from tracelink.codec import HEADER_BYTES, LOG_RECORD, SPAN
+from tracelink.codec import LOG_RECORD, SPAN, TRACE_ID
 from tracelink.errors import UserError
 from tracelink.messages import SPANS, Messages
 from tracelink.records import Endpoint, ErrorRule, Flag, LogRecord, Span
 from tracelink.topics import TopicNames
 
 # Where a message's trace id is, and where a log record's own id is if it has 32 characters, as all of ours have.
-_TRACE_ID = slice(HEADER_BYTES + 1, HEADER_BYTES + 17)
-_LOG_ID = slice(_TRACE_ID.stop + 1, _TRACE_ID.stop + 33)
+_LOG_ID = slice(TRACE_ID.stop + 1, TRACE_ID.stop + 33)
 _LARGEST_RECORD = 1 << 20
 _START = 1_700_000_000_000_000
 _ERRORED_EVERY = 50
@@ -135,15 +134,15 @@ def records_in(templates: Sequence[Template], traces: int) -> tuple[int, int]:
 
 
 def _span_piece(message: bytes) -> Piece:
-    return Piece(is_span=True, head=message[: _TRACE_ID.start], middle=b"", tail=message[_TRACE_ID.stop :])
+    return Piece(is_span=True, head=message[: TRACE_ID.start], middle=b"", tail=message[TRACE_ID.stop :])
 
 
 def _log_piece(record: LogRecord) -> Piece:
     message = LOG_RECORD.encode(record | {"id": "0" * 32})
     return Piece(
         is_span=False,
-        head=message[: _TRACE_ID.start],
-        middle=message[_TRACE_ID.stop : _LOG_ID.start],
+        head=message[: TRACE_ID.start],
+        middle=message[TRACE_ID.stop : _LOG_ID.start],
         tail=message[_LOG_ID.stop :],
     )
 

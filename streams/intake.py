@@ -6,13 +6,10 @@ from itertools import repeat
 from typing import NamedTuple, Protocol, cast
 
 from streams.window import Record
-from tracelink.codec import HEADER_BYTES, LOG_RECORD, SPAN
+from tracelink.codec import HEADER_BYTES, LOG_RECORD, SPAN, TRACE_ID
 from tracelink.errors import InvalidRecord, Reason
 from tracelink.records import TRACE_ID_CHARS
 
-_TRACE_ID_AT = HEADER_BYTES + 1
-_TRACE_ID_END = _TRACE_ID_AT + 16
-_TRACE_ID = slice(_TRACE_ID_AT, _TRACE_ID_END)
 _NO_TRACE = b"0" * TRACE_ID_CHARS
 _NOT_ONE_BYTE = 0x81  # a flags field that is longer than one byte, or negative
 _FLAGS = frozenset(flags for flags in range(256) if not flags & _NOT_ONE_BYTE)
@@ -72,11 +69,11 @@ def _flags(kind: int, keys: Sequence[bytes | None], values: Sequence[bytes | Non
         return None
     known_keys, known_values = cast("Sequence[bytes]", keys), cast("Sequence[bytes]", values)
     lengths = list(map(len, known_values))
-    if min(lengths) <= _TRACE_ID_END or max(lengths) > largest or set(map(len, known_keys)) != _KEY_LENGTHS:
+    if min(lengths) <= TRACE_ID.stop or max(lengths) > largest or set(map(len, known_keys)) != _KEY_LENGTHS:
         return None
     if not all(map(bytes.startswith, known_values, repeat(_CODECS[kind].header))):
         return None
-    trace_ids = hexlify(b"".join([value[_TRACE_ID] for value in known_values]))
+    trace_ids = hexlify(b"".join([value[TRACE_ID] for value in known_values]))
     if trace_ids != b"".join(known_keys) or _NO_TRACE in keys:
         return None
     flags = [value[HEADER_BYTES] for value in known_values]
@@ -94,11 +91,11 @@ def _examine(kind: int, key: bytes | None, value: bytes | None, largest: int) ->
         raise InvalidRecord(Reason.SIZE, f"{len(value)} bytes are more than max_record_bytes ({largest})")
     codec = _CODECS[kind]
     value = codec.current(value)
-    if len(value) <= _TRACE_ID_END:
+    if len(value) <= TRACE_ID.stop:
         raise InvalidRecord(Reason.SIZE, f"{len(value)} bytes hold no record")
     if value[HEADER_BYTES] & _NOT_ONE_BYTE:
         raise InvalidRecord(Reason.BODY, "its flags are out of range")
-    inside = hexlify(value[_TRACE_ID])
+    inside = hexlify(value[TRACE_ID])
     if inside != key:
         raise InvalidRecord(Reason.MISMATCH, f"the body's trace id is {inside.decode()}")
     return value

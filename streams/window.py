@@ -12,14 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tracelink.codec import HEADER_BYTES
+from tracelink.codec import TRACE_ID
 from tracelink.records import Flag
 from tracelink.splice import REASONS, splice
 
 SPANS, LOGS = 0, 1
-
-SMALLEST_MESSAGE = HEADER_BYTES + 1 + 16
-"""Bytes of a framed message that ends after its flags and its trace id."""
 
 Record = tuple[int, int, int, bytes, int, bytes]
 """A record: stream time, kind, offset, key, flags as encoded, and the framed message under the current schema."""
@@ -93,8 +90,8 @@ class Window:
     def __init__(self, partition: int, limits: Limits) -> None:
         self._partition = partition
         self._limits = limits
-        # A message has a header, flags and a trace id, so that a smaller part cannot hold too many.
-        self._maybe_full = min(limits.max_bytes, limits.max_records * SMALLEST_MESSAGE)
+        # A message reaches to the end of its trace id at least: a part of fewer bytes cannot hold too many.
+        self._maybe_full = min(limits.max_bytes, limits.max_records * TRACE_ID.stop)
         self._open: dict[bytes, _Part] = {}
         # Parts by the time at which they may be due, and those times. A part that lived on is put off when its comes.
         self._buckets: dict[int, list[_Part]] = {}

@@ -17,6 +17,8 @@ from tracelink.records import LogRecord, Span, Trace
 
 MAGIC = b"\xc3\x01"
 HEADER_BYTES = 10
+TRACE_ID = slice(HEADER_BYTES + 1, HEADER_BYTES + 17)
+"""Where the trace id lies in the message of a span or a log record, behind its flags of one byte."""
 
 # Avro's own type of a parsed schema, as fastavro has it.
 Schema = dict[str, Any]

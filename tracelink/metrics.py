@@ -7,6 +7,8 @@ A publisher: records = delivered + dropped + in its buffer now, in each process 
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from tracelink.messages import KINDS
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _FRESHNESS = (0.5, 1, 2.5, 5, 7.5, 10, 15, 30, 60, 120, 300, 900, 3600)
 
@@ -189,7 +191,7 @@ class PublisherMetrics:
             registry=registry,
         )
         # Looking a label up for every record costs as much as three counters.
-        self._records = {kind: records.labels(kind) for kind in ("span", "log", "unlinked_log")}
+        self._records = {kind: records.labels(kind) for kind in KINDS}
         self._delivered = Counter(
             "tracelink_publisher_delivered_records",
             "Records that Kafka has acknowledged.",
