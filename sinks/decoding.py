@@ -1,34 +1,48 @@
 """From messages to a batch: what does not decode becomes a dead letter, alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from sinks.sink import Batch, DeadLetter, Kind, Message, Part, UnlinkedLog
+from sinks.sink import Batch, DeadLetter, Kind, Message, Part, ProblemState, RaisedAlert, UnlinkedLog
 from tracelink import splice
 from tracelink.codec import LOG_RECORD, SPAN
 from tracelink.errors import InvalidRecord
+from tracelink.problems import ALERT, PROBLEM
+from tracelink.topics import TopicNames
 
 _HEADERS: dict[str, tuple[Kind, bytes]] = {"span": ("span", SPAN.header), "log": ("log", LOG_RECORD.header)}
 
 
-def decode(messages: Iterable[Message], unlinked_topic: str, *, logs: bool = True) -> Batch:
-    """Decode messages: those of `unlinked_topic` hold one log record, all others a part of a trace.
+def record_kinds(names: TopicNames) -> Mapping[str, Kind]:
+    """Tell of the topics whose messages hold one record which kind it is; all others hold parts of traces."""
+    return {names.unlinked_logs: "log", names.problems: "problem", names.alerts: "alert"}
 
-    Without `logs` the log lines of parts are left out, good ones and bad ones.
+
+def decode(messages: Iterable[Message], kinds: Mapping[str, Kind], *, logs: bool = True) -> Batch:
+    """Decode messages; `kinds` are those of `record_kinds`.
+
+    Without `logs` the log lines of parts are left out, good ones and bad ones. A problem that was deleted is passed
+    over.
     """
     parts: list[Part] = []
     unlinked: list[UnlinkedLog] = []
+    problems: list[ProblemState] = []
+    alerts: list[RaisedAlert] = []
     letters: list[DeadLetter] = []
     for message in messages:
         try:
-            if message.origin.topic == unlinked_topic:
+            kind = kinds.get(message.origin.topic)
+            if kind is None:
+                decoded = splice.decode(message.value, logs=logs)
+                parts.append(Part(message, decoded.trace))
+                for bad in decoded.bad:
+                    of, header = _HEADERS[bad.kind]
+                    letters.append(DeadLetter(message, header + bad.body, bad.error, of))
+            elif kind == "log":
                 unlinked.append(UnlinkedLog(message, LOG_RECORD.decode(message.value)))
-                continue
-            decoded = splice.decode(message.value, logs=logs)
+            elif kind == "alert":
+                alerts.append(RaisedAlert(message, ALERT.decode(message.value)))
+            elif message.value:
+                problems.append(ProblemState(message, PROBLEM.decode(message.value)))
         except InvalidRecord as error:
             letters.append(DeadLetter(message, message.value, error))
-            continue
-        parts.append(Part(message, decoded.trace))
-        for bad in decoded.bad:
-            kind, header = _HEADERS[bad.kind]
-            letters.append(DeadLetter(message, header + bad.body, bad.error, kind))
-    return Batch(tuple(parts), tuple(unlinked), tuple(letters))
+    return Batch(tuple(parts), tuple(unlinked), tuple(problems), tuple(alerts), tuple(letters))

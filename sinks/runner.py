@@ -9,7 +9,7 @@ A call of the sink may be slow: it counts against `stuck_after` once it has outl
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import wait
 from dataclasses import dataclass
 from threading import Event
@@ -18,9 +18,9 @@ from typing import TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
 from sinks.calls import start
-from sinks.decoding import decode
+from sinks.decoding import decode, record_kinds
 from sinks.letters import DeadLetters
-from sinks.sink import Batch, Outcome, Partition, Report, Sink
+from sinks.sink import Batch, Kind, Outcome, Partition, Report, Sink
 from sinks.source import Gathered, Source
 from tracelink.errors import Unavailable
 from tracelink.metrics import SinkMetrics
@@ -92,7 +92,7 @@ class Runner:
         self._sink = sink
         self._topics = topics
         self._settings = settings
-        self._unlinked = TopicNames(settings.topic_prefix).unlinked_logs
+        self._kinds = record_kinds(TopicNames(settings.topic_prefix))
         self._metrics = metrics
         self._clock = clock
         self._patience = patience or Patience()
@@ -152,12 +152,12 @@ class Runner:
         return prepared or self._prepare(source.gather(self._stop))
 
     def _prepare(self, gathered: Gathered) -> _Prepared:
-        return _Prepared(gathered, decode(gathered.messages, self._unlinked, logs=self._sink.takes_logs))
+        return _Prepared(gathered, decode(gathered.messages, self._kinds, logs=self._sink.takes_logs))
 
     def _deliver(self, source: Source, letters: DeadLetters, prepared: _Prepared) -> None:
         """Write a batch, or what is still ours of it, and its dead letters; these together with the batch's offsets."""
         gathered, batch = prepared.gathered, prepared.batch
-        self._metrics.received.inc(_parts(batch, self._unlinked))
+        self._metrics.received.inc(_parts(batch, self._kinds))
         held = batch
 
         def write() -> Report:
@@ -269,18 +269,21 @@ class Runner:
             self._metrics.part(outcome)
             if outcome is Outcome.WRITTEN:
                 self._metrics.freshness_seconds.observe(max(0.0, now - part.trace["closed"] / 1000))
+        for raised in batch.alerts:
+            if raised.alert["event"] != "RESOLVED":
+                self._metrics.freshness_seconds.observe(max(0.0, now - raised.alert["time"] / 1000))
         for (kind, outcome), number in report.records.items():
             self._metrics.record(kind, outcome, number)
         for letter in batch.dead_letters:
             if letter.kind is not None:
                 self._metrics.record(letter.kind, Outcome.DEAD_LETTER)
-            elif letter.message.origin.topic == self._unlinked:
-                self._metrics.record("log", Outcome.DEAD_LETTER)
+            elif whole := self._kinds.get(letter.message.origin.topic):
+                self._metrics.record(whole, Outcome.DEAD_LETTER)
             else:
                 self._metrics.part(Outcome.DEAD_LETTER)
 
     def _give_back(self, batch: Batch, held: Batch) -> None:
-        given_back = _parts(batch, self._unlinked) - _parts(held, self._unlinked)
+        given_back = _parts(batch, self._kinds) - _parts(held, self._kinds)
         if given_back:
             self._metrics.part(Outcome.GIVEN_BACK, given_back)
 
@@ -296,7 +299,7 @@ class Runner:
         self._shown = set(lag)
 
 
-def _parts(batch: Batch, unlinked: str) -> int:
+def _parts(batch: Batch, kinds: Mapping[str, Kind]) -> int:
     """Count the messages of a batch that are, or should have been, parts of traces."""
-    undecoded = sum(letter.kind is None and letter.message.origin.topic != unlinked for letter in batch.dead_letters)
+    undecoded = sum(letter.kind is None and letter.message.origin.topic not in kinds for letter in batch.dead_letters)
     return len(batch.parts) + undecoded

@@ -9,9 +9,10 @@ from typing import Literal, Protocol
 from tracelink.codec import LOG_RECORD, SPAN
 from tracelink.dead_letters import Headers, Origin, headers
 from tracelink.errors import InvalidRecord, UserError
+from tracelink.problems import Alert, Problem
 from tracelink.records import LogRecord, Span, Trace
 
-Kind = Literal["span", "log"]
+Kind = Literal["span", "log", "problem", "alert"]
 Partition = tuple[str, int]
 """A topic's name and the number of its partition."""
 
@@ -64,6 +65,22 @@ class UnlinkedLog:
 
 
 @dataclass(frozen=True, slots=True)
+class ProblemState:
+    """A state of a problem."""
+
+    message: Message
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class RaisedAlert:
+    """An alert."""
+
+    message: Message
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """What no repeat can write: a whole message, or one record cut out of it and framed."""
 
@@ -83,17 +100,21 @@ class Batch:
 
     parts: tuple[Part, ...] = ()
     unlinked: tuple[UnlinkedLog, ...] = ()
+    problems: tuple[ProblemState, ...] = ()
+    alerts: tuple[RaisedAlert, ...] = ()
     dead_letters: tuple[DeadLetter, ...] = ()
     """What did not decode; the sink has no business with these."""
 
     def __bool__(self) -> bool:
-        return bool(self.parts or self.unlinked or self.dead_letters)
+        return bool(self.parts or self.unlinked or self.problems or self.alerts or self.dead_letters)
 
     def without(self, partitions: Container[Partition]) -> "Batch":
         """Return the batch without what was read from these partitions."""
         return Batch(
             tuple(part for part in self.parts if part.message.partition not in partitions),
             tuple(log for log in self.unlinked if log.message.partition not in partitions),
+            tuple(state for state in self.problems if state.message.partition not in partitions),
+            tuple(alert for alert in self.alerts if alert.message.partition not in partitions),
             tuple(letter for letter in self.dead_letters if letter.message.partition not in partitions),
         )
 
@@ -105,11 +126,11 @@ class Report:
     parts: list[Outcome]
     """One outcome for each part, in the batch's order."""
     records: Counter[tuple[Kind, Outcome]] = field(default_factory=Counter)
-    """How many of its spans and log lines, as far as this target takes such records."""
+    """How many of its spans, log lines, problems and alerts, as far as this target takes such records."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
 
     def count(self, kind: Kind, outcome: Outcome, number: int = 1) -> None:
-        """Count spans or log lines."""
+        """Count records of a kind."""
         self.records[kind, outcome] += number
 
     def refuse_span(self, message: Message, span: Span, error: InvalidRecord) -> None:
@@ -129,7 +150,7 @@ class Report:
 
 
 class Sink(Protocol):
-    """A target of joined traces."""
+    """A target of joined traces, or of what is made of them."""
 
     takes_logs: bool
     """Whether the parts it is given have their log lines; one that writes none leaves even the bad ones to others."""

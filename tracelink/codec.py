@@ -82,12 +82,12 @@ class Codec(Generic[R]):
             raise InvalidRecord(Reason.BODY, f"{type(error).__name__}: {error}") from error
 
 
-def _load(*names: str) -> Schema:
+def load_schema(*names: str) -> Schema:
     """Load the last of these schemas with the earlier ones in place of their names, so that its fingerprint has all."""
     with as_file(files("tracelink") / "schemas") as folder:
         return cast("Schema", load_schema_ordered([str(folder / f"{name}.avsc") for name in names]))
 
 
-SPAN: Codec[Span] = Codec(_load("span"))
-LOG_RECORD: Codec[LogRecord] = Codec(_load("log_record"))
-TRACE: Codec[Trace] = Codec(_load("span", "log_record", "trace"))
+SPAN: Codec[Span] = Codec(load_schema("span"))
+LOG_RECORD: Codec[LogRecord] = Codec(load_schema("log_record"))
+TRACE: Codec[Trace] = Codec(load_schema("span", "log_record", "trace"))

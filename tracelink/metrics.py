@@ -130,7 +130,7 @@ class SinkMetrics:
         )
         self._records = Counter(
             "tracelink_sink_records",
-            "Spans and log lines by what became of them: written, duplicate, dead_letter, not_kept.",
+            "Records by what became of them: written, duplicate, dead_letter, not_kept.",
             ("sink", "kind", "outcome"),
             registry=registry,
         )
@@ -155,7 +155,7 @@ class SinkMetrics:
         ).labels(sink)
         self.freshness_seconds = Histogram(
             "tracelink_sink_freshness_seconds",
-            "Time from a trace's last record reaching Kafka to its part being written by the sink.",
+            "Time from a trace's last record reaching Kafka to its part, or the alert that it raised, being written.",
             ("sink",),
             buckets=_FRESHNESS,
             registry=registry,
@@ -173,7 +173,7 @@ class SinkMetrics:
         self._parts.labels(self._sink, outcome).inc(count)
 
     def record(self, kind: str, outcome: str, count: int = 1) -> None:
-        """Count spans or log lines (`kind` is `span` or `log`) of an outcome."""
+        """Count records of an outcome (`kind` is `span`, `log`, `problem` or `alert`)."""
         self._records.labels(self._sink, kind, outcome).inc(count)
 
 

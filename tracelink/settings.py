@@ -154,13 +154,50 @@ class JoinSettings(TopicSettings, MonitoringSettings):
     )
 
 
-class SinkSettings(TopicSettings, MonitoringSettings):
+class RedactionSettings(Settings):
+    """What is made unreadable in texts before they leave."""
+
+    redact: str = Field(
+        "password,token,email,card",
+        description="Kinds of secrets that are redacted in texts: password, token, email, card; empty for none.",
+    )
+    redact_patterns: str | None = Field(
+        None, description="Further regular expressions whose matches are redacted, one a line."
+    )
+
+
+class AlertSettings(TopicSettings, MonitoringSettings, RedactionSettings):
+    """From errored traces to problems, and to the alerts that tell of them."""
+
+    alerts_group: str = Field(
+        "tracelink-alerts", description="Consumer group of the workers that group errors and raise alerts."
+    )
+    rules_file: Path | None = Field(
+        None, description="File of alert rules (TOML), read again when it changes; without it all problems alert."
+    )
+    known_for: float = Field(
+        86_400.0, gt=0, description="Seconds since it was last seen for which a problem is known; then it is new again."
+    )
+    quiet_after: float = Field(
+        900.0, gt=0, description="Seconds without an occurrence after which a problem is quiet and its alert resolved."
+    )
+    max_problems: int = Field(
+        10_000, ge=1, description="Problems known in each partition; beyond it the one seen least lately is forgotten."
+    )
+
+
+class SinkSettings(TopicSettings, MonitoringSettings, RedactionSettings):
     """What all sinks share."""
 
     sink_group: str | None = Field(None, description="Consumer group of the sink; by default tracelink-sink-NAME.")
     batch_bytes: ByteSize = Field(ByteSize(4 * _MIB), ge=1024, description="Largest request body before compression.")
     batch_wait: float = Field(0.5, ge=0, description="Seconds to gather a batch before it is sent.")
     request_timeout: float = Field(30.0, gt=0, description="Seconds to wait for an answer of the target.")
+
+
+class TraceSinkSettings(SinkSettings):
+    """What the sinks of traces share."""
+
     keep_share: float = Field(
         1.0,
         ge=0,
@@ -172,7 +209,7 @@ class SinkSettings(TopicSettings, MonitoringSettings):
     )
 
 
-class ZipkinSettings(SinkSettings):
+class ZipkinSettings(TraceSinkSettings):
     """The Zipkin sink."""
 
     zipkin_url: str = Field("http://127.0.0.1:9411", pattern="^https?://", description="Base URL of Zipkin.")
@@ -182,7 +219,7 @@ class ZipkinSettings(SinkSettings):
     zipkin_ca: Path | None = Field(None, description="File with the certificates that sign Zipkin's.")
 
 
-class ElasticsearchSettings(SinkSettings):
+class ElasticsearchSettings(TraceSinkSettings):
     """The Elasticsearch sink."""
 
     elasticsearch_url: str = Field("http://127.0.0.1:9200", description="URLs of Elasticsearch, separated by commas.")
@@ -234,6 +271,7 @@ STAGES: dict[str, type[Settings]] = {
     "all commands": KafkaSettings,
     "tracelink topics": TopicSettings,
     "tracelink join": JoinSettings,
+    "tracelink alerts": AlertSettings,
     "tracelink sink zipkin": ZipkinSettings,
     "tracelink sink elasticsearch": ElasticsearchSettings,
     "services, tracelink send": PublisherSettings,

@@ -3,24 +3,30 @@
 from pydantic_core import PydanticUndefined
 
 from tracelink.settings import (
+    AlertSettings,
     ElasticsearchSettings,
     JoinSettings,
     KafkaSettings,
     MonitoringSettings,
     PublisherSettings,
+    RedactionSettings,
     Settings,
     SinkSettings,
     TopicSettings,
+    TraceSinkSettings,
     ZipkinSettings,
     variable_of,
 )
 
 _GROUPS: tuple[tuple[str, type[Settings]], ...] = (
     ("Everything", KafkaSettings),
-    ("`tracelink topics`, the join and the sinks", TopicSettings),
-    ("The join and the sinks", MonitoringSettings),
+    ("`tracelink topics`, the workers and the sinks", TopicSettings),
+    ("The workers and the sinks", MonitoringSettings),
     ("The join", JoinSettings),
-    ("Both sinks", SinkSettings),
+    ("`tracelink alerts` and the sinks", RedactionSettings),
+    ("`tracelink alerts`", AlertSettings),
+    ("All sinks", SinkSettings),
+    ("The sinks of traces", TraceSinkSettings),
     ("The Zipkin sink", ZipkinSettings),
     ("The Elasticsearch sink", ElasticsearchSettings),
     ("Services, and `tracelink send`", PublisherSettings),

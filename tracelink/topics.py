@@ -42,6 +42,21 @@ class TopicNames:
         return f"{self.prefix}error-traces"
 
     @property
+    def errors(self) -> str:
+        """Errored traces reduced to where their errors began, keyed by the fingerprint of the problem."""
+        return f"{self.prefix}errors"
+
+    @property
+    def problems(self) -> str:
+        """The state of each problem, keyed by its fingerprint; compacted."""
+        return f"{self.prefix}problems"
+
+    @property
+    def alerts(self) -> str:
+        """What is told of problems, keyed by their fingerprints."""
+        return f"{self.prefix}alerts"
+
+    @property
     def dead_letters(self) -> str:
         """Messages that are no record, with the reason in their headers."""
         return f"{self.prefix}dead-letters"
@@ -57,7 +72,10 @@ class Spec:
 
     name: str
     inputs: bool = False
-    """Partitions of the inputs and of the journal are equally many, so that one worker has a trace's all."""
+    """Partitions of the inputs and of the journal are equally many, so that one worker has a trace's all.
+
+    So are those of errors and problems, for a problem's all.
+    """
     required: dict[str, str] = field(default_factory=dict)
     """Settings that a promise rests on: the live value must be equal."""
     at_least: dict[str, int] = field(default_factory=dict)
@@ -84,6 +102,11 @@ def specs(settings: TopicSettings) -> list[Spec]:
         Spec(names.unlinked_logs, required=kept, at_least=record),
         Spec(names.traces, required=kept, at_least=trace),
         Spec(names.error_traces, required=kept, at_least=trace),
+        # The broker's clock tells when a problem was seen last, whatever was caught up with in between.
+        Spec(names.errors, inputs=True, required=arrival, at_least=record),
+        # One that is compacted away has a newer one; those who read it late want that.
+        Spec(names.problems, inputs=True, required={"cleanup.policy": "compact"}, at_least=record),
+        Spec(names.alerts, required=kept, at_least=record),
         Spec(names.dead_letters, required=kept, at_least=trace),
         Spec(names.journal(settings.join_group), inputs=True, required=kept, at_least=trace),
     ]

@@ -18,7 +18,7 @@ from benchmarks.result import Result, Row, Target
 from benchmarks.servers import pin
 from benchmarks.subject import Subject, measured, pace, peer, running, tracelink
 from benchmarks.traffic import Shape
-from sinks.decoding import decode
+from sinks.decoding import decode, record_kinds
 from sinks.elasticsearch.bulk import body, chunks
 from sinks.elasticsearch.sink import ElasticsearchSink
 from sinks.sink import Message, Report
@@ -88,8 +88,8 @@ def _write_bodies(settings: ElasticsearchSettings, folder: Path) -> None:
         Message(Origin(names.traces, 0, offset, 0), key, value)
         for offset, (key, value) in enumerate(spliced(LOAD.templates(), LOAD.traces))
     )
-    number = 0
-    while batch := decode(islice(messages, _BATCH), names.unlinked_logs):
+    number, kinds = 0, record_kinds(names)
+    while batch := decode(islice(messages, _BATCH), kinds):
         for chunk in chunks(sink.documents(batch, Report([]), []), settings.batch_bytes):
             (folder / f"{number:06}.ndjson").write_bytes(body(chunk))
             number += 1

@@ -4,17 +4,19 @@ import uuid
 from collections.abc import Sequence
 from typing import cast
 
-from sinks.decoding import decode
+from sinks.decoding import decode, record_kinds
 from sinks.sink import Batch, Message, Part
 from tracelink.codec import LOG_RECORD, SPAN
 from tracelink.dead_letters import Origin
 from tracelink.records import Flag, LogRecord, Span
 from tracelink.splice import splice
+from tracelink.topics import TopicNames
 
 START = 1_767_225_600_000_000
 """2026-01-01T00:00:00Z in microseconds."""
 TOPIC = "traces"
 UNLINKED = "unlinked-logs"
+KINDS = record_kinds(TopicNames(""))
 
 
 def new_trace_id() -> bytes:
@@ -79,7 +81,7 @@ def message(value: bytes, *, topic: str = TOPIC, partition: int = 0, offset: int
 
 
 def part(spans: Sequence[Span] = (), logs: Sequence[LogRecord] = (), *, name: str = "s0-1") -> Part:
-    (made,) = decode([message(trace_message(spans, logs, name=name))], UNLINKED).parts
+    (made,) = decode([message(trace_message(spans, logs, name=name))], KINDS).parts
     return made
 
 

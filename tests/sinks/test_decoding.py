@@ -3,7 +3,7 @@
 import pytest
 
 from sinks.decoding import decode
-from tests.sinks.examples import UNLINKED, log, message, new_trace_id, span, trace_message
+from tests.sinks.examples import KINDS, log, message, new_trace_id, span, trace_message
 from tracelink.codec import LOG_RECORD, SPAN
 
 
@@ -15,7 +15,7 @@ def test_a_bad_log_line_is_a_dead_letter_of_those_sinks_that_write_log_lines(*, 
     good = LOG_RECORD.encode(line)
     bad = good.replace(b"Zeile", b"\xff\xff\xff\xff\xff")
     value = whole.replace(good[10:], bad[10:])
-    batch = decode([message(value)], UNLINKED, logs=logs)
+    batch = decode([message(value)], KINDS, logs=logs)
     wanted = {"span": SPAN.header + b"?", "log": bad}
     assert {letter.kind: letter.payload for letter in batch.dead_letters} == (
         wanted if logs else {"span": wanted["span"]}

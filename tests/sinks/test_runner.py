@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from sinks.decoding import decode
 from sinks.memory import MemorySink
 from sinks.runner import Patience, Runner
-from sinks.sink import Batch, Message, Partition, Refused, Report
+from sinks.sink import Batch, Kind, Message, Partition, Refused, Report
 from tests.kit.waiting import eventually
 from tests.sinks.examples import START, log, new_trace_id, span, trace_message
 from tests.sinks.kafka import Topics, headers_of
@@ -360,8 +360,8 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
     """Give the batches that were decoded so far."""
     found: list[Batch] = []
 
-    def note(messages: Iterable[Message], unlinked_topic: str, *, logs: bool) -> Batch:
-        made = decode(messages, unlinked_topic, logs=logs)
+    def note(messages: Iterable[Message], kinds: Mapping[str, Kind], *, logs: bool) -> Batch:
+        made = decode(messages, kinds, logs=logs)
         if made:
             found.append(made)
         return made

@@ -1,0 +1,1 @@
+"""From errored traces to problems, and to the alerts that tell of them."""
