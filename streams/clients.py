@@ -1,21 +1,21 @@
-"""How the join's Kafka clients are set: each property that a promise rests on, and why."""
+"""How the workers' Kafka clients are set: each property that a promise rests on, and why."""
 
 from tracelink.kafka import PARTITIONER, Properties, client_properties
-from tracelink.settings import JoinSettings
+from tracelink.settings import WorkerSettings
 
 
-def consumer_properties(settings: JoinSettings) -> Properties:
-    """Read the inputs, as a static member of the group."""
+def consumer_properties(settings: WorkerSettings, group: str, *, reset: str = "error") -> Properties:
+    """Read as a static member of the group; `reset` says where it begins without an offset that is there."""
     return client_properties(
         settings,
         promised={
-            "group.id": settings.join_group,
+            "group.id": group,
             "group.instance.id": settings.instance_id,
             "session.timeout.ms": round(settings.session_timeout * 1000),
             "enable.auto.commit": False,
-            "auto.offset.reset": "error",  # retention that has passed the group must be loud
+            "auto.offset.reset": reset,
             "isolation.level": "read_committed",
-            "partition.assignment.strategy": "range",  # the same partitions of both inputs go to one worker
+            "partition.assignment.strategy": "range",  # the same partitions of both topics go to one worker
             "enable.partition.eof": True,
         },
         defaults={
@@ -33,12 +33,12 @@ def consumer_properties(settings: JoinSettings) -> Properties:
     )
 
 
-def producer_properties(settings: JoinSettings) -> Properties:
+def producer_properties(settings: WorkerSettings, group: str) -> Properties:
     """Write in transactions, under an id that a restart takes over."""
     return client_properties(
         settings,
         promised={
-            "transactional.id": f"{settings.join_group}.{settings.instance_id}",
+            "transactional.id": f"{group}.{settings.instance_id}",
             "transaction.timeout.ms": round(settings.transaction_timeout * 1000),
             "acks": "all",
             "enable.idempotence": True,
@@ -57,14 +57,14 @@ def producer_properties(settings: JoinSettings) -> Properties:
     )
 
 
-def reader_properties(settings: JoinSettings) -> Properties:
-    """Read the journal to its end."""
+def reader_properties(settings: WorkerSettings, group: str) -> Properties:
+    """Read what the worker has written itself to its end."""
     return client_properties(
         settings,
         promised={
-            "group.id": f"{settings.join_group}.journal",  # never joined: librdkafka wants a name
+            "group.id": f"{group}.reader",  # never joined: librdkafka wants a name
             "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",  # what retention took from the journal, it took from the inputs
+            "auto.offset.reset": "earliest",  # what retention took from a journal, it took from the inputs
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
         },

@@ -16,7 +16,8 @@ from streams.clients import consumer_properties, producer_properties, reader_pro
 from streams.journal import Ledger
 from streams.ownership import Committed, Ownership
 from streams.partition import Partition, Target
-from streams.recovery import Recovery, Stopped
+from streams.recovery import Recovery
+from streams.sessions import retention_has_passed, run_sessions
 from streams.window import LOGS, SPANS, Limits
 from tracelink.errors import UserError
 from tracelink.kafka import PASSING, client_log, connect, wrong_property
@@ -33,7 +34,6 @@ _log = logging.getLogger(__name__)
 _BATCH = 1_000
 _POLL = 0.05
 _REPORT_EVERY = 1.0
-_FENCE_SECONDS = 60.0
 # An input that runs ahead of the other waits in memory up to here, then it is paused, until half of it is gone: a
 # pause throws away what librdkafka has fetched, so it must not come and go.
 _QUEUE_BYTES = 32 * 1024 * 1024
@@ -54,7 +54,8 @@ class Join:
             Target.ERROR_TRACES: names.error_traces,
             Target.DEAD_LETTERS: names.dead_letters,
         }
-        self._journal = names.journal(settings.join_group)
+        self._group = settings.join_group
+        self._journal = names.journal(self._group)
         self._limits = Limits(
             idle_gap=round(settings.idle_gap * 1000),
             max_age=round(settings.max_age * 1000),
@@ -87,36 +88,20 @@ class Join:
         return self.progress.not_ready() or self._waiting_for
 
     def run(self) -> None:
-        """Join until `stop` is called; raises where the worker cannot go on.
+        """Join until `stop` is called; raises where the worker cannot go on."""
+        run_sessions(self._run_session, self._cause, self._settings, self._group, self._stopping)
 
-        A fence may come from a second worker of the same name, and as well from a broker that was away for longer than
-        a time-out. Other fatal errors leave it open whether a transaction has committed. So the first one is answered
-        by joining the group anew, with nothing kept: what the group has committed tells. One soon after is final.
-        """
-        last_fence = -_FENCE_SECONDS
-        while not self._stopping.is_set():
-            try:
-                self._run_session()
-            except Stopped:
-                return
-            except KafkaException as error:
-                cause = self._transactions.cause(error)
-                if self._stopping.is_set() and (cause.retriable() or cause.code() in PASSING):
-                    return  # the brokers are away: what is not committed is the next worker's
-                fenced = "fenced" in cause.str().lower()
-                if not (fenced or cause.fatal()):
-                    raise KafkaException(cause) from error
-                if time.monotonic() - last_fence < _FENCE_SECONDS:
-                    raise (_taken_over(self._settings) if fenced else _ended(cause)) from error
-                last_fence = time.monotonic()
-                _log.warning("%s (%s): joining the group anew", "fenced" if fenced else "cannot go on", cause.str())
+    def _cause(self, error: KafkaException) -> KafkaError:
+        return self._transactions.cause(error)
 
     def _run_session(self) -> None:
         """Be a member of the group, from joining it to leaving it."""
         settings = self._settings
         try:
-            consumer = self._consumer = Consumer(consumer_properties(settings), logger=client_log(__name__))
-            self._transactions = Transactions(producer_properties(settings), self._stopping)
+            consumer = self._consumer = Consumer(
+                consumer_properties(settings, self._group), logger=client_log(__name__)
+            )
+            self._transactions = Transactions(producer_properties(settings, self._group), self._stopping)
         except KafkaException as error:  # properties that are right one by one and not together
             raise UserError(wrong_property(error.args[0])) from None
         self._recovery = None
@@ -125,7 +110,7 @@ class Join:
             self._recovery = Recovery(
                 consumer=consumer,
                 admin=connect(settings),
-                reader_properties=reader_properties(settings),
+                reader_properties=reader_properties(settings, self._group),
                 inputs=self._inputs,
                 journal=self._journal,
                 late_for=round(settings.late_for * 1000),
@@ -200,12 +185,7 @@ class Join:
             if partition is not None:
                 partition.reach_end(kind, message.offset() or 0)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - as above
-            raise UserError(
-                f"{message.topic()}[{message.partition()}] no longer has the records that the group "
-                f"{self._settings.join_group} still needs ({error.str()}): retention has passed them, they are lost. "
-                "To go on with the oldest that are left, reset the group: kafka-consumer-groups.sh --group "
-                f"{self._settings.join_group} --reset-offsets --to-earliest --all-topics --execute"
-            )
+            raise retention_has_passed(message.topic(), message.partition(), error, self._group)
         elif error.code() in PASSING:
             _log.warning("Kafka: %s", error.str())
         else:
@@ -382,18 +362,3 @@ class Join:
         """Return the end of an input as the last fetch has shown it."""
         _, end = self._consumer.get_watermark_offsets(TopicPartition(self._inputs[kind], number), cached=True)
         return int(end)
-
-
-def _ended(cause: KafkaError) -> UserError:
-    return UserError(
-        f"Kafka has ended this worker's transactions again and again: {cause.str()}. Look at the brokers, and start it "
-        "again: it begins where its group has committed."
-    )
-
-
-def _taken_over(settings: JoinSettings) -> UserError:
-    return UserError(
-        f"The instance id {settings.instance_id!r} of the group {settings.join_group} was taken from this worker again "
-        "and again. If another worker has it too, give each its own --instance-id (TRACELINK_INSTANCE_ID); if this one "
-        "is held up for seconds at a time, raise --session-timeout and --transaction-timeout."
-    )

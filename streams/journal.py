@@ -8,13 +8,10 @@ import struct
 from collections import deque
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from importlib.resources import as_file, files
-from typing import Any, TypedDict, cast
-
-from fastavro.schema import load_schema
+from typing import TypedDict, cast
 
 from streams.window import LOGS, SPANS
-from tracelink.codec import Codec
+from tracelink.codec import Codec, load_schema
 
 _PART = struct.Struct(">16sqq?")
 
@@ -26,12 +23,7 @@ class _Encoded(TypedDict):
     parts: bytes
 
 
-def _codec() -> Codec[_Encoded]:
-    with as_file(files("tracelink") / "schemas" / "closed.avsc") as path:
-        return Codec(cast("dict[str, Any]", load_schema(str(path))))
-
-
-_CODEC = _codec()
+_CODEC: Codec[_Encoded] = Codec(load_schema("closed"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,9 @@ class Problem(Origin):
 
     fingerprint: str
     version: int
-    offset: int
     status: Status
     announced: bool
+    known: bool
     muted: bool
     severity: str
     rule: str | None

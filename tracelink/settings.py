@@ -127,13 +127,24 @@ class MonitoringSettings(Settings):
     )
 
 
-class JoinSettings(TopicSettings, MonitoringSettings):
-    """The join's windows, its transactions and its memory."""
+class WorkerSettings(TopicSettings, MonitoringSettings):
+    """A worker as a member of its group, and its transactions."""
 
     instance_id: str = Field(
         default_factory=socket.gethostname,
         description="Name of this worker, the same after a restart and unlike any other's in the group.",
     )
+    session_timeout: float = Field(
+        10.0, gt=0, description="Seconds without a heartbeat after which a worker's partitions go to others."
+    )
+    transaction_timeout: float = Field(
+        10.0, gt=0, description="Seconds after which the broker aborts a dead worker's transaction."
+    )
+
+
+class JoinSettings(WorkerSettings):
+    """The join's windows, its transactions and its memory."""
+
     idle_gap: float = Field(5.0, gt=0, description="Seconds without a record after which a trace's window closes.")
     max_age: float = Field(60.0, gt=0, description="Seconds after its first record at which a window closes anyhow.")
     root_grace: float | None = Field(None, gt=0, description="Seconds after its root span at which a window closes.")
@@ -145,12 +156,6 @@ class JoinSettings(TopicSettings, MonitoringSettings):
     allowance: float = Field(1.0, ge=0, description="Seconds a record may take from its time stamp to being readable.")
     max_open_bytes: ByteSize = Field(
         ByteSize(512 * _MIB), ge=_MIB, description="Bytes of open windows in all; beyond it the oldest close early."
-    )
-    session_timeout: float = Field(
-        10.0, gt=0, description="Seconds without a heartbeat after which a worker's partitions go to others."
-    )
-    transaction_timeout: float = Field(
-        10.0, gt=0, description="Seconds after which the broker aborts a dead worker's transaction."
     )
 
 
@@ -166,7 +171,7 @@ class RedactionSettings(Settings):
     )
 
 
-class AlertSettings(TopicSettings, MonitoringSettings, RedactionSettings):
+class AlertSettings(WorkerSettings, RedactionSettings):
     """From errored traces to problems, and to the alerts that tell of them."""
 
     alerts_group: str = Field(

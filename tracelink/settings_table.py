@@ -14,6 +14,7 @@ from tracelink.settings import (
     SinkSettings,
     TopicSettings,
     TraceSinkSettings,
+    WorkerSettings,
     ZipkinSettings,
     variable_of,
 )
@@ -22,6 +23,7 @@ _GROUPS: tuple[tuple[str, type[Settings]], ...] = (
     ("Everything", KafkaSettings),
     ("`tracelink topics`, the workers and the sinks", TopicSettings),
     ("The workers and the sinks", MonitoringSettings),
+    ("The workers: the join and `tracelink alerts`", WorkerSettings),
     ("The join", JoinSettings),
     ("`tracelink alerts` and the sinks", RedactionSettings),
     ("`tracelink alerts`", AlertSettings),

@@ -1,9 +1,27 @@
-"""The fingerprint of a problem: the same for the same problem, whatever numbers and names its message has."""
+"""The fingerprint of a problem: the same for the same problem, whatever numbers and names its message has.
 
+What varies is replaced by one and the same word, whatever it looks like: an id of digits alone today may have letters
+tomorrow, and an address that is redacted today may not be. Patterns are ASCII, so that no version of Unicode's tables
+has a say, and each reads a text in linear time: words are entered at their beginning, quantifiers are possessive.
+"""
+
+import json
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from tracelink.problems import Origin
+
+VALID_ADD = frozenset({"httpStatus", "grpcStatus", "peer", "logger"})
+"""What `Fields.add` may name, beside the tags: `tags.NAME`."""
+VALID_IGNORE = frozenset({"service", "operation", "exception", "message"})
+"""What `Fields.ignore` may name."""
+TAG_PREFIX = "tags."
+
+LONGEST_MESSAGE = 1_000
+"""Characters of a message that are read."""
+_LONGEST_NORMALISED = 300
+"""Characters that count: where a cut message ends depends on how long its numbers and names are, so its end does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +35,86 @@ class Fields:
 
 
 def fingerprint(origin: Origin, fields: Fields) -> str:
-    """Return the fingerprint of a problem: 16 lower-case hex characters."""
-    found = [origin["service"], origin["operation"], origin["exception"], origin["message"]]
-    return blake2b(repr((found, fields.add)).encode(), digest_size=8).hexdigest()
+    """Return the fingerprint of a problem: 16 lower-case hex characters.
+
+    Service, operation, type of the exception and message, the latter three without what varies; the fields that are
+    added count as they stand.
+    """
+    usual = {
+        "service": origin["service"],
+        "operation": _normalised_name(origin["operation"]),
+        "exception": _normalised_name(origin["exception"]),
+        "message": normalised(origin["message"] or "")[:_LONGEST_NORMALISED],
+    }
+    found = {name: value or None for name, value in usual.items() if name not in fields.ignore}
+    found |= {name: _added(origin, name) for name in fields.add}
+    return blake2b(json.dumps(found, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def normalised(message: str) -> str:
+    """Return a message without what differs from one occurrence to the next, and without stack frames.
+
+    Ids, numbers, times, addresses, paths and what is quoted become `*`, and so does a list of them.
+    """
+    text = _FRAMES.split(message[:LONGEST_MESSAGE], maxsplit=1)[0]
+    return _LIST.sub("*", _SPACE.sub(" ", _VARIES.sub("*", text))).strip()
+
+
+def _normalised_name(name: str | None) -> str | None:
+    """Return the name of an operation or a class without ids and numbers; the fixed parts of a path are kept."""
+    return _LIST.sub("*", _VARIES_IN_NAME.sub("*", name[:LONGEST_MESSAGE])) if name else None
+
+
+def _added(origin: Origin, name: str) -> str | None:
+    if name.startswith(TAG_PREFIX):
+        return origin["tags"].get(name.removeprefix(TAG_PREFIX))
+    others = {
+        "httpStatus": origin["httpStatus"],
+        "grpcStatus": origin["grpcStatus"],
+        "peer": origin["peer"],
+        "logger": origin["logger"],
+    }
+    return others.get(name)
+
+
+_WORD = r"(?<![A-Za-z0-9])"
+_UNITS = (
+    r"(?:\s?(?:%|(?:ns|us|µs|ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|(?:milli|micro|nano)seconds?|millis"
+    r"|[kKMGT]i?[bB]|[bB]ytes?|B|k|K|M|G)(?![A-Za-z0-9])))?"
+)
+_IDS = (
+    r"\[redacted[^\]\n]{0,60}+\]",
+    r"(?<![\w.+-])[\w.+-]{1,64}+@[\w-]++(?:\.[\w-]++)*+",  # e-mail
+    _WORD + r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![A-Za-z0-9])",  # UUID
+    # Date and time, or one of them.
+    _WORD + r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d++)?)?(?:\s?Z|\s?[+-]\d\d:?\d\d)?)?(?![A-Za-z0-9])",
+    _WORD + r"\d\d?:\d\d(?::\d\d(?:[.,]\d++)?)?Z?(?![\w:])",
+    # IPv6, in brackets before a port; at least two colons, so that `a:b` is none.
+    r"(?<![\w:])\[?(?=[0-9a-fA-F:]*[0-9a-fA-F])(?:[0-9a-fA-F]{0,4}:){2,7}+(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4})"
+    r"(?:%\w++)?(?:\](?::\d++)?)?(?![\w:])",
+    _WORD + r"\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?:/\d{1,2})?(?![\w.])",  # IPv4
+    _WORD + r"0[xX][0-9a-fA-F]++",
+    _WORD + r"[0-9a-fA-F]{8,}+(?![A-Za-z0-9])",
+    # Digits and letters in turn, one or two letters before a number, or a long word with a digit: no one's own word.
+    _WORD + r"[A-Za-z]*+\d++[A-Za-z]++\d[A-Za-z0-9]*+",
+    _WORD + r"[A-Za-z]{1,2}\d{3,}+(?![A-Za-z0-9])",
+    _WORD + r"(?=[A-Za-z]*+\d)[A-Za-z0-9]{16,}+",
+    r"(?:(?<!\S)[+-])?\d++(?:[.,]\d++)*+(?:[eE][+-]?\d++)?" + _UNITS,
+)
+_TEXTS = (
+    r"[A-Za-z][A-Za-z0-9+.-]{1,15}+://[^\s\"'<>\])]++",  # URL
+    r'"[^"\n]*+"',
+    r"`[^`\n]*+`",
+    r"(?<!\w)'[^'\n]*+'(?!\w)",  # not the apostrophes of two words
+    "\u201c[^\u201d\n]*+\u201d",
+    "\u2018[^\u2019\n]*+\u2019",
+    "\u00ab[^\u00bb\n]*+\u00bb",
+    r"(?<![\w/.~-])(?:~|\.\.?)?(?:/[\w.@%+~=$-]++)++/?",  # path
+    r"(?<!\w)(?:[A-Za-z]:|\\)\\[^\s\"'<>|]++",  # path on Windows
+)
+_VARIES = re.compile("|".join((*_TEXTS, *_IDS)), re.ASCII)
+_VARIES_IN_NAME = re.compile("|".join((r"\?\S*+", *_IDS)), re.ASCII)
+_SPACE = re.compile(r"\s++", re.ASCII)
+_LIST = re.compile(r"\*(?:[ ,;]{1,3}\*)++")
+# Where a stack trace begins in a message: callers differ, and so do the frames.
+_FRAMES = re.compile(r"\r?\n[ \t]*+(?:at |Caused by: |Traceback \(|goroutine |\.\.\. \d)", re.ASCII)

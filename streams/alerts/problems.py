@@ -1,0 +1,241 @@
+"""The problems of one partition: which are new, which are back, which come too often, which are over.
+
+Pure: no I/O and no clock. What is told depends only on the occurrences, in their order, and on the times at which the
+partition was at its end. Two clocks are told apart: stream time, at which a trace erred, is shown and makes the rate;
+the time of arrival in the topic of errors says what is quiet, so that catching up is no silence.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import NamedTuple, Protocol
+
+from streams.alerts.rules import Rule
+from tracelink.problems import Alert, Event, Occurrence, Origin, Problem, Sample
+from tracelink.records import shown_trace_id
+
+_NEWEST = 5
+_MOST_SERVICES = 50
+_RATE_WINDOW = 60_000
+# Below this share of the threshold a rate may pass it again.
+_REARM = 0.5
+_US_PER_MS = 1000
+
+
+class Match(Protocol):
+    """Tells which rule holds for a problem."""
+
+    def __call__(self, origin: Origin, fingerprint: str) -> Rule:
+        """Return the rule, or the defaults."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long problems are remembered, in milliseconds, and how many."""
+
+    known_for: int = 86_400_000
+    quiet_after: int = 900_000
+    most: int = 10_000
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is to be written, since it was asked for last."""
+
+    problems: dict[str, Problem | None] = field(default_factory=dict)
+    """The newest state of each that has changed; None where it was forgotten."""
+    alerts: list[Alert] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.problems or self.alerts)
+
+
+class Problems:
+    """The problems of one partition, from the states that were written last."""
+
+    def __init__(self, match: Match, limits: Limits, states: Iterable[Problem] = ()) -> None:
+        self._match = match
+        self._limits = limits
+        # Both in the order in which they were seen last: what is due is at the front.
+        self._firing: OrderedDict[str, Problem] = OrderedDict()
+        self._quiet: OrderedDict[str, Problem] = OrderedDict()
+        self._changes = Changes()
+        self._now = 0
+        for state in sorted(states, key=lambda one: one["arrived"]):
+            self._hold(state)
+            self._now = max(self._now, state["arrived"])
+
+    def __len__(self) -> int:
+        return len(self._firing) + len(self._quiet)
+
+    def __iter__(self) -> Iterator[Problem]:
+        return chain(self._firing.values(), self._quiet.values())
+
+    @property
+    def firing(self) -> int:
+        """How many fire now."""
+        return len(self._firing)
+
+    def observe(self, occurrence: Occurrence, arrived: int) -> None:
+        """Take an occurrence in, in the order of the topic; `arrived` is when it reached that."""
+        self.advance(arrived)
+        before = self._firing.pop(occurrence["fingerprint"], None) or self._quiet.pop(occurrence["fingerprint"], None)
+        rule = self._match(occurrence, occurrence["fingerprint"])
+        muted = rule.muted_until is not None and self._now < rule.muted_until
+        window = rule.threshold.window if rule.threshold else _RATE_WINDOW
+        problem = _updated(before, occurrence, rule, self._now, window)
+        problem["muted"] = muted
+        # Read late, from before what is known at all: it is counted, and nobody is called.
+        stale = self._now - occurrence["time"] > self._limits.known_for
+        if not stale and problem["status"] == "QUIET":
+            problem["status"], problem["firingSince"] = "FIRING", occurrence["time"]
+        rate = _rate(problem, occurrence["time"], window)
+        if problem["overThreshold"] and rule.threshold and rate < rule.threshold.count * _REARM:
+            problem["overThreshold"] = False
+        event = None if stale or muted else _event(problem, rule, rate)
+        if event is not None:
+            problem["announced"] = problem["known"] = True
+            problem["overThreshold"] = problem["overThreshold"] or event == "RATE"
+            self._tell(event, occurrence["time"], self._now, problem)
+        self._hold(problem)
+        self._note(problem["fingerprint"], problem)
+        while len(self) > self._limits.most:
+            self._forget(next(iter(self._quiet or self._firing)))
+
+    def advance(self, now: int) -> None:
+        """Let time pass: what was not seen for long is quiet, and later forgotten."""
+        self._now = max(self._now, now)
+        while self._firing:
+            problem = next(iter(self._firing.values()))
+            over = problem["arrived"] + self._limits.quiet_after
+            if over > self._now:
+                break
+            self._resolve(problem, over)
+        while self._quiet:
+            problem = next(iter(self._quiet.values()))
+            if problem["arrived"] + self._limits.known_for > self._now:
+                break
+            self._forget(problem["fingerprint"])
+
+    def drain(self) -> Changes:
+        """Hand over what is to be written now."""
+        changes, self._changes = self._changes, Changes()
+        return changes
+
+    def _hold(self, problem: Problem) -> None:
+        held = self._firing if problem["status"] == "FIRING" else self._quiet
+        held[problem["fingerprint"]] = problem
+
+    def _resolve(self, problem: Problem, at: int) -> None:
+        del self._firing[problem["fingerprint"]]
+        quiet: Problem = {
+            **problem,
+            "status": "QUIET",
+            "announced": False,
+            "overThreshold": False,
+            "version": problem["version"] + 1,
+        }
+        self._hold(quiet)
+        self._note(quiet["fingerprint"], quiet)
+        if problem["announced"]:
+            self._tell("RESOLVED", at, at, quiet)
+
+    def _forget(self, fingerprint: str) -> None:
+        if (firing := self._firing.get(fingerprint)) is not None:
+            self._resolve(firing, self._now)  # whoever was told that it fires is told that it is over
+        del self._quiet[fingerprint]
+        self._note(fingerprint, None)
+
+    def _note(self, fingerprint: str, problem: Problem | None) -> None:
+        self._changes.problems[fingerprint] = problem
+
+    def _tell(self, event: Event, time: int, at: int, problem: Problem) -> None:
+        self._changes.alerts.append(
+            {"id": f"{problem['fingerprint']}-{at}-{event.lower()}", "event": event, "time": time, "problem": problem}
+        )
+
+
+def _event(problem: Problem, rule: Rule, rate: float) -> Event | None:
+    """Tell what is to be told of a problem that was just seen, or None."""
+    if not problem["announced"]:
+        # Nobody has heard of it since it fires: because it has just begun to, or because it was muted.
+        return "BACK" if problem["known"] else "NEW"
+    if rule.threshold and not problem["overThreshold"] and rate >= rule.threshold.count:
+        return "RATE"
+    return None
+
+
+def _rate(problem: Problem, time: int, window: int) -> float:
+    """Estimate the occurrences within the last window: all of this one, and of the one before what it still covers."""
+    gone = (time - problem["window"]) / window
+    return problem["inWindow"] + problem["inWindowBefore"] * max(0.0, 1 - gone)
+
+
+def _updated(before: Problem | None, occurrence: Occurrence, rule: Rule, now: int, window: int) -> Problem:
+    """Return the state after an occurrence, as if it told nobody anything."""
+    time = occurrence["time"]
+    sample: Sample = {
+        "traceId": shown_trace_id(occurrence["traceId"]),
+        "time": time,
+        "duration": occurrence["duration"],
+    }
+    counted = _counted(before, time, window)
+    slowest = before["slowest"] if before else None
+    return {
+        "fingerprint": occurrence["fingerprint"],
+        # Grows also where the problem had been forgotten in between.
+        "version": max(before["version"] + 1 if before else 0, now * _US_PER_MS),
+        "status": before["status"] if before else "QUIET",
+        "announced": before["announced"] if before else False,
+        "known": before["known"] if before else False,
+        "muted": False,
+        "severity": rule.severity,
+        "rule": rule.name,
+        "labels": rule.labels,
+        "runbook": rule.runbook,
+        "service": occurrence["service"],
+        "operation": occurrence["operation"],
+        "exception": occurrence["exception"],
+        "message": occurrence["message"],
+        "httpStatus": occurrence["httpStatus"],
+        "grpcStatus": occurrence["grpcStatus"],
+        "peer": occurrence["peer"],
+        "logger": occurrence["logger"],
+        "tags": occurrence["tags"],
+        "services": sorted({*(before["services"] if before else ()), *occurrence["services"]})[:_MOST_SERVICES],
+        "root": occurrence["root"],
+        "lines": occurrence["lines"],
+        "firstSeen": min(before["firstSeen"], time) if before else time,
+        "lastSeen": max(before["lastSeen"], time) if before else time,
+        "arrived": now,
+        "firingSince": before["firingSince"] if before else time,
+        "count": before["count"] + 1 if before else 1,
+        "window": counted.start,
+        "inWindow": counted.now,
+        "inWindowBefore": counted.before,
+        "overThreshold": before["overThreshold"] if before else False,
+        "newest": [sample, *(before["newest"] if before else [])][:_NEWEST],
+        "slowest": slowest if slowest and slowest["duration"] >= sample["duration"] else sample,
+    }
+
+
+class _Counted(NamedTuple):
+    """Occurrences in a window and in the one before it."""
+
+    start: int
+    now: int
+    before: int
+
+
+def _counted(problem: Problem | None, time: int, window: int) -> _Counted:
+    """Count an occurrence in the windows; one from before them, read late, makes no rate now."""
+    start = time - time % window
+    if problem is None or start > problem["window"] + window:
+        return _Counted(start, 1, 0)
+    if start == problem["window"] + window:
+        return _Counted(start, 1, problem["inWindow"])
+    if start == problem["window"]:
+        return _Counted(start, problem["inWindow"] + 1, problem["inWindowBefore"])
+    of_before = start == problem["window"] - window
+    return _Counted(problem["window"], problem["inWindow"], problem["inWindowBefore"] + of_before)
