@@ -8,10 +8,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from producers.files import Source
 from producers.records import Parser, Ready
 from tracelink.codec import LOG_RECORD, SPAN, TRACE_ID
 from tracelink.errors import UserError
+from tracelink.files.source import Source
 from tracelink.messages import SPANS, Messages
 from tracelink.records import Endpoint, ErrorRule, Flag, LogRecord, Span
 from tracelink.topics import TopicNames

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
 
-from producers.files import Item, Refusal
-from producers.log_json import parse_log
-from producers.refusals import Refused
-from producers.zipkin_json import parse_span
+from tracelink.files.log_json import parse_log
+from tracelink.files.refusals import Refused
+from tracelink.files.source import Item, Refusal
+from tracelink.files.zipkin_json import parse_span
 from tracelink.messages import Message, Messages
 from tracelink.records import ErrorRule
 

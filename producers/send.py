@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from producers.delivery import Counts, Delivery, require_topics
-from producers.files import Refusal, Source
 from producers.records import Parser, in_order
+from tracelink.files.source import Refusal, Source
 from tracelink.kafka import connect
 from tracelink.messages import Messages
 from tracelink.records import ErrorRule

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.files import Item, Refusal
 from producers.records import Parser, Ready, in_order
+from tracelink.files.source import Item, Refusal
 from tracelink.messages import Messages
 from tracelink.records import ErrorRule
 from tracelink.topics import TopicNames

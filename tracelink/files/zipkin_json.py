@@ -9,7 +9,7 @@ address that is none, becomes the tag `field.NAME`.
 from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-from producers.refusals import Refused, kept, shown
+from tracelink.files.refusals import Refused, kept, shown
 from tracelink.records import Annotation, Endpoint, ErrorRule, Flag, Span, parse_trace_id
 
 _KINDS = frozenset({"CLIENT", "SERVER", "PRODUCER", "CONSUMER"})

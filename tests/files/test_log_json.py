@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.log_json import parse_log
-from producers.refusals import Refused
 from tracelink.codec import LOG_RECORD
+from tracelink.files.log_json import parse_log
+from tracelink.files.refusals import Refused
 from tracelink.records import NO_TRACE, ErrorRule, Flag, LogRecord
 
 LEAST = {"@timestamp": "2023-01-29T09:22:08.552459062Z", "message": "hello"}

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.refusals import Refused
-from producers.times import parse_time
+from tracelink.files.refusals import Refused
+from tracelink.files.times import parse_time
 
 MICROSECONDS = 1_674_984_128_552_459
 

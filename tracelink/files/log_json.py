@@ -4,8 +4,8 @@ For each of our fields the first name of its list that the line has is taken; ev
 name, nested ones dotted, with the JSON text of what is no string. A field that is null is none.
 """
 
-from producers.refusals import Refused, kept, shown
-from producers.times import parse_time
+from tracelink.files.refusals import Refused, kept, shown
+from tracelink.files.times import parse_time
 from tracelink.records import NO_TRACE, ErrorRule, Flag, LoggedException, LogRecord, parse_trace_id
 
 _TIME = ("@timestamp", "timestamp", "time", "ts", "datetime", "date", "asctime", "eventTime")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from producers.files import Item, Refusal, Source
 from tracelink.errors import UserError
+from tracelink.files.source import Item, Refusal, Source
 
 
 def items(path: Path) -> list[Item | Refusal]:

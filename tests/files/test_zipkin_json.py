@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.refusals import Refused
-from producers.zipkin_json import parse_span
 from tracelink.codec import SPAN
+from tracelink.files.refusals import Refused
+from tracelink.files.zipkin_json import parse_span
 from tracelink.messages import Messages
 from tracelink.records import ErrorRule, Flag, Span
 from tracelink.topics import TopicNames
