@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from sinks.zipkin_json import service_of
 from tracelink.metrics import ServiceMetrics
-from tracelink.records import Flag, Trace, print_trace_id
+from tracelink.records import Flag, Trace, print_trace_id, service_of
 from tracelink.settings import ElasticsearchSettings
 
 OTHER = "other"

@@ -21,9 +21,3 @@ def zipkin_span(span: Span) -> dict[str, Any]:
     if remote := found.get("remoteEndpoint"):
         found["remoteEndpoint"] = dict(filter(_VALUE, remote.items()))
     return found
-
-
-def service_of(span: Span) -> str | None:
-    """Return the name of the service that recorded a span."""
-    endpoint = span.get("localEndpoint")
-    return endpoint.get("serviceName") if endpoint else None

@@ -21,7 +21,7 @@ TAG_PREFIX = "tags."
 LONGEST_MESSAGE = 1_000
 """Characters of a message that are read."""
 _LONGEST_NORMALISED = 300
-"""Characters that count: where a cut message ends depends on how long its numbers and names are, so its end does not."""
+"""Characters that count. Where a cut message ends depends on how long its numbers and names are: its end does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ def normalised(message: str) -> str:
 
 
 def _normalised_name(name: str | None) -> str | None:
-    """Return the name of an operation or a class without ids and numbers; the fixed parts of a path are kept."""
-    return _LIST.sub("*", _VARIES_IN_NAME.sub("*", name[:LONGEST_MESSAGE])) if name else None
+    """Return the name of an operation or a class without ids, numbers and query; the rest of a path is kept."""
+    return _VARIES_IN_NAME.sub("*", _QUERY.sub("", name[:LONGEST_MESSAGE])) if name else None
 
 
 def _added(origin: Origin, name: str) -> str | None:
@@ -82,6 +82,8 @@ _UNITS = (
     r"(?:\s?(?:%|(?:ns|us|µs|ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|(?:milli|micro|nano)seconds?|millis"
     r"|[kKMGT]i?[bB]|[bB]ytes?|B|k|K|M|G)(?![A-Za-z0-9])))?"
 )
+# At least two colons, so that `a:b` is none.
+_V6 = r"(?:[\da-fA-F]{0,4}:){2,7}+(?:\d{1,3}(?:\.\d{1,3}){3}|[\da-fA-F]{0,4})(?:%\w++)?"
 _IDS = (
     r"\[redacted[^\]\n]{0,60}+\]",
     r"(?<![\w.+-])[\w.+-]{1,64}+@[\w-]++(?:\.[\w-]++)*+",  # e-mail
@@ -89,10 +91,11 @@ _IDS = (
     # Date and time, or one of them.
     _WORD + r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d++)?)?(?:\s?Z|\s?[+-]\d\d:?\d\d)?)?(?![A-Za-z0-9])",
     _WORD + r"\d\d?:\d\d(?::\d\d(?:[.,]\d++)?)?Z?(?![\w:])",
-    # IPv6, in brackets before a port; at least two colons, so that `a:b` is none.
-    r"(?<![\w:])\[?(?=[0-9a-fA-F:]*[0-9a-fA-F])(?:[0-9a-fA-F]{0,4}:){2,7}+(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4})"
-    r"(?:%\w++)?(?:\](?::\d++)?)?(?![\w:])",
+    r"\[" + _V6 + r"\](?::\d++)?",
+    r"(?<![\w:])" + _V6 + r"(?![\w:])",
     _WORD + r"\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?:/\d{1,2})?(?![\w.])",  # IPv4
+    # The end of a pod's name, in the letters that Kubernetes makes names of.
+    r"(?<=-)[b-df-hj-np-tv-xz2456789]{6,10}+-[b-df-hj-np-tv-xz2456789]{5}(?![A-Za-z0-9-])",
     _WORD + r"0[xX][0-9a-fA-F]++",
     _WORD + r"[0-9a-fA-F]{8,}+(?![A-Za-z0-9])",
     # Digits and letters in turn, one or two letters before a number, or a long word with a digit: no one's own word.
@@ -102,7 +105,7 @@ _IDS = (
     r"(?:(?<!\S)[+-])?\d++(?:[.,]\d++)*+(?:[eE][+-]?\d++)?" + _UNITS,
 )
 _TEXTS = (
-    r"[A-Za-z][A-Za-z0-9+.-]{1,15}+://[^\s\"'<>\])]++",  # URL
+    r"[A-Za-z][A-Za-z0-9+.-]{1,15}+://[^\s\"'<>\])]*[^\s\"'<>\]),.;:!?]",  # URL
     r'"[^"\n]*+"',
     r"`[^`\n]*+`",
     r"(?<!\w)'[^'\n]*+'(?!\w)",  # not the apostrophes of two words
@@ -113,7 +116,8 @@ _TEXTS = (
     r"(?<!\w)(?:[A-Za-z]:|\\)\\[^\s\"'<>|]++",  # path on Windows
 )
 _VARIES = re.compile("|".join((*_TEXTS, *_IDS)), re.ASCII)
-_VARIES_IN_NAME = re.compile("|".join((r"\?\S*+", *_IDS)), re.ASCII)
+_VARIES_IN_NAME = re.compile("|".join(_IDS), re.ASCII)
+_QUERY = re.compile(r"(?<=[\w/])\?\S*+", re.ASCII)
 _SPACE = re.compile(r"\s++", re.ASCII)
 _LIST = re.compile(r"\*(?:[ ,;]{1,3}\*)++")
 # Where a stack trace begins in a message: callers differ, and so do the frames.

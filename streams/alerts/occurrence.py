@@ -1,0 +1,139 @@
+"""An errored trace, reduced to where its error began: redacted, then cut to a bounded size."""
+
+import math
+from collections.abc import Callable, Mapping
+
+from streams.alerts.fingerprint import LONGEST_MESSAGE, TAG_PREFIX, Fields, fingerprint
+from tracelink.call_tree import RECEIVING
+from tracelink.error_origin import ErrorOrigin, error_origin
+from tracelink.problems import Line, Occurrence, Origin
+from tracelink.records import Flag, LogRecord, Span, Trace, duration_of, service_of
+
+Redact = Callable[[str], str]
+"""Replaces the secrets in a text."""
+
+_LONGEST_NAME = 200
+_LONGEST_TAG = 200
+_LONGEST_LINE = 500
+_MOST_TAGS = 30
+_MOST_SERVICES = 50
+_LONG = 2**63
+_INT = 2**31 - 1
+# What SDKs say of themselves and their process on each span: the last to be kept.
+_COMMON = ("telemetry.", "process.", "otel.", "os.", "host.", "container.")
+
+
+def occurrence(trace: Trace, fields: Fields, redact: Redact) -> Occurrence | None:
+    """Return the occurrence in a part of a trace, or None where nothing in it is errored.
+
+    Its fingerprint is that of what is shown, so that it can be made again from a problem. Texts are redacted before
+    they are cut: half a secret is not seen to be one.
+    """
+    origin = error_origin(trace)
+    if origin is None:
+        return None
+    texts = _Texts(redact)
+    shown = _origin(origin, fields, texts)
+    return {
+        **shown,
+        "fingerprint": fingerprint(shown, fields),
+        "traceId": trace["traceId"],
+        "flags": trace["flags"] & _INT,
+        "time": _long(trace["closed"]),
+        "duration": duration_of(trace["spans"]),
+        "services": _services(trace, texts),
+        "root": _root(trace, texts),
+        "lines": [_line(line, texts) for line in origin.lines],
+    }
+
+
+class _Texts:
+    """Texts as an alert shows them; empty ones are none."""
+
+    def __init__(self, redact: Redact) -> None:
+        self._redact = redact
+
+    def name(self, text: str | None) -> str | None:
+        return self.text(text, _LONGEST_NAME)
+
+    def text(self, text: str | None, longest: int) -> str | None:
+        return _cut(self._redact(text), longest) or None if text else None
+
+    def tag(self, name: str, value: str) -> str:
+        """Return a tag's value, redacted as it stands and behind its name: a password is known by that alone."""
+        head = f"{name}="
+        return _cut(self._redact(head + self._redact(value)).removeprefix(head), _LONGEST_TAG)
+
+
+def _origin(origin: ErrorOrigin, fields: Fields, texts: _Texts) -> Origin:
+    return {
+        "service": texts.name(origin.service),
+        "operation": texts.name(origin.operation),
+        "exception": texts.name(origin.type),
+        "message": texts.text(origin.message, LONGEST_MESSAGE),
+        "httpStatus": texts.name(origin.http_status),
+        "grpcStatus": texts.name(origin.grpc_status),
+        "peer": texts.name(origin.peer),
+        "logger": texts.name(origin.logger),
+        "tags": _tags(origin.tags, fields, texts),
+    }
+
+
+def _tags(tags: Mapping[str, str], fields: Fields, texts: _Texts) -> dict[str, str]:
+    """Return the tags to keep: first those of the fingerprint, last those that every span of a process has."""
+
+    def rank(name: str) -> tuple[bool, bool, str]:
+        return TAG_PREFIX + name not in fields.add, name.startswith(_COMMON), name
+
+    # A longer name is no name; cut, two of them could become one.
+    kept = sorted((name for name in tags if len(name) <= _LONGEST_NAME), key=rank)[:_MOST_TAGS]
+    return {name: texts.tag(name, tags[name]) for name in kept}
+
+
+def _services(trace: Trace, texts: _Texts) -> list[str]:
+    found = {*map(service_of, trace["spans"]), *(log.get("service") for log in trace["logs"])}
+    return sorted({shown for name in found if (shown := texts.name(name))})[:_MOST_SERVICES]
+
+
+def _root(trace: Trace, texts: _Texts) -> str | None:
+    """Return service and operation of the root span; of several, of the one that began first."""
+    roots = [span for span in trace["spans"] if span["flags"] & Flag.ROOT]
+    senders = {span["id"] for span in roots if span.get("kind") not in RECEIVING}
+
+    def rank(span: Span) -> tuple[bool, float, str, str, str]:
+        # A server may share its client's id, and then seems to be a root beside it.
+        called = span.get("kind") in RECEIVING and span["id"] in senders
+        start = span.get("timestamp") or math.inf
+        return called, start, span["id"], service_of(span) or "", span.get("name") or ""
+
+    root = min(roots, key=rank, default=None)
+    return texts.name(_words(service_of(root), root.get("name"))) if root else None
+
+
+def _words(*words: str | None) -> str:
+    return " ".join(word for word in words if word)
+
+
+def _line(log: LogRecord, texts: _Texts) -> Line:
+    return {
+        "timestamp": _long(log["timestamp"]),
+        "service": texts.name(log.get("service")),
+        "level": texts.name(log.get("level")),
+        "message": texts.text(_said(log), _LONGEST_LINE) or "",
+    }
+
+
+def _said(log: LogRecord) -> str:
+    """Return a line's text, and behind it the exception that was logged with it."""
+    exception = log.get("exception") or {}
+    thrown = ": ".join(text for text in (exception.get("type"), exception.get("message")) if text)
+    return log["message"] if thrown in log["message"] else f"{log['message']} ({thrown})"
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _long(value: int) -> int:
+    """Return a number as Avro's `long` can hold it."""
+    return min(max(value, -_LONG), _LONG - 1)
