@@ -26,13 +26,13 @@ class Seen:
 
     def see(self, fingerprint: str = _A, at: int = START, time: int | None = None, trace: int = 1) -> None:
         self.problems.observe(occurrence(fingerprint, at if time is None else time, trace), at)
-        self._note()
+        self.take_note()
 
     def advance(self, now: int) -> None:
         self.problems.advance(now)
-        self._note()
+        self.take_note()
 
-    def _note(self) -> None:
+    def take_note(self) -> None:
         changes = self.problems.drain()
         for alert in changes.alerts:
             assert ALERT.decode(ALERT.encode(alert)) == alert
@@ -176,7 +176,7 @@ def test_the_slowest_and_the_newest_traces_are_its_samples() -> None:
     seen = Seen()
     for number, duration in enumerate([5, 900, 7, 8, 9, 10, 11]):
         seen.problems.observe(occurrence(_A, START + number, number, duration), START + number)
-        seen._note()
+        seen.take_note()
     state = seen.states[_A]
     assert state["slowest"]
     assert state["slowest"]["duration"] == 900

@@ -1,0 +1,153 @@
+"""The Faust agents that find where errors began, and group them into problems.
+
+Each owns what it works with and takes one request after the other from its channel, so nothing of it needs a lock. The
+channels are in memory: reading the topics, and writing what the agents answer, is the worker's.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as StillWorking
+from dataclasses import dataclass
+from threading import Event
+from typing import Any, NamedTuple, TypeVar
+
+import faust
+
+from streams.alerts.fingerprint import Fields
+from streams.alerts.occurrence import occurrence
+from streams.alerts.problems import Changes, Limits, Match, Problems
+from streams.sessions import Stopped
+from tracelink import splice
+from tracelink.errors import InvalidRecord, Reason
+from tracelink.problems import Occurrence, Problem
+
+_TICK = 0.2
+_Answer = TypeVar("_Answer")
+
+
+class Arrived(NamedTuple):
+    """An occurrence, the number of the partition that it came in, and when it came there, in milliseconds."""
+
+    number: int
+    time: int
+    occurrence: Occurrence
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """From here on these partitions are the worker's, their problems as they were written last."""
+
+    states: Mapping[int, Sequence[Problem]]
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """What has arrived, and the partitions that have nothing more: for those it is now."""
+
+    arrived: Sequence[Arrived]
+    ended: Sequence[int]
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """What is to be written for each partition, and how many problems fire, of how many that are known."""
+
+    changes: Mapping[int, Changes]
+    firing: int
+    known: int
+
+
+Located = Occurrence | InvalidRecord
+
+
+class Agents:
+    """The agents of an app; the methods may be called from another thread, once the app runs."""
+
+    def __init__(  # noqa: PLR0913 - what the agents work by
+        self,
+        app: faust.App,
+        stopping: Event,
+        *,
+        fields: Callable[[], Fields],
+        redact: Callable[[str], str],
+        match: Match,
+        limits: Limits,
+    ) -> None:
+        self._stopping = stopping
+        self._fields = fields
+        self._redact = redact
+        self._match = match
+        self._limits = limits
+        self._app = app
+        self._errored = app.channel()
+        self._errors = app.channel()
+        # Channels wait for Faust's own consumer to have partitions; there is none.
+        app.flow_control.resume()
+        app.agent(self._errored, name="locate")(self._locate)
+        app.agent(self._errors, name="group")(self._group)
+
+    def locate(self, messages: Sequence[bytes]) -> list[Located]:
+        """Reduce errored traces to where their errors began; what cannot be read says why."""
+        located: list[Located] = self._ask(self._errored, messages)
+        return located
+
+    def restore(self, states: Mapping[int, Sequence[Problem]]) -> None:
+        """Take partitions over, and let go of all others."""
+        self._ask(self._errors, Restore(states))
+
+    def group(self, arrived: Sequence[Arrived], ended: Sequence[int], now: int) -> Grouped:
+        """Take occurrences in, and let time pass where nothing more has arrived; `now` is in milliseconds."""
+        grouped: Grouped = self._ask(self._errors, Observe(arrived, ended, now))
+        return grouped
+
+    def _ask(self, channel: Any, request: object) -> Any:  # noqa: ANN401 - Faust's channels have no types
+        answer: Future[Any] = Future()
+        asyncio.run_coroutine_threadsafe(channel.put((request, answer)), self._app.loop)
+        while True:
+            try:
+                return answer.result(_TICK)
+            except StillWorking:
+                if self._stopping.is_set():
+                    raise Stopped from None  # the agents may have ended before
+
+    async def _locate(self, requests: faust.StreamT[Any]) -> None:
+        async for messages, answer in requests:
+            _settle(answer, lambda: [self._located(message) for message in messages])  # noqa: B023 - called at once
+
+    async def _group(self, requests: faust.StreamT[Any]) -> None:
+        problems: dict[int, Problems] = {}
+        async for request, answer in requests:
+            if isinstance(request, Restore):
+                problems = {
+                    number: Problems(self._match, self._limits, states) for number, states in request.states.items()
+                }
+                answer.set_result(None)
+            else:
+                _settle(answer, lambda: _grouped(problems, request))  # noqa: B023 - called at once
+
+    def _located(self, message: bytes) -> Located:
+        try:
+            decoded = splice.decode(message)
+        except InvalidRecord as error:
+            return error
+        found = occurrence(decoded.trace, self._fields(), self._redact)
+        return found or InvalidRecord(Reason.BODY, "none of its errored records can be read")
+
+
+def _grouped(problems: Mapping[int, Problems], request: Observe) -> Grouped:
+    for number, time, found in request.arrived:
+        problems[number].observe(found, time)
+    for number in request.ended:
+        problems[number].advance(request.now)
+    changes = {number: changed for number, one in problems.items() if (changed := one.drain())}
+    return Grouped(changes, sum(one.firing for one in problems.values()), sum(map(len, problems.values())))
+
+
+def _settle(answer: "Future[_Answer]", work: Callable[[], _Answer]) -> None:
+    """Answer with the outcome of some work: whoever asked hears of its failure, and the agent lives on."""
+    try:
+        answer.set_result(work())
+    except Exception as error:  # noqa: BLE001 - it is raised where the answer is asked for
+        answer.set_exception(error)

@@ -1,0 +1,150 @@
+"""The commands `tracelink errors` and `tracelink rules`."""
+
+from pathlib import Path
+
+import click
+
+from tracelink.options import settings_options
+from tracelink.settings import AlertSettings, PublisherSettings, TopicSettings
+
+_KAFKA = ("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix")
+_TRIED = ("known_for", "quiet_after", "redact", "redact_patterns")
+_INTERRUPTED = 130
+
+
+@click.command(short_help="List the problems that fire now.")
+@click.option("--once", is_flag=True, help="Print once and end; usual where the output is no terminal.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a problem, a line each, and end.")
+@click.option("--all", "quiet", is_flag=True, help="Show problems that are quiet, too.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Show at most N, the newest.")
+@settings_options(TopicSettings, only=_KAFKA)
+@click.pass_context
+def errors(
+    ctx: click.Context,
+    /,
+    *,
+    once: bool,
+    as_json: bool,
+    quiet: bool,
+    limit: int | None,
+    **flags: str | None,
+) -> None:
+    """List the problems that fire now, the newest first, and keep the list up to date until Ctrl-C.
+
+    A problem is all errored traces with the same origin. It is read from the topic problems, which
+    `tracelink alerts` writes; nothing is written, and no consumer group is joined.
+
+    \b
+    Examples:
+      tracelink errors
+      tracelink errors --once --all --limit 20
+      tracelink errors --json | jq -r 'select(.severity == "critical") | .newest[0].traceId'
+    """  # noqa: D301 - click reads the escape itself
+    import sys  # noqa: PLC0415 - with the others
+
+    from streams.alerts.errors_view import Wanted, print_json, print_once, watch  # noqa: PLC0415 - heavy
+    from streams.alerts.listing import ProblemsTopic  # noqa: PLC0415 - heavy, not for --help
+
+    wanted = Wanted(quiet, limit)
+    live = not (once or as_json) and sys.stdout.isatty()
+    try:
+        with ProblemsTopic(TopicSettings.load(**flags)) as topic:
+            if as_json:
+                print_json(topic, wanted)
+            elif live:
+                watch(topic, wanted)
+            else:
+                print_once(topic, wanted)
+    except KeyboardInterrupt:
+        # The live list ends in no other way.
+        ctx.exit(0 if live else _INTERRUPTED)
+
+
+@click.group(short_help="Check and try alert rules.")
+def rules() -> None:
+    """Check a file of alert rules, and try it on recorded traces."""
+
+
+@rules.command(short_help="Check a file of rules.")
+@click.argument("file", type=click.Path(path_type=Path))
+def check(*, file: Path) -> None:
+    """Check a file of rules; exit code 1 with file, line and key of each mistake.
+
+    \b
+    Example:
+      tracelink rules check rules.toml
+    """  # noqa: D301 - click reads the escape itself
+    from streams.alerts.rules import Rules  # noqa: PLC0415 - heavy, not for --help
+
+    count = len(Rules.load(file))
+    click.echo(f"{file} is right: {count} {'rule' if count == 1 else 'rules'}.")
+
+
+@rules.command(short_help="Show what would have alerted.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--traces",
+    "--spans",
+    type=click.Path(path_type=Path, allow_dash=True),
+    multiple=True,
+    metavar="FILE",
+    help="Spans as Zipkin v2 JSON: a list, lists in a list as Zipkin's page downloads them, or one span a line; plain "
+    "or gzip; - for standard input. May be given again.",
+)
+@click.option(
+    "--logs",
+    type=click.Path(path_type=Path, allow_dash=True),
+    multiple=True,
+    metavar="FILE",
+    help="JSON log lines with ECS or plain names; plain or gzip; - for standard input. May be given again.",
+)
+@click.option("--skip-invalid", is_flag=True, help="Exit with 0 although lines were refused.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@settings_options(AlertSettings, only=_TRIED)
+@settings_options(PublisherSettings, only=("error_http_status",))
+@click.pass_context
+def test(  # noqa: PLR0913 - one parameter an option
+    ctx: click.Context,
+    /,
+    *,
+    file: Path,
+    traces: tuple[Path, ...],
+    logs: tuple[Path, ...],
+    skip_invalid: bool,
+    as_json: bool,
+    error_http_status: str | None,
+    **flags: str | None,
+) -> None:
+    """Show what would have alerted: the problems in recorded traces, and what a file of rules makes of them.
+
+    The traces' own times count, as if the rules had held then: for thresholds, and for what is muted. All records are
+    held in memory; Kafka is not needed. The exit code is 1 if a rule is wrong or a line was refused (but for
+    --skip-invalid).
+
+    \b
+    Examples:
+      tracelink rules test rules.toml --traces traces.json
+      tracelink rules test rules.toml --traces spans.jsonl.gz --logs app.jsonl --json
+    """  # noqa: D301 - click reads the escape itself
+    from streams.alerts.problems import Limits  # noqa: PLC0415 - heavy, not for --help
+    from streams.alerts.rules import Rules  # noqa: PLC0415 - as above
+    from streams.alerts.trial import Traces, errored, tried  # noqa: PLC0415 - as above
+    from streams.alerts.trial_view import Trial, print_json, print_refused, print_trial  # noqa: PLC0415 - as above
+    from tracelink.records import ErrorRule  # noqa: PLC0415 - as above
+    from tracelink.redaction import Redactor  # noqa: PLC0415 - as above
+
+    if not traces and not logs:
+        raise click.UsageError("Name at least one file: --traces FILE or --logs FILE.")
+    if [*traces, *logs].count(Path("-")) > 1:
+        raise click.UsageError("Standard input can be read only once: name - once.")
+    loaded, settings = Rules.load(file), AlertSettings.load(**flags)
+    http_status = PublisherSettings.load(error_http_status=error_http_status).error_http_status
+    records = Traces(ErrorRule(http_status=http_status))
+    records.read(traces, logs)
+    occurrences = errored(records.each(), loaded, Redactor.of(settings).redact)
+    limits = Limits(round(settings.known_for * 1000), round(settings.quiet_after * 1000), settings.max_problems)
+    trial = Trial(len(records), len(occurrences), records.unlinked, tried(occurrences, loaded, limits), records.refused)
+    (print_json if as_json else print_trial)(trial)
+    print_refused(trial.refused)
+    if trial.refused and not skip_invalid:
+        ctx.exit(1)

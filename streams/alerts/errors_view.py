@@ -1,0 +1,94 @@
+"""The output of `tracelink errors`: a table once or live, or a JSON object a line."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from streams.alerts.listing import Listing, ProblemsTopic
+from streams.alerts.shown import ago, console, plain, printed, said, severity, table
+from tracelink.problems import Problem
+
+_COLUMNS = ("", "count", "last seen", "severity", "newest trace", "service", "operation", "error", "services")
+_WHOLE = ("", "count", "last seen", "severity", "newest trace")
+_DRAW_SECONDS = 0.5
+# What is not a row on the screen: the table's head, the line under it, the cursor's.
+_OTHER_LINES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which problems to show: those that fire or all, and how many at most."""
+
+    quiet: bool = False
+    limit: int | None = None
+
+
+def problems_table(listing: Listing, wanted: Wanted, now: int) -> Group:
+    """Lay out the problems at a time in milliseconds, and say under them what is not shown."""
+    found = listing.shown(quiet=wanted.quiet, limit=wanted.limit)
+    rows = [_row(one, now) for one in found]
+    return Group(table(_COLUMNS, rows, whole=_WHOLE), Text(_footer(listing, len(found), quiet_too=wanted.quiet)))
+
+
+def print_once(topic: ProblemsTopic, wanted: Wanted) -> None:
+    """Print the table of what the topic holds now."""
+    topic.read_to_end()
+    printed(problems_table(topic.listing, wanted, _now()))
+
+
+def print_json(topic: ProblemsTopic, wanted: Wanted) -> None:
+    """Print a JSON object a problem, a line each, with the fields of the schema."""
+    topic.read_to_end()
+    for problem in topic.listing.shown(quiet=wanted.quiet, limit=wanted.limit):
+        click.echo(json.dumps(problem))
+
+
+def watch(topic: ProblemsTopic, wanted: Wanted) -> None:
+    """Show the table and keep it up to date, until Ctrl-C."""
+    out = console()
+    with Live(console=out, auto_refresh=False) as live:
+        while True:
+            topic.poll(_DRAW_SECONDS)
+            fitting = max(1, out.height - _OTHER_LINES)
+            limit = fitting if wanted.limit is None else min(fitting, wanted.limit)
+            live.update(problems_table(topic.listing, Wanted(wanted.quiet, limit), _now()), refresh=True)
+
+
+def _row(problem: Problem, now: int) -> Sequence[str | Text]:
+    newest = problem["newest"][:1]
+    return (
+        _mark(problem),
+        f"{problem['count']:,}",
+        ago(problem["lastSeen"], now),
+        severity(problem["severity"]),
+        plain(newest[0]["traceId"]) if newest else "",
+        plain(problem["service"]),
+        plain(problem["operation"]),
+        said(problem["exception"], problem["message"]),
+        plain(", ".join(problem["services"])),
+    )
+
+
+def _mark(problem: Problem) -> Text:
+    if problem["status"] == "QUIET":
+        return Text("quiet", style="dim")
+    return Text("muted", style="dim") if problem["muted"] else Text("● firing", style="red")
+
+
+def _footer(listing: Listing, shown: int, *, quiet_too: bool) -> str:
+    firing, quiet = listing.count()
+    words = [f"{firing:,} fire" if firing != 1 else "1 fires"]
+    words.append(f"{quiet:,} quiet" + ("" if quiet_too or not quiet else " (--all shows them)"))
+    if older := (firing + quiet if quiet_too else firing) - shown:
+        words.append(f"{older:,} older not shown")
+    return ", ".join(words)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,76 @@
+"""How problems are shown on a terminal: texts that come from outside, times, tables."""
+
+from collections.abc import Iterable, Sequence
+
+import click
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+_LONGEST_TEXT = 200
+_WIDE = 2000
+_NUMBERS = frozenset({"count", "traces"})
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+_STYLES = {"critical": "bold red", "error": "red", "warning": "yellow", "info": "cyan"}
+
+
+def plain(text: str | None) -> str:
+    """Return a text of one line without control characters, which a terminal would obey."""
+    kept = "".join(char if char.isprintable() else " " for char in text or "")
+    words = " ".join(kept.split())
+    return words if len(words) <= _LONGEST_TEXT else f"{words[: _LONGEST_TEXT - 1]}…"
+
+
+def said(exception: str | None, message: str | None) -> str:
+    """Return what an error says in one line."""
+    return ": ".join(text for text in (plain(exception), plain(message)) if text)
+
+
+def ago(time: int, now: int) -> str:
+    """Say how long before `now` a time was; both in milliseconds."""
+    seconds = (now - time) // 1000
+    for length, unit in _UNITS:
+        if seconds >= length:
+            return f"{seconds // length}{unit} ago"
+    return "now"
+
+
+def severity(name: str) -> Text:
+    """Return the name of a severity in its colour."""
+    return Text(plain(name), style=_STYLES.get(name, ""))
+
+
+def table(columns: Iterable[str], rows: Iterable[Sequence[str | Text]], *, whole: Iterable[str] = ()) -> Table:
+    """Lay rows out, a line each; columns that are not `whole` are cut where the terminal is narrow.
+
+    Strings are shown as they stand, never read as markup; counts stand on the right.
+    """
+    laid = Table(box=box.SIMPLE, pad_edge=False)
+    kept = frozenset(whole)
+    for name in columns:
+        laid.add_column(Text(name), no_wrap=name in kept, justify="right" if name in _NUMBERS else "left")
+    for row in rows:
+        laid.add_row(*map(_cell, row))
+    return laid
+
+
+def _cell(cell: str | Text) -> Text:
+    text = Text(cell) if isinstance(cell, str) else cell
+    # Of the text, not of the column: rich narrows only columns that may wrap.
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def console() -> Console:
+    """Return a console on standard output; where that is no terminal, lines are as long as they are."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=_WIDE)
+
+
+def printed(what: RenderableType) -> None:
+    """Print to standard output, without the spaces that tables end their lines with."""
+    out = console()
+    with out.capture() as lines:
+        out.print(what)
+    click.echo("\n".join(line.rstrip() for line in lines.get().splitlines()))

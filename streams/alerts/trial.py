@@ -1,0 +1,133 @@
+"""What a file of rules would have told of traces in files: the decisions of the worker, in memory."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from operator import itemgetter
+from pathlib import Path
+
+from streams.alerts.occurrence import Redact, occurrence
+from streams.alerts.problems import Limits, Problems
+from streams.alerts.rules import Rule, Rules
+from tracelink.files.log_json import parse_log
+from tracelink.files.refusals import Refused
+from tracelink.files.source import Item, Refusal, Source
+from tracelink.files.zipkin_json import parse_span
+from tracelink.problems import Alert, Occurrence, Problem
+from tracelink.records import NO_TRACE, ErrorRule, LogRecord, Span, Trace
+
+_US_PER_MS = 1000
+
+
+class Traces:
+    """The records of files, by trace; log lines without a trace are only counted."""
+
+    def __init__(self, rule: ErrorRule) -> None:
+        self._rule = rule
+        self._spans: dict[bytes, list[Span]] = {}
+        self._logs: dict[bytes, list[LogRecord]] = {}
+        self.refused: list[Refusal] = []
+        self.unlinked = 0
+
+    def read(self, spans: Iterable[Path], logs: Iterable[Path]) -> None:
+        """Read files of spans and of log lines; raises UserError where one cannot be opened."""
+        for path in spans:
+            self._read(path, self._take_span)
+        for path in logs:
+            self._read(path, self._take_log)
+
+    def __len__(self) -> int:
+        return len(self._spans.keys() | self._logs.keys())
+
+    def each(self) -> Iterable[Trace]:
+        """Return the traces, each whole, as if it had closed when its last record was written."""
+        return [self._trace(one) for one in self._spans.keys() | self._logs.keys()]
+
+    def _read(self, path: Path, take: Callable[[Item], None]) -> None:
+        source = Source(path)
+        try:
+            for entry in source.items():
+                if isinstance(entry, Refusal):
+                    self.refused.append(entry)
+                    continue
+                try:
+                    take(entry)
+                except Refused as error:
+                    self.refused.append(Refusal(entry.place, error.reason, error.detail))
+        finally:
+            source.close()
+
+    def _take_span(self, item: Item) -> None:
+        span = parse_span(item.value, self._rule)
+        self._spans.setdefault(span["traceId"], []).append(span)
+
+    def _take_log(self, item: Item) -> None:
+        record = parse_log(item.value, item.identity, self._rule)
+        if record["traceId"] == NO_TRACE:
+            self.unlinked += 1
+        else:
+            self._logs.setdefault(record["traceId"], []).append(record)
+
+    def _trace(self, trace_id: bytes) -> Trace:
+        spans, logs = self._spans.get(trace_id, []), self._logs.get(trace_id, [])
+        flags = 0
+        for record in (*spans, *logs):
+            flags |= record["flags"]
+        times = [time for span in spans if (time := span.get("timestamp"))] + [log["timestamp"] for log in logs]
+        ends = [(span.get("timestamp") or 0) + (span.get("duration") or 0) for span in spans]
+        return {
+            "flags": flags,
+            "traceId": trace_id,
+            "name": trace_id.hex(),
+            "opened": min(times, default=0) // _US_PER_MS,
+            "closed": max([*ends, *times], default=0) // _US_PER_MS,
+            "reason": "IDLE",
+            "spans": spans,
+            "logs": logs,
+        }
+
+
+@dataclass(slots=True)
+class Tried:
+    """A problem at the end of a trial, and what was told of it."""
+
+    problem: Problem
+    rule: Rule
+    count: int = 0
+    alerts: list[Alert] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool | None:
+        """Whether it was over its rule's threshold; None where there is none."""
+        return any(one["event"] == "RATE" for one in self.alerts) if self.rule.threshold else None
+
+
+def errored(traces: Iterable[Trace], rules: Rules, redact: Redact) -> list[Occurrence]:
+    """Return the occurrences in traces, in the order of their times."""
+    found = [one for trace in traces if (one := occurrence(trace, rules.fingerprint, redact))]
+    return sorted(found, key=itemgetter("time", "traceId"))
+
+
+def tried(occurrences: Iterable[Occurrence], rules: Rules, limits: Limits) -> list[Tried]:
+    """Return the problems that a worker would have made of occurrences that come at their times, frequent ones first.
+
+    Time ends with the last occurrence: what fires then is not told to be over.
+    """
+    problems = Problems(rules.match, limits)
+    counts: Counter[str] = Counter()
+    states: dict[str, Problem] = {}
+    alerts: list[Alert] = []
+    for one in occurrences:
+        problems.observe(one, one["time"])
+        counts[one["fingerprint"]] += 1
+        changes = problems.drain()
+        # Of a problem that is forgotten, the last state counts.
+        states |= {fingerprint: state for fingerprint, state in changes.problems.items() if state}
+        alerts += changes.alerts
+    found = {
+        fingerprint: Tried(state, rules.match(state, fingerprint), counts[fingerprint])
+        for fingerprint, state in states.items()
+    }
+    for alert in alerts:
+        found[alert["problem"]["fingerprint"]].alerts.append(alert)
+    return sorted(found.values(), key=lambda one: (-one.count, one.problem["fingerprint"]))

@@ -1,0 +1,107 @@
+"""The output of `tracelink rules test`: tables, or one JSON object."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+from rich.text import Text
+
+from streams.alerts.shown import plain, printed, severity, table
+from streams.alerts.trial import Tried
+from tracelink.files.source import Refusal
+from tracelink.problems import Alert
+
+_SHOWN_REFUSALS = 10
+_COLUMNS = (
+    "count", "fingerprint", "rule", "severity", "muted", "over threshold", "alerts", "service", "operation",
+    "exception", "message",
+)  # fmt: skip
+_WHOLE = ("count", "fingerprint", "rule", "severity", "muted", "over threshold", "alerts")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A trial's outcome: traces read, errored ones among them, their problems, and lines that are no record."""
+
+    traces: int
+    errored: int
+    unlinked: int
+    problems: Sequence[Tried]
+    refused: Sequence[Refusal]
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """All alerts, in the order of their times."""
+        return sorted((alert for one in self.problems for alert in one.alerts), key=lambda alert: alert["time"])
+
+
+def print_trial(trial: Trial) -> None:
+    """Print the problems, and what would have been told of them."""
+    if trial.problems:
+        printed(table(_COLUMNS, [_row(one) for one in trial.problems], whole=_WHOLE))
+    events = Counter(alert["event"] for alert in trial.alerts)
+    told = ", ".join(f"{count:,} {event}" for event, count in sorted(events.items()))
+    click.echo(
+        f"Traces: {trial.traces:,}, errored: {trial.errored:,}. Problems: {len(trial.problems):,}. "
+        f"Alerts: {told or 'none'}."
+    )
+    if trial.unlinked:
+        click.echo(f"Log lines without a trace id, which play no part: {trial.unlinked:,}.")
+
+
+def print_refused(refused: Sequence[Refusal]) -> None:
+    """Print to standard error which lines are no record."""
+    if refused:
+        click.echo(f"Refused {len(refused):,}:", err=True)
+    for one in refused[:_SHOWN_REFUSALS]:
+        click.echo(f"  {plain(one.place)}: {plain(one.reason)}: {plain(one.detail)}", err=True)
+    if len(refused) > _SHOWN_REFUSALS:
+        click.echo(f"  … and {len(refused) - _SHOWN_REFUSALS:,} more", err=True)
+
+
+def print_json(trial: Trial) -> None:
+    """Print the outcome as one JSON object: counts, the problems as their topic has them, and the alerts."""
+    click.echo(json.dumps(_json(trial)))
+
+
+def _json(trial: Trial) -> dict[str, object]:
+    return {
+        "traces": trial.traces,
+        "errored": trial.errored,
+        "unlinkedLogs": trial.unlinked,
+        "refused": len(trial.refused),
+        "problems": [
+            {
+                **one.problem,
+                "count": one.count,
+                "overThreshold": one.over,
+                "alerts": [alert["event"] for alert in one.alerts],
+            }
+            for one in trial.problems
+        ],
+        "alerts": [
+            {"event": alert["event"], "time": alert["time"], "fingerprint": alert["problem"]["fingerprint"]}
+            for alert in trial.alerts
+        ],
+    }
+
+
+def _row(one: Tried) -> Sequence[str | Text]:
+    problem = one.problem
+    events = Counter(alert["event"] for alert in one.alerts)
+    over = "" if one.over is None else ("yes" if one.over else "no")
+    return (
+        f"{one.count:,}",
+        problem["fingerprint"],
+        plain(problem["rule"]) or "-",
+        severity(problem["severity"]),
+        "yes" if problem["muted"] else "no",
+        over or "-",
+        ", ".join(event if count == 1 else f"{event} x{count}" for event, count in events.items()) or "none",
+        plain(problem["service"]),
+        plain(problem["operation"]),
+        plain(problem["exception"]),
+        plain(problem["message"]),
+    )

@@ -1,0 +1,323 @@
+"""The loop between the topics and the agents: errored traces in, problems and alerts out, each exactly once.
+
+One transaction a turn holds everything that was made of the messages read in it, and their offsets. Partitions come
+and go only between two turns, when nothing is in hand. The newest state of each problem is all that is kept of it: who
+gets a partition reads the states of its problems before anything else.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+import faust
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from prometheus_client import CollectorRegistry
+from tracelink.redaction import Redactor
+
+from streams.alerts.agents import Agents, Arrived, Grouped
+from streams.alerts.problems import Limits
+from streams.alerts.rules import Rule, RulesFile
+from streams.clients import consumer_properties, producer_properties, reader_properties
+from streams.offsets import Offsets, Where
+from streams.rereading import read_again
+from streams.sessions import Stopped, retention_has_passed, run_sessions
+from tracelink import dead_letters
+from tracelink.errors import InvalidRecord, UserError
+from tracelink.kafka import PASSING, client_log, connect, wrong_property
+from tracelink.metrics import AlertMetrics
+from tracelink.points import Point, reached
+from tracelink.problems import ALERT, OCCURRENCE, PROBLEM, Occurrence, Origin, Problem
+from tracelink.progress import Progress
+from tracelink.settings import AlertSettings
+from tracelink.topics import TopicNames
+from tracelink.transactions import Aborted, Transactions
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 500
+_POLL = 0.05
+_LOOK_EVERY = 1.0
+
+
+@dataclass(slots=True)
+class _Work:
+    """What a turn has made."""
+
+    occurrences: list[Occurrence] = field(default_factory=list)
+    """Of errored traces: they come back by the topic of errors, in the partition of their problem."""
+    counted: int = 0
+    """Occurrences that came back, and are in their problems."""
+    grouped: Grouped = field(default_factory=lambda: Grouped({}, 0, 0))
+    letters: list[tuple[Message, InvalidRecord]] = field(default_factory=list)
+
+
+class AlertWorker:
+    """Groups the errors of the partitions that the group gives to this worker, until it is told to stop.
+
+    `attach` comes first. `run` blocks and belongs into a thread of its own; `stop` and `not_ready` may be called from
+    any.
+    """
+
+    def __init__(self, settings: AlertSettings, registry: CollectorRegistry) -> None:
+        if settings.known_for < settings.quiet_after:
+            raise UserError("TRACELINK_KNOWN_FOR (--known-for) is at least TRACELINK_QUIET_AFTER (--quiet-after).")
+        self._settings = settings
+        self._names = TopicNames(settings.topic_prefix)
+        self._redactor = Redactor.of(settings)
+        self._rules = RulesFile(settings.rules_file)
+        self._metrics = AlertMetrics(registry)
+        self.progress = Progress(settings.stuck_after)
+        self._stopping = Event()
+        self._waiting_for: str | None = "waiting for partitions"
+        # The offset to go on from of each partition that this worker has; what lies below is committed, between turns.
+        self._positions: dict[Where, int] = {}
+        self._ended: set[Where] = set()
+        self._failure: Exception | None = None
+        self._membership: Any = None
+        self._next_look = 0.0
+        self._agents: Agents
+        self._consumer: Consumer
+        self._transactions: Transactions
+        self._offsets: Offsets
+        self._reader: Consumer
+
+    def attach(self, app: faust.App) -> None:
+        """Give the app the agents that do the work."""
+        self._agents = Agents(
+            app,
+            self._stopping,
+            fields=lambda: self._rules.rules.fingerprint,
+            redact=self._redactor.redact,
+            match=self._match,
+            limits=Limits(
+                known_for=round(self._settings.known_for * 1000),
+                quiet_after=round(self._settings.quiet_after * 1000),
+                most=self._settings.max_problems,
+            ),
+        )
+
+    def stop(self) -> None:
+        """Ask the loop to end, with its turn committed or undone."""
+        self._stopping.set()
+
+    def not_ready(self) -> str | None:
+        """Return why this worker does not group errors now, or None."""
+        return self.progress.not_ready() or self._waiting_for
+
+    def run(self) -> None:
+        """Group errors until `stop` is called; raises where the worker cannot go on."""
+        settings = self._settings
+        run_sessions(self._run_session, self._cause, settings, settings.alerts_group, self._stopping)
+
+    def _match(self, origin: Origin, fingerprint: str) -> Rule:
+        return self._rules.rules.match(origin, fingerprint)
+
+    def _cause(self, error: KafkaException) -> KafkaError:
+        return self._transactions.cause(error)
+
+    def _run_session(self) -> None:
+        """Be a member of the group, from joining it to leaving it."""
+        settings, group = self._settings, self._settings.alerts_group
+        try:
+            self._consumer = Consumer(consumer_properties(settings, group), logger=client_log(__name__))
+            self._reader = Consumer(reader_properties(settings, group), logger=client_log(__name__))
+            self._transactions = Transactions(producer_properties(settings, group), self._stopping)
+        except KafkaException as error:  # properties that are right one by one and not together
+            raise UserError(wrong_property(error.args[0])) from None
+        try:
+            self._transactions.start()
+            self._offsets = Offsets(self._consumer, connect(settings), self._stopping)
+            self._consumer.subscribe(
+                [self._names.error_traces, self._names.errors],
+                on_assign=self._assigned,
+                on_revoke=self._gone,
+                on_lost=self._gone,
+            )
+            while not self._stopping.is_set():
+                self._turn(self._consumer.consume(_BATCH, timeout=_POLL))
+        finally:
+            self._positions = {}
+            self._waiting_for = "waiting for partitions"
+            self._consumer.close()
+            self._reader.close()
+            self._transactions.abandon()
+
+    # A turn
+
+    def _turn(self, messages: list[Message]) -> None:
+        """Commit what is made of some messages, and of the time that has passed."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        before = dict(self._positions)
+        work = self._process(messages)
+        moved = [TopicPartition(*where, offset) for where, offset in self._positions.items() if before[where] != offset]
+        if moved or work.grouped.changes:
+            reached(Point.ALERTS_GROUPED)
+            self._commit(work, moved)
+            reached(Point.ALERTS_COMMITTED)
+            self._count(work)
+        self.progress.report(time.monotonic(), self._positions)
+
+    def _process(self, messages: list[Message]) -> _Work:
+        errored, errors = self._sort(messages)
+        if errored or errors:
+            reached(Point.ALERTS_POLLED)
+        work = _Work()
+        located = self._agents.locate([message.value() or b"" for message in errored]) if errored else []
+        for message, found in zip(errored, located, strict=True):
+            if isinstance(found, InvalidRecord):
+                work.letters.append((message, found))
+            else:
+                work.occurrences.append(found)
+        arrived = []
+        for message in errors:
+            try:
+                occurrence = OCCURRENCE.decode(message.value() or b"")
+                arrived.append(Arrived(message.partition() or 0, message.timestamp()[1], occurrence))
+            except InvalidRecord as error:
+                work.letters.append((message, error))
+        work.counted = len(arrived)
+        ended = self._look()
+        if arrived or ended:
+            work.grouped = self._agents.group(arrived, ended, time.time_ns() // 1_000_000)
+        return work
+
+    def _sort(self, messages: Iterable[Message]) -> tuple[list[Message], list[Message]]:
+        """Tell errored traces and occurrences apart, and note how far they are read."""
+        errored: list[Message] = []
+        errors: list[Message] = []
+        for message in messages:
+            where = (message.topic() or "", message.partition() or 0)
+            error, offset = message.error(), message.offset() or 0
+            if where not in self._positions:  # of an assignment that has ended
+                continue
+            if error is None:
+                self._positions[where] = offset + 1
+                self._ended.discard(where)
+                (errored if where[0] == self._names.error_traces else errors).append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - confluent-kafka's name for it
+                self._positions[where] = offset
+                self._ended.add(where)
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - as above
+                raise retention_has_passed(*where, error, self._settings.alerts_group)
+            elif error.code() in PASSING:
+                _log.warning("Kafka: %s", error.str())
+            else:
+                raise KafkaException(error)
+        return errored, errors
+
+    def _look(self) -> list[int]:
+        """Once a second, look at the rules, and return the partitions that have nothing more: there it is now."""
+        if time.monotonic() < self._next_look:
+            return []
+        self._next_look = time.monotonic() + _LOOK_EVERY
+        self._rules.refresh()
+        self._metrics.rules_valid.set(self._rules.error is None)
+        for topic, number in self._positions:
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, number), cached=True)
+            behind = end - self._positions[topic, number]
+            self._metrics.lag.labels(topic, str(number)).set(max(0, behind))
+        return [number for topic, number in self._ended if topic == self._names.errors]
+
+    def _commit(self, work: _Work, moved: list[TopicPartition]) -> None:
+        """Write a turn's outcome with its offsets; again where it was undone, for nobody else has its partitions."""
+        while True:
+            try:
+                self._send(work)
+                self._transactions.flush()
+                self._transactions.commit(moved, self._membership)
+            except Aborted as why:
+                if self._stopping.is_set():
+                    raise Stopped from why
+                _log.warning("transaction aborted, and done again: %s", why)
+                self._metrics.transactions.labels("aborted").inc()
+            else:
+                self._metrics.transactions.labels("committed").inc()
+                return
+
+    def _send(self, work: _Work) -> None:
+        names, send = self._names, self._transactions.send
+        for found in work.occurrences:
+            send(names.errors, found["fingerprint"].encode(), OCCURRENCE.encode(found))
+        for number, changes in work.grouped.changes.items():
+            for fingerprint, problem in changes.problems.items():
+                value = None if problem is None else PROBLEM.encode(problem)
+                send(names.problems, fingerprint.encode(), value, partition=number)
+            for alert in changes.alerts:
+                send(names.alerts, alert["problem"]["fingerprint"].encode(), ALERT.encode(alert))
+        for message, error in work.letters:
+            origin = dead_letters.Origin(
+                message.topic() or "", message.partition() or 0, message.offset() or 0, message.timestamp()[1]
+            )
+            send(names.dead_letters, message.key(), message.value(), dead_letters.headers(error, origin, sink="alerts"))
+
+    def _count(self, work: _Work) -> None:
+        metrics, now = self._metrics, time.time()
+        metrics.located.inc(len(work.occurrences))
+        metrics.counted.inc(work.counted)
+        for _, error in work.letters:
+            metrics.dead_letters.labels(error.reason).inc()
+        metrics.firing.set(work.grouped.firing)
+        metrics.known.set(work.grouped.known)
+        for changes in work.grouped.changes.values():
+            for alert in changes.alerts:
+                metrics.alerts.labels(alert["event"]).inc()
+                if alert["event"] != "RESOLVED":
+                    metrics.delay_seconds.observe(max(0.0, now - alert["time"] / 1000))
+
+    # Partitions coming and going; called by the consumer, in the loop's thread
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            self._membership = consumer.consumer_group_metadata()
+            reached(Point.ALERTS_ASSIGNING)
+            wheres = [(one.topic, one.partition) for one in partitions]
+            unread = dict.fromkeys(wheres, -1)
+            # In this order: what a predecessor's last transaction has written is there once its offsets are settled.
+            committed = self._offsets.committed(wheres, lambda: self._wait("waiting for committed offsets", unread))
+            self._agents.restore(self._restored([number for topic, number in wheres if topic == self._names.errors]))
+            self._positions = {where: one.offset for where, one in committed.items()}
+            self._ended.clear()
+            consumer.assign([TopicPartition(*where, offset) for where, offset in self._positions.items()])
+            self._waiting_for = None if wheres else "waiting for partitions"
+            _log.info("grouping the errors of partitions %s", sorted({number for _, number in wheres}))
+        except Exception as error:  # noqa: BLE001 - it would be lost on its way through the client
+            self._failure = error
+
+    def _restored(self, numbers: list[int]) -> dict[int, list[Problem]]:
+        """Read the newest states of these partitions' problems."""
+        ends = self._offsets.ends((self._names.problems, number) for number in numbers)
+        starts = {where: OFFSET_BEGINNING for where, end in ends.items() if end}
+        states: dict[int, dict[bytes, Problem]] = {number: {} for number in numbers}
+
+        def tell(still: Mapping[Where, int]) -> None:
+            reached(Point.ALERTS_RESTORING)
+            self._waiting_for = f"reading the problems of partitions {sorted(number for _, number in still)}"
+            self.progress.report(time.monotonic(), still)
+
+        for message in read_again(self._reader, starts, ends, self._stopping, tell):
+            of, key, value = states[message.partition() or 0], message.key() or b"", message.value()
+            of.pop(key, None)
+            if value:
+                try:
+                    of[key] = PROBLEM.decode(value)
+                except InvalidRecord as error:
+                    _log.warning("the problem %r cannot be read, and begins anew: %s", key, error)
+        return {number: list(of.values()) for number, of in states.items()}
+
+    def _gone(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        """Let everything go: nothing is in hand between two turns, and who gets a partition reads its problems."""
+        self._waiting_for = "waiting for partitions"
+        for one in partitions:
+            if self._positions.pop((one.topic, one.partition), None) is not None:
+                with suppress(KeyError):  # it was not shown yet
+                    self._metrics.lag.remove(one.topic, str(one.partition))
+
+    def _wait(self, reason: str, unread: Mapping[Where, int]) -> None:
+        self._waiting_for = reason
+        self.progress.report(time.monotonic(), unread, excused=True)
