@@ -1,17 +1,17 @@
-"""The Faust worker that runs the join: its app, and the join as a service of that app."""
+"""The Faust worker: its app, and the work that drives librdkafka as a service beside it."""
 
 import asyncio
 import gc
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import faust
 from faust.app.base import BootStrategy
 from mode import Service
 
-from streams.join import Join
 from tracelink.console import logging_config
+from tracelink.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -21,37 +21,55 @@ if TYPE_CHECKING:
 _GC_THRESHOLD = 100_000
 
 
+class Work(Protocol):
+    """What a worker does, in a thread of its own."""
+
+    progress: Progress
+
+    def attach(self, app: "App") -> None:
+        """Give the app, before it starts, what the work needs of it."""
+
+    def run(self) -> None:
+        """Work until told to stop; blocks."""
+
+    def stop(self) -> None:
+        """End soon, with everything committed or left to the next worker; may be called from any thread."""
+
+    def not_ready(self) -> str | None:
+        """Return why it does not get on now, or None; may be called from any thread."""
+
+
 class _Boot(BootStrategy):
-    """Boots no Kafka client of Faust's own: the join drives librdkafka, and a client without agents has no work."""
+    """Boots no Kafka client of Faust's own: the work drives librdkafka, and agents have channels in memory."""
 
     enable_kafka = False
     enable_web = False
 
 
 class App(faust.App):
-    """A Faust app for services and, later, agents."""
+    """A Faust app for services and agents."""
 
     BootStrategy: ClassVar[type[BootStrategy]] = _Boot
 
 
-class JoinService(Service):
-    """Runs the join's loop in a thread of its own, because it blocks.
+class WorkService(Service):
+    """Runs the work in a thread of its own, because it blocks.
 
-    When the loop fails, `failure` has the reason and `on_failure` is called: crashing the service instead would print
+    When it fails, `failure` has the reason and `on_failure` is called: crashing the service instead would print
     a traceback whatever the reason.
     """
 
-    def __init__(self, join: Join, **kwargs: Any) -> None:  # noqa: ANN401 - mode's own arguments
+    def __init__(self, work: Work, **kwargs: Any) -> None:  # noqa: ANN401 - mode's own arguments
         super().__init__(**kwargs)
-        self._join = join
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="join")
+        self._work = work
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="work")
         self.failure: Exception | None = None
         self.on_failure: Callable[[], Coroutine[Any, Any, None]] | None = None
 
     @Service.task
     async def _run(self) -> None:
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._join.run)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._work.run)
         except Exception as error:  # noqa: BLE001 - whatever it is, `run_worker` raises it
             self.failure = error
             if self.on_failure is not None:
@@ -60,17 +78,18 @@ class JoinService(Service):
 
     async def on_stop(self) -> None:
         """Wait until the loop has committed."""
-        self._join.stop()
+        self._work.stop()
         await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 
 
-def run_worker(name: str, broker: str, join: Join, log_level: str) -> None:
-    """Run the worker until SIGTERM or Ctrl-C; raises what ended the join."""
+def run_worker(name: str, broker: str, work: Work, log_level: str) -> None:
+    """Run the worker until SIGTERM or Ctrl-C; raises what ended its work."""
     gc.set_threshold(_GC_THRESHOLD)
-    service = JoinService(join)
+    service = WorkService(work)
     # Faust makes a folder for tables, of which there are none.
     with TemporaryDirectory(prefix="tracelink-") as folder:
         app = App(name, broker=f"kafka://{broker}", autodiscover=False, datadir=folder)
+        work.attach(app)
         worker = faust.Worker(
             app, service, loglevel=log_level, redirect_stdouts=False, logging_config=logging_config(log_level)
         )

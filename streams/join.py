@@ -8,6 +8,7 @@ from operator import is_not
 from threading import Event
 from typing import Any
 
+import faust
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from prometheus_client import CollectorRegistry
 
@@ -78,6 +79,9 @@ class Join:
         self._membership: Any = None
         self._transactions: Transactions
         self._recovery: Recovery | None = None
+
+    def attach(self, app: faust.App) -> None:
+        """Do nothing: no agent is fast enough for this volume."""
 
     def stop(self) -> None:
         """Ask the loop to end: it commits what has closed and leaves the rest to the next worker."""

@@ -1,4 +1,4 @@
-"""The log of our own processes: one line an event, on standard error."""
+"""What our own processes write: their log, one line an event, on standard error; and texts from outside."""
 
 import logging.config
 from typing import Any
@@ -23,3 +23,10 @@ def logging_config(level: str) -> dict[str, Any]:
 def configure_logging(level: str) -> None:
     """Log to standard error from this level up: `debug`, `info`, `warning`, `error`."""
     logging.config.dictConfig(logging_config(level))
+
+
+def plain(text: object, longest: int) -> str:
+    """Return a text from outside as one line without what a terminal would obey, cut where it is longer than that."""
+    kept = "".join(char if char.isprintable() else " " for char in str(text)[: 4 * longest])
+    words = " ".join(kept.split())
+    return words if len(words) <= longest else f"{words[: longest - 1]}…"

@@ -1,9 +1,13 @@
 """Every metric: what it counts, and the equations that they keep.
 
 The join, for each partition: records = joined + dead letters + open now + given back.
+The workers that group errors: errored traces = occurrences + dead letters, and each occurrence is counted once.
 A sink: parts received = written + duplicate + dead letter + not kept + given back, once nothing is in hand.
+The canary, at each stage: sent = seen + missed, but for the one that is under way.
 A publisher: records = delivered + dropped + in its buffer now, in each process by itself.
 """
+
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -110,6 +114,59 @@ class JoinMetrics:
             gauge.remove(str(partition))
         for kind in ("spans", "logs"):
             self.position_lag.remove(kind, str(partition))
+
+
+class AlertMetrics:
+    """What becomes of errored traces."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.located = Counter(
+            "tracelink_alerts_occurrences",
+            "Errored traces reduced to where their errors began, their transaction committed.",
+            registry=registry,
+        )
+        self.counted = Counter(
+            "tracelink_alerts_counted_occurrences",
+            "Occurrences counted in their problems, their transaction committed.",
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "tracelink_alerts_dead_letters",
+            "Messages in which no error can be read, their transaction committed.",
+            ("reason",),
+            registry=registry,
+        )
+        self.alerts = Counter(
+            "tracelink_alerts_raised",
+            "Alerts by event: NEW, BACK, RATE, RESOLVED.",
+            ("event",),
+            registry=registry,
+        )
+        self.delay_seconds = Histogram(
+            "tracelink_alerts_delay_seconds",
+            "Time from an errored trace's last record reaching Kafka to its alert being committed.",
+            buckets=_FRESHNESS,
+            registry=registry,
+        )
+        self.known = Gauge("tracelink_alerts_known_problems", "Problems known, quiet ones included.", registry=registry)
+        self.firing = Gauge("tracelink_alerts_firing_problems", "Problems that fire.", registry=registry)
+        self.rules_valid = Gauge(
+            "tracelink_alerts_rules_valid",
+            "1 while the file of rules is right, 0 while the last right ones are used.",
+            registry=registry,
+        )
+        self.lag = Gauge(
+            "tracelink_alerts_lag",
+            "Messages of a partition not looked at yet.",
+            ("topic", "partition"),
+            registry=registry,
+        )
+        self.transactions = Counter(
+            "tracelink_alerts_transactions",
+            "Transactions by outcome: committed, aborted.",
+            ("outcome",),
+            registry=registry,
+        )
 
 
 class SinkMetrics:
@@ -259,3 +316,35 @@ class ServiceMetrics:
             ("client", "server"),
             registry=registry,
         )
+
+
+class CanaryMetrics:
+    """How the traces fare that `tracelink canary` sends, by stage: joined, grouped, elasticsearch, zipkin."""
+
+    def __init__(self, registry: CollectorRegistry, stages: Iterable[str]) -> None:
+        self.sent = Counter(
+            "tracelink_canary_sent",
+            "Traces that were sent to be followed; where Kafka is away, those that would have been.",
+            registry=registry,
+        )
+        self.missed = Counter(
+            "tracelink_canary_missed",
+            "Those of them that were not seen at a stage within canary_within.",
+            ("stage",),
+            registry=registry,
+        )
+        self.freshness_seconds = Gauge(
+            "tracelink_canary_freshness_seconds",
+            "Time from sending the last one to seeing it at a stage; where it was missed, how long was waited for it.",
+            ("stage",),
+            registry=registry,
+        )
+        self.last_success = Gauge(
+            "tracelink_canary_last_success_timestamp_seconds",
+            "When one was seen at a stage last, since the epoch; 0 where none was since the process started.",
+            ("stage",),
+            registry=registry,
+        )
+        for stage in stages:
+            self.missed.labels(stage)
+            self.last_success.labels(stage)

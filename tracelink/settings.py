@@ -7,6 +7,7 @@ import os
 import re
 import socket
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,6 +23,11 @@ KAFKA_PREFIX = "TRACELINK_KAFKA_"
 
 _MIB = 1024 * 1024
 _MAX_PORT = 65535
+# What Alertmanager does not take for a URL would have it refuse every alert.
+_BASE_URL = r"^https?://[A-Za-z0-9._~:/\[\]-]+$"
+_EVENTS = ("NEW", "BACK", "RATE", "RESOLVED")
+CANARY_STAGES = ("joined", "grouped", "elasticsearch", "zipkin")
+"""Where `tracelink canary` looks for its traces, in the order in which they come there."""
 _STACK_VARIABLES = frozenset(
     f"{PREFIX}STACK_{name}"
     for name in (
@@ -112,7 +118,7 @@ class TopicSettings(KafkaSettings):
 
 
 class MonitoringSettings(Settings):
-    """Where a process serves /metrics, /healthz and /readyz, and when it takes itself for stuck."""
+    """Where a process serves /metrics, /healthz and /readyz, and what it logs."""
 
     http_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz; 0.0.0.0 for all.")
     http_port: int = Field(0, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0 for any free one.")
@@ -120,6 +126,11 @@ class MonitoringSettings(Settings):
         "info",
         description="Least level that is logged: debug, info, warning, error.",
     )
+
+
+class WatchedSettings(MonitoringSettings):
+    """When a process that reads topics takes itself for stuck."""
+
     stuck_after: float = Field(
         300.0,
         gt=0,
@@ -127,7 +138,7 @@ class MonitoringSettings(Settings):
     )
 
 
-class WorkerSettings(TopicSettings, MonitoringSettings):
+class WorkerSettings(TopicSettings, WatchedSettings):
     """A worker as a member of its group, and its transactions."""
 
     instance_id: str = Field(
@@ -191,7 +202,7 @@ class AlertSettings(WorkerSettings, RedactionSettings):
     )
 
 
-class SinkSettings(TopicSettings, MonitoringSettings, RedactionSettings):
+class SinkSettings(TopicSettings, WatchedSettings, RedactionSettings):
     """What all sinks share."""
 
     sink_group: str | None = Field(None, description="Consumer group of the sink; by default tracelink-sink-NAME.")
@@ -214,8 +225,8 @@ class TraceSinkSettings(SinkSettings):
     )
 
 
-class ZipkinSettings(TraceSinkSettings):
-    """The Zipkin sink."""
+class ZipkinAccess(Settings):
+    """How to reach Zipkin."""
 
     zipkin_url: str = Field("http://127.0.0.1:9411", pattern="^https?://", description="Base URL of Zipkin.")
     zipkin_headers: SecretStr | None = Field(
@@ -224,8 +235,12 @@ class ZipkinSettings(TraceSinkSettings):
     zipkin_ca: Path | None = Field(None, description="File with the certificates that sign Zipkin's.")
 
 
-class ElasticsearchSettings(TraceSinkSettings):
-    """The Elasticsearch sink."""
+class ZipkinSettings(ZipkinAccess, TraceSinkSettings):
+    """The Zipkin sink."""
+
+
+class ElasticsearchAccess(Settings):
+    """How to reach Elasticsearch, and which indices are ours."""
 
     elasticsearch_url: str = Field("http://127.0.0.1:9200", description="URLs of Elasticsearch, separated by commas.")
     elasticsearch_api_key: SecretStr | None = Field(None, description="API key, as Elasticsearch prints it (base64).")
@@ -235,6 +250,11 @@ class ElasticsearchSettings(TraceSinkSettings):
     index_prefix: str = Field(
         "tracelink-", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="What every index name starts with."
     )
+
+
+class ElasticsearchSettings(ElasticsearchAccess, TraceSinkSettings):
+    """The Elasticsearch sink."""
+
     index_unit: Literal["day", "hour"] = Field("day", description="Stretch of time an index holds: day, hour.")
     shards: int = Field(1, ge=1, description="Primary shards of an index.")
     replicas: int = Field(0, ge=0, description="Replicas of an index; 1 in production.")
@@ -254,6 +274,101 @@ class ElasticsearchSettings(TraceSinkSettings):
     setup_templates: bool = Field(
         default=True,
         description="Set up the index templates at start; false where the credentials may only write.",
+    )
+
+
+def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks of a list in CIDR notation, separated by commas; raises ValueError."""
+    return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
+
+
+def _networks(text: str) -> str:
+    networks_of(text)
+    return text
+
+
+def _events(text: str) -> str:
+    for name in text.split(","):
+        if name.strip() not in _EVENTS:
+            raise ValueError(f"{name.strip()!r} is none of {', '.join(_EVENTS)}")
+    return text
+
+
+class OutboundSettings(SinkSettings):
+    """What the sinks of alerts share."""
+
+    batch_wait: float = Field(0.05, ge=0, description="Seconds to gather a batch before it is sent.")
+    request_timeout: float = Field(10.0, gt=0, description="Seconds for a request and its answer in all.")
+    allow_hosts: str | None = Field(
+        None, description="Hosts that alerts may be sent to, separated by commas; by default those that are configured."
+    )
+    allow_networks: Annotated[str, AfterValidator(_networks)] = Field(
+        "",
+        description="Networks (CIDR, separated by commas) that alerts may be sent to although they are not public; by "
+        "default none, for Alertmanager 127.0.0.0/8,::1/128.",
+    )
+    max_requests: int = Field(
+        60, ge=1, description="Requests a minute to each address that alerts are sent to; for Alertmanager 600."
+    )
+    zipkin_ui_url: str = Field(
+        "http://127.0.0.1:9411/zipkin", pattern=_BASE_URL, description="Zipkin's UI, for links in alerts."
+    )
+    kibana_url: str = Field("http://127.0.0.1:5601", pattern=_BASE_URL, description="Kibana, for links in alerts.")
+
+
+class AlertmanagerSettings(OutboundSettings):
+    """The Alertmanager sink."""
+
+    allow_networks: Annotated[str, AfterValidator(_networks)] = Field(
+        "127.0.0.0/8,::1/128",
+        description="Networks (CIDR, separated by commas) that alerts may be sent to although they are not public.",
+    )
+    max_requests: int = Field(600, ge=1, description="Requests a minute to each Alertmanager.")
+    alertmanager_url: str = Field(
+        "http://127.0.0.1:9093",
+        pattern="^https?://",
+        description="URLs of Alertmanager, those of all members of a cluster, separated by commas.",
+    )
+    alertmanager_headers: SecretStr | None = Field(
+        None, description="Headers to send, NAME: VALUE, one a line or separated by ';'."
+    )
+    alertmanager_ca: Path | None = Field(None, description="File with the certificates that sign Alertmanager's.")
+    quiet_after: float = Field(
+        900.0,
+        gt=0,
+        description="As `tracelink alerts` has it; after twice as long without news Alertmanager resolves by itself.",
+    )
+
+
+class WebhookSettings(OutboundSettings):
+    """The webhook sink."""
+
+    webhook_url: SecretStr | None = Field(None, description="URL that each alert is posted to; never shown.")
+    webhook_secret: SecretStr | None = Field(None, description="Secret that the posts are signed with.")
+    webhook_headers: SecretStr | None = Field(
+        None, description="Headers to send, NAME: VALUE, one a line or separated by ';'."
+    )
+    webhook_ca: Path | None = Field(None, description="File with the certificates that sign the webhook's.")
+    webhook_template: Literal["json", "slack"] = Field("json", description="Form of the body: json, slack.")
+    webhook_events: Annotated[str, AfterValidator(_events)] = Field(
+        ",".join(_EVENTS), description="Events that are posted, separated by commas."
+    )
+
+
+def _canary_stages(text: str) -> str:
+    for name in text.split(","):
+        if name.strip() not in CANARY_STAGES:
+            raise ValueError(f"{name.strip()!r} is none of {', '.join(CANARY_STAGES)}")
+    return text
+
+
+class CanarySettings(ZipkinAccess, ElasticsearchAccess, KafkaSettings, MonitoringSettings):
+    """The canary: how often it sends a trace, and where it looks for it."""
+
+    canary_every: float = Field(60.0, gt=0, description="Seconds from one canary to the next.")
+    canary_within: float = Field(60.0, gt=0, description="Seconds after which a canary that was not seen is missed.")
+    canary_stages: Annotated[str, AfterValidator(_canary_stages)] = Field(
+        ",".join(CANARY_STAGES), description="Where canaries are looked for, separated by commas."
     )
 
 
@@ -279,6 +394,9 @@ STAGES: dict[str, type[Settings]] = {
     "tracelink alerts": AlertSettings,
     "tracelink sink zipkin": ZipkinSettings,
     "tracelink sink elasticsearch": ElasticsearchSettings,
+    "tracelink sink alertmanager": AlertmanagerSettings,
+    "tracelink sink webhook": WebhookSettings,
+    "tracelink canary": CanarySettings,
     "services, tracelink send": PublisherSettings,
 }
 

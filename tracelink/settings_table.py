@@ -3,17 +3,22 @@
 from pydantic_core import PydanticUndefined
 
 from tracelink.settings import (
+    AlertmanagerSettings,
     AlertSettings,
+    CanarySettings,
     ElasticsearchSettings,
     JoinSettings,
     KafkaSettings,
     MonitoringSettings,
+    OutboundSettings,
     PublisherSettings,
     RedactionSettings,
     Settings,
     SinkSettings,
     TopicSettings,
     TraceSinkSettings,
+    WatchedSettings,
+    WebhookSettings,
     WorkerSettings,
     ZipkinSettings,
     variable_of,
@@ -22,7 +27,8 @@ from tracelink.settings import (
 _GROUPS: tuple[tuple[str, type[Settings]], ...] = (
     ("Everything", KafkaSettings),
     ("`tracelink topics`, the workers and the sinks", TopicSettings),
-    ("The workers and the sinks", MonitoringSettings),
+    ("The workers, the sinks and the canary", MonitoringSettings),
+    ("The workers and the sinks", WatchedSettings),
     ("The workers: the join and `tracelink alerts`", WorkerSettings),
     ("The join", JoinSettings),
     ("`tracelink alerts` and the sinks", RedactionSettings),
@@ -31,6 +37,10 @@ _GROUPS: tuple[tuple[str, type[Settings]], ...] = (
     ("The sinks of traces", TraceSinkSettings),
     ("The Zipkin sink", ZipkinSettings),
     ("The Elasticsearch sink", ElasticsearchSettings),
+    ("The sinks of alerts", OutboundSettings),
+    ("The Alertmanager sink", AlertmanagerSettings),
+    ("The webhook sink", WebhookSettings),
+    ("The canary", CanarySettings),
     ("Services, and `tracelink send`", PublisherSettings),
 )
 

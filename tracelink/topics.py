@@ -6,6 +6,8 @@ from tracelink.settings import TopicSettings
 
 TRACE_OVERHEAD_BYTES = 64 * 1024
 """Room for a trace's head beside the records."""
+PROBLEM_BYTES = 512 * 1024
+"""More than any problem or alert takes: what they hold of a trace is cut."""
 RECORD_OVERHEAD_BYTES = 1024
 """Room for what Kafka puts around a record: the broker's limit counts it, too."""
 
@@ -96,6 +98,7 @@ def specs(settings: TopicSettings) -> list[Spec]:
     arrival = {**kept, "message.timestamp.type": "LogAppendTime"}
     record = {**durable, "max.message.bytes": settings.max_record_bytes + RECORD_OVERHEAD_BYTES}
     trace = {**durable, "max.message.bytes": largest_message(settings)}
+    problem = {**durable, "max.message.bytes": PROBLEM_BYTES}
     return [
         Spec(names.spans, inputs=True, required=arrival, at_least=record),
         Spec(names.logs, inputs=True, required=arrival, at_least=record),
@@ -103,10 +106,10 @@ def specs(settings: TopicSettings) -> list[Spec]:
         Spec(names.traces, required=kept, at_least=trace),
         Spec(names.error_traces, required=kept, at_least=trace),
         # The broker's clock tells when a problem was seen last, whatever was caught up with in between.
-        Spec(names.errors, inputs=True, required=arrival, at_least=record),
+        Spec(names.errors, inputs=True, required=arrival, at_least=problem),
         # One that is compacted away has a newer one; those who read it late want that.
-        Spec(names.problems, inputs=True, required={"cleanup.policy": "compact"}, at_least=record),
-        Spec(names.alerts, required=kept, at_least=record),
+        Spec(names.problems, inputs=True, required={"cleanup.policy": "compact"}, at_least=problem),
+        Spec(names.alerts, required=kept, at_least=problem),
         Spec(names.dead_letters, required=kept, at_least=trace),
         Spec(names.journal(settings.join_group), inputs=True, required=kept, at_least=trace),
     ]

@@ -46,15 +46,23 @@ class Transactions:
         self._retrying(self._producer.init_transactions, _CALL_TIMEOUT)
 
     def send(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] | None = None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] | None = None,
+        *,
+        partition: int = -1,
     ) -> None:
-        """Add a message; waits while the producer's buffer is full. Raises Aborted where an earlier one failed.
+        """Add a message, by its key's partition or to this one; waits while the producer's buffer is full.
+
+        Raises Aborted where an earlier message failed.
 
         Of a message that cannot be delivered the transaction's commit tells: a report for each would cost as much as
         handing it over.
         """
         self._begin()
-        self._produce(topic, value, key, headers=list(headers or ()))
+        self._produce(topic, value, key, partition=partition, headers=list(headers or ()))
 
     def write_journal(self, topic: str, entries: Sequence[tuple[int, bytes]]) -> dict[int, list[int]]:
         """Write (partition, record) pairs to the journal; returns their offsets once all is delivered.
@@ -91,7 +99,8 @@ class Transactions:
             raise Aborted(why)
 
     def commit(self, offsets: Sequence[TopicPartition], group: Any) -> None:  # noqa: ANN401 - the client's type of it has no name
-        """Commit what was sent together with the offsets of a group's member; raises Aborted where it was undone."""
+        """Commit what was sent, if anything, and a member's offsets; raises Aborted where it was undone."""
+        self._begin()
         try:
             self._retrying(self._producer.send_offsets_to_transaction, list(offsets), group, _CALL_TIMEOUT)
             reached(Point.BEFORE_COMMIT)

@@ -93,9 +93,10 @@ class Agents:
         located: list[Located] = self._ask(self._errored, messages)
         return located
 
-    def restore(self, states: Mapping[int, Sequence[Problem]]) -> None:
+    def restore(self, states: Mapping[int, Sequence[Problem]]) -> Grouped:
         """Take partitions over, and let go of all others."""
-        self._ask(self._errors, Restore(states))
+        grouped: Grouped = self._ask(self._errors, Restore(states))
+        return grouped
 
     def group(self, arrived: Sequence[Arrived], ended: Sequence[int], now: int) -> Grouped:
         """Take occurrences in, and let time pass where nothing more has arrived; `now` is in milliseconds."""
@@ -123,9 +124,8 @@ class Agents:
                 problems = {
                     number: Problems(self._match, self._limits, states) for number, states in request.states.items()
                 }
-                answer.set_result(None)
-            else:
-                _settle(answer, lambda: _grouped(problems, request))  # noqa: B023 - called at once
+                request = Observe((), (), 0)  # noqa: PLW2901 - nothing has arrived yet
+            _settle(answer, lambda: _grouped(problems, request))  # noqa: B023 - called at once
 
     def _located(self, message: bytes) -> Located:
         try:

@@ -87,7 +87,7 @@ def _tags(tags: Mapping[str, str], fields: Fields, texts: _Texts) -> dict[str, s
 
     # A longer name is no name; cut, two of them could become one.
     kept = sorted((name for name in tags if len(name) <= _LONGEST_NAME), key=rank)[:_MOST_TAGS]
-    return {name: texts.tag(name, tags[name]) for name in kept}
+    return {texts.name(name) or name: texts.tag(name, tags[name]) for name in kept}
 
 
 def _services(trace: Trace, texts: _Texts) -> list[str]:

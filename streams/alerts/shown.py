@@ -8,6 +8,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tracelink import console as console_text
+
 _LONGEST_TEXT = 200
 _WIDE = 2000
 _NUMBERS = frozenset({"count", "traces"})
@@ -16,10 +18,8 @@ _STYLES = {"critical": "bold red", "error": "red", "warning": "yellow", "info": 
 
 
 def plain(text: str | None) -> str:
-    """Return a text of one line without control characters, which a terminal would obey."""
-    kept = "".join(char if char.isprintable() else " " for char in text or "")
-    words = " ".join(kept.split())
-    return words if len(words) <= _LONGEST_TEXT else f"{words[: _LONGEST_TEXT - 1]}…"
+    """Return a text from outside as one line that a terminal may be given."""
+    return console_text.plain(text or "", _LONGEST_TEXT)
 
 
 def said(exception: str | None, message: str | None) -> str:

@@ -16,7 +16,6 @@ from typing import Any
 import faust
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from prometheus_client import CollectorRegistry
-from tracelink.redaction import Redactor
 
 from streams.alerts.agents import Agents, Arrived, Grouped
 from streams.alerts.problems import Limits
@@ -32,6 +31,7 @@ from tracelink.metrics import AlertMetrics
 from tracelink.points import Point, reached
 from tracelink.problems import ALERT, OCCURRENCE, PROBLEM, Occurrence, Origin, Problem
 from tracelink.progress import Progress
+from tracelink.redaction import Redactor
 from tracelink.settings import AlertSettings
 from tracelink.topics import TopicNames
 from tracelink.transactions import Aborted, Transactions
@@ -185,6 +185,7 @@ class AlertWorker:
         ended = self._look()
         if arrived or ended:
             work.grouped = self._agents.group(arrived, ended, time.time_ns() // 1_000_000)
+            self._show(work.grouped)
         return work
 
     def _sort(self, messages: Iterable[Message]) -> tuple[list[Message], list[Message]]:
@@ -262,13 +263,15 @@ class AlertWorker:
         metrics.counted.inc(work.counted)
         for _, error in work.letters:
             metrics.dead_letters.labels(error.reason).inc()
-        metrics.firing.set(work.grouped.firing)
-        metrics.known.set(work.grouped.known)
         for changes in work.grouped.changes.values():
             for alert in changes.alerts:
                 metrics.alerts.labels(alert["event"]).inc()
                 if alert["event"] != "RESOLVED":
                     metrics.delay_seconds.observe(max(0.0, now - alert["time"] / 1000))
+
+    def _show(self, grouped: Grouped) -> None:
+        self._metrics.firing.set(grouped.firing)
+        self._metrics.known.set(grouped.known)
 
     # Partitions coming and going; called by the consumer, in the loop's thread
 
@@ -280,7 +283,8 @@ class AlertWorker:
             unread = dict.fromkeys(wheres, -1)
             # In this order: what a predecessor's last transaction has written is there once its offsets are settled.
             committed = self._offsets.committed(wheres, lambda: self._wait("waiting for committed offsets", unread))
-            self._agents.restore(self._restored([number for topic, number in wheres if topic == self._names.errors]))
+            numbers = [number for topic, number in wheres if topic == self._names.errors]
+            self._show(self._agents.restore(self._restored(numbers)))
             self._positions = {where: one.offset for where, one in committed.items()}
             self._ended.clear()
             consumer.assign([TopicPartition(*where, offset) for where, offset in self._positions.items()])
@@ -291,12 +295,12 @@ class AlertWorker:
 
     def _restored(self, numbers: list[int]) -> dict[int, list[Problem]]:
         """Read the newest states of these partitions' problems."""
+        reached(Point.ALERTS_RESTORING)
         ends = self._offsets.ends((self._names.problems, number) for number in numbers)
         starts = {where: OFFSET_BEGINNING for where, end in ends.items() if end}
         states: dict[int, dict[bytes, Problem]] = {number: {} for number in numbers}
 
         def tell(still: Mapping[Where, int]) -> None:
-            reached(Point.ALERTS_RESTORING)
             self._waiting_for = f"reading the problems of partitions {sorted(number for _, number in still)}"
             self.progress.report(time.monotonic(), still)
 

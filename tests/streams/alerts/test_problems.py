@@ -193,7 +193,10 @@ def _steps() -> st.SearchStrategy[list[tuple[str, int, int]]]:
 def test_a_restart_at_any_moment_changes_nothing_that_is_told(
     steps: list[tuple[str, int, int]], data: st.DataObject
 ) -> None:
-    """The states are all that is kept: the next owner goes on from them as if nothing had happened."""
+    """The states are all that is kept: the next owner goes on from them as if nothing had happened.
+
+    Problems that become quiet in the same moment are told in any order.
+    """
     rule = Rule(threshold=Threshold(3, MINUTE))
     whole, broken = Seen(a=rule), Seen(a=rule)
     at = START
@@ -203,7 +206,8 @@ def test_a_restart_at_any_moment_changes_nothing_that_is_told(
         if data.draw(st.booleans()):
             broken.problems = Problems(matching(broken.rules), _LIMITS, broken.states.values())
         broken.see(name * 16, at=at, time=at - late, trace=number)
-    assert broken.told == whole.told
+    for name in "abc":
+        assert [one for one in broken.told if one.endswith(name)] == [one for one in whole.told if one.endswith(name)]
     assert broken.states == whole.states
 
 
