@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from sinks.sink import DeadLetter
 from tracelink.errors import Unavailable, UserError
 from tracelink.kafka import PARTITIONER, client_properties
+from tracelink.redaction import Redactor
 from tracelink.settings import SinkSettings
 from tracelink.topics import TopicNames, largest_message
 from tracelink.transactions import Aborted, Transactions
@@ -23,6 +24,7 @@ class DeadLetters:
     def __init__(self, settings: SinkSettings, sink: str, group: str, stopping: Event) -> None:
         self._topic = TopicNames(settings.topic_prefix).dead_letters
         self._sink = sink
+        self._redact = Redactor.of(settings).redact
         self._properties = client_properties(
             settings,
             promised={
@@ -54,7 +56,8 @@ class DeadLetters:
                 self._transactions = Transactions(self._properties, self._stopping)
                 self._transactions.start()
             for letter in letters:
-                self._transactions.send(self._topic, letter.message.key, letter.payload, letter.headers(self._sink))
+                found = letter.headers(self._sink, self._redact)
+                self._transactions.send(self._topic, letter.message.key, letter.payload, found)
             self._transactions.flush()
             self._transactions.commit(offsets, member)
         except Aborted as why:

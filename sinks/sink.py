@@ -1,7 +1,7 @@
 """What a sink is: it writes batches to a target, and says of each part and record what became of it."""
 
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -89,9 +89,10 @@ class DeadLetter:
     error: InvalidRecord
     kind: Kind | None = None
 
-    def headers(self, sink: str) -> Headers:
-        """Return its headers."""
-        return headers(self.error, self.message.origin, sink=sink, kind=self.kind)
+    def headers(self, sink: str, redact: Callable[[str], str]) -> Headers:
+        """Return its headers; `redact` takes secrets out of the detail, which may quote the record."""
+        error = InvalidRecord(self.error.reason, redact(self.error.detail))
+        return headers(error, self.message.origin, sink=sink, kind=self.kind)
 
 
 @dataclass(frozen=True, slots=True)

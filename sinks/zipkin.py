@@ -7,7 +7,6 @@ storage then refuses shows in Zipkin's own metrics only.
 import gzip
 import json
 import re
-import ssl
 import time
 from http import HTTPStatus
 
@@ -15,11 +14,14 @@ import orjson
 import urllib3
 
 from sinks.keep import KeepPolicy
+from sinks.redacting import redacted_span
 from sinks.sink import Batch, Message, Outcome, Refused, Report
 from sinks.zipkin_json import zipkin_span
-from tracelink.errors import InvalidRecord, Reason, Unavailable, UserError
+from tracelink.errors import InvalidRecord, Reason, Unavailable
+from tracelink.http_settings import headers_of, trusting
 from tracelink.metrics import SinkMetrics
 from tracelink.records import Span
+from tracelink.redaction import Redactor
 from tracelink.settings import ZipkinSettings, without_credentials
 
 # Level 1 is five times faster than the default and leaves spans but a fifth larger.
@@ -52,15 +54,16 @@ class ZipkinSink:
         self._where = without_credentials(self._url)
         self._batch_bytes = settings.batch_bytes
         self._keep = KeepPolicy(settings.keep_share, settings.keep_slower_than)
+        self._redactor = Redactor.of(settings)
         self._request_seconds = metrics.request_seconds
-        self._headers = _headers(settings)
+        self._headers = headers_of(settings.zipkin_headers, "TRACELINK_ZIPKIN_HEADERS")
         self._pool = urllib3.PoolManager(
             num_pools=1,
             maxsize=1,
             # The runner repeats; and no redirect is followed, for a POST would lose its body.
             retries=False,
             timeout=settings.request_timeout,
-            ssl_context=_tls(settings),
+            ssl_context=trusting(settings.zipkin_ca, "TRACELINK_ZIPKIN_CA") if settings.zipkin_ca else None,
         )
 
     def write(self, batch: Batch) -> Report:
@@ -99,7 +102,7 @@ class ZipkinSink:
         pending = [items]
         while pending:
             some = pending.pop()
-            body = _encode(some)
+            body = _encode(some, self._redactor)
             too_large = len(body) > self._batch_bytes and len(some) > 1
             refusal = None if too_large else self._post(body)
             if refusal is not None and len(some) == 1:
@@ -142,33 +145,14 @@ class ZipkinSink:
         return status, text
 
 
-def _encode(items: list[_Item]) -> bytes:
-    """Return spans as JSON in ASCII: Zipkin garbles a character of several bytes where two of its buffers meet."""
-    body = orjson.dumps([zipkin_span(span) for _, span in items])
+def _encode(items: list[_Item], redactor: Redactor) -> bytes:
+    """Return spans without secrets as JSON in ASCII.
+
+    Zipkin garbles a character of several bytes where two of its buffers meet.
+    """
+    body = orjson.dumps([zipkin_span(redacted_span(span, redactor)) for _, span in items])
     return body if body.isascii() else _NOT_ASCII.sub(_escape, body.decode()).encode()
 
 
 def _escape(text: re.Match[str]) -> str:
     return json.dumps(text.group())[1:-1]
-
-
-def _headers(settings: ZipkinSettings) -> dict[str, str]:
-    """Read `NAME: VALUE`, one a line or separated by semicolons."""
-    given = settings.zipkin_headers.get_secret_value() if settings.zipkin_headers else ""
-    found: dict[str, str] = {}
-    for number, line in enumerate(given.splitlines() if "\n" in given else given.split(";"), 1):
-        name, colon, value = line.partition(":")
-        if line.strip() and not (colon and name.strip()):
-            raise UserError(f"TRACELINK_ZIPKIN_HEADERS: header {number} is not NAME: VALUE.")
-        if name.strip():
-            found[name.strip()] = value.strip()
-    return found
-
-
-def _tls(settings: ZipkinSettings) -> ssl.SSLContext | None:
-    if settings.zipkin_ca is None:
-        return None
-    try:
-        return ssl.create_default_context(cafile=settings.zipkin_ca)
-    except (OSError, ssl.SSLError) as error:
-        raise UserError(f"TRACELINK_ZIPKIN_CA: cannot read certificates from {settings.zipkin_ca} ({error}).") from None

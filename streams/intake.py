@@ -83,7 +83,8 @@ def _flags(kind: int, keys: Sequence[bytes | None], values: Sequence[bytes | Non
 def _examine(kind: int, key: bytes | None, value: bytes | None, largest: int) -> bytes:
     """Return the message under the current schema, or raise InvalidRecord that says what is wrong with it."""
     if key is None or len(key) != TRACE_ID_CHARS or key == _NO_TRACE or key.strip(b"0123456789abcdef"):
-        shown = "no key" if key is None else repr(key[: 2 * TRACE_ID_CHARS])
+        # What it says instead may be a secret: it stands in the dead letter's key, and not in a header.
+        shown = "no key" if key is None else f"a key of {len(key)} bytes"
         raise InvalidRecord(Reason.KEY, f"{shown} is no trace id")
     if value is None:
         raise InvalidRecord(Reason.SIZE, "no value")

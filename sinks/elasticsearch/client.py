@@ -1,6 +1,5 @@
 """The official client as the sink uses it, and its failures in our words."""
 
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -11,6 +10,7 @@ from elasticsearch import ApiError, Elasticsearch, SerializationError, Unsupport
 
 from sinks.sink import Refused
 from tracelink.errors import Unavailable, UserError
+from tracelink.http_settings import trusting
 from tracelink.settings import ElasticsearchSettings
 
 # An operator's block passes when it is lifted, a full disk's by itself, and a cluster at its limit of shards takes
@@ -36,7 +36,7 @@ def connect(settings: ElasticsearchSettings) -> Elasticsearch:
         password = settings.elasticsearch_password.get_secret_value()
         options["basic_auth"] = (settings.elasticsearch_username, password)
     if settings.elasticsearch_ca:
-        options["ssl_context"] = _tls(settings)
+        options["ssl_context"] = trusting(settings.elasticsearch_ca, "TRACELINK_ELASTICSEARCH_CA")
     urls = [url.strip() for url in settings.elasticsearch_url.split(",") if url.strip()]
     try:
         # The sink repeats by itself, so the client does not.
@@ -78,11 +78,3 @@ def error_type(body: object) -> str:
     """Return the type of an answer's error, or an empty text."""
     error = body.get("error") if isinstance(body, dict) else None
     return str(error.get("type", "")) if isinstance(error, dict) else ""
-
-
-def _tls(settings: ElasticsearchSettings) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=settings.elasticsearch_ca)
-    except (OSError, ssl.SSLError) as error:
-        path = settings.elasticsearch_ca
-        raise UserError(f"TRACELINK_ELASTICSEARCH_CA: cannot read certificates from {path} ({error}).") from None

@@ -4,23 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from sinks.elasticsearch.indices import instant
-from sinks.zipkin_json import service_of, zipkin_span
+from sinks.zipkin_json import zipkin_span
 from tracelink.error_origin import error_origin
 from tracelink.errors import InvalidRecord, Reason
-from tracelink.records import Flag, LogRecord, Span, Trace, print_trace_id
+from tracelink.records import Flag, LogRecord, Trace, duration_of, service_of, shown_trace_id
 
 _LONGEST_ID = 512  # bytes; a longer or an empty id has Elasticsearch refuse the whole request
 _LATEST = (2**63 - 1) // 1000  # what Elasticsearch's nanoseconds reach to, in the year 2262
-_LONGEST = 2**63 - 1  # its `long`
-_SHORT = bytes(8)
-
-
-def shown_trace_id(trace_id: bytes) -> str:
-    """Print a trace id as Zipkin shows it: 16 characters where the upper 64 bits are zero, else 32.
-
-    Told by the id alone: all documents of a trace agree, even where services print it differently.
-    """
-    return print_trace_id(trace_id, Flag.SHORT_ID if trace_id.startswith(_SHORT) else 0)
 
 
 def trace_context(trace: Trace) -> dict[str, Any]:
@@ -99,20 +89,13 @@ def part_document(trace: Trace, context: dict[str, Any], start: int) -> dict[str
         "service": {"name": sorted(services)},
     }
     if spans:
-        document["trace"]["duration"] = {"us": _duration(spans)}
+        document["trace"]["duration"] = {"us": duration_of(spans)}
         document["spans"] = [zipkin_span(span) for span in spans]
     if errored and (origin := error_origin(trace)):
         document["error"] = _present(
             service=origin.service, operation=origin.operation, message=origin.message, type=origin.type
         )
     return document
-
-
-def _duration(spans: list[Span]) -> int:
-    """Return the microseconds from the first span's start to the last one's end."""
-    starts = [start for span in spans if (start := span.get("timestamp"))]
-    ends = [start + (span.get("duration") or 0) for span in spans if (start := span.get("timestamp"))]
-    return min(max(0, max(ends) - min(starts)), _LONGEST) if starts else 0
 
 
 def _instant(microseconds: int) -> datetime:
