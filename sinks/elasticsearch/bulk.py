@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from functools import partial
 from http import HTTPStatus
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import orjson
 from elasticsearch import ApiError, Elasticsearch
@@ -16,6 +16,7 @@ from sinks.calls import start
 from sinks.elasticsearch.client import IN_FLIGHT, PASSING_ERRORS, TRY_AGAIN, failures, refuse_or_wait
 from sinks.sink import Message, Outcome, Refused
 from tracelink.errors import InvalidRecord, Reason, Unavailable
+from tracelink.problems import Problem
 from tracelink.records import LogRecord
 
 _ATTEMPTS = 4
@@ -26,14 +27,18 @@ _SOURCE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 _ANSWER = "items.*.status,items.*.error"
 
 
+Action = Literal["create", "index"]
+
+
 class Document(NamedTuple):
-    """A document to create, and what it was made of."""
+    """A document to write, and what it was made of."""
 
     lines: bytes
     """The action and the source of a bulk request, each with its newline."""
     message: Message
-    of: int | LogRecord
-    """The part of the batch with this index, or a log line."""
+    of: int | LogRecord | Problem
+    """The part of the batch with this index, a log line, or a problem."""
+    action: Action = "create"
 
 
 Settled = tuple[Document, Outcome | InvalidRecord]
@@ -43,6 +48,12 @@ def lines(index: str, identity: str, source: dict[str, Any]) -> bytes:
     """Encode the action and the source: `create`, so that a repeat answers 409 and changes nothing."""
     action = b'{"create":{"_index":"%b","_id":%b}}\n' % (index.encode(), orjson.dumps(identity))
     return action + orjson.dumps(source, option=_SOURCE)
+
+
+def newer_lines(index: str, identity: str, version: int, source: dict[str, Any]) -> bytes:
+    """Encode the action and the source: `index` under a version of ours, so that only a newer state is written."""
+    action = b'{"index":{"_index":"%b","_id":%b,"version":%d,"version_type":"external"}}\n'
+    return action % (index.encode(), orjson.dumps(identity), version) + orjson.dumps(source, option=_SOURCE)
 
 
 def chunks(documents: Iterable[Document], most: int) -> Iterator[list[Document]]:
@@ -60,7 +71,7 @@ def chunks(documents: Iterable[Document], most: int) -> Iterator[list[Document]]
 
 
 def body(chunk: Iterable[Document]) -> bytes:
-    """Return the body of the request that creates these documents."""
+    """Return the body of the request that writes these documents."""
     return b"".join([document.lines for document in chunk])
 
 
@@ -132,8 +143,8 @@ class Bulk:
         if len(items) != len(chunk):
             raise Refused(f"{self._url} does not answer as Elasticsearch does: check TRACELINK_ELASTICSEARCH_URL.")
         for document, item in zip(chunk, items, strict=True):
-            result = item["create"]
-            outcome = self._judge(result)
+            result = item[document.action]
+            outcome = self._judge(result, document.action)
             if outcome is None:
                 again.append(document)
                 why = _reason(result)
@@ -151,10 +162,10 @@ class Bulk:
         second, why_second = self._post(chunk[half:], settled)
         return first + second, why or why_second
 
-    def _judge(self, result: dict[str, Any]) -> Outcome | InvalidRecord | None:
+    def _judge(self, result: dict[str, Any], action: Action) -> Outcome | InvalidRecord | None:
         """Tell what became of one document; None where it is to be sent again."""
         status: int = result["status"]
-        if status == HTTPStatus.CREATED:
+        if status == HTTPStatus.CREATED or (status == HTTPStatus.OK and action == "index"):
             return Outcome.WRITTEN
         if status == HTTPStatus.CONFLICT:
             return Outcome.DUPLICATE

@@ -37,6 +37,11 @@ class Indices:
         """Name the index of a part of a trace; see `_name`."""
         return self._name("traces", timestamp, opened)
 
+    @property
+    def errors(self) -> str:
+        """The index of the problems: one for all time, for each has one document."""
+        return f"{self.prefix}errors"
+
     def _name(self, kind: str, timestamp: int, opened: int) -> str:
         """Take the record's own time (µs) where it is within a day of the part's opening (ms), else the opening.
 

@@ -1,24 +1,30 @@
 """The Elasticsearch sink: log lines and parts of traces as documents, each once."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from sinks.elasticsearch import documents
-from sinks.elasticsearch.bulk import Bulk, Document, lines
+from sinks.elasticsearch.bulk import Bulk, Document, lines, newer_lines
 from sinks.elasticsearch.client import connect, failures
 from sinks.elasticsearch.indices import Indices
+from sinks.elasticsearch.problems import problem_document, problem_id
 from sinks.elasticsearch.templates import set_up
 from sinks.keep import KeepPolicy
 from sinks.red import Observed, ServiceBooks, observe
-from sinks.sink import Batch, Message, Outcome, Part, Report
+from sinks.redacting import redacted_log, redacted_span
+from sinks.sink import Batch, DeadLetter, Message, Outcome, Part, ProblemState, Report
 from tracelink.errors import InvalidRecord
 from tracelink.metrics import SinkMetrics
 from tracelink.records import LogRecord, Trace
+from tracelink.redaction import Redactor
 from tracelink.settings import ElasticsearchSettings, without_credentials
 
 
 class ElasticsearchSink:
-    """Creates documents under the identity of what they are made of: a repeat finds them there and changes nothing."""
+    """Writes documents under the identity of what they are made of: a repeat finds them there and changes nothing.
+
+    Those of log lines and parts are created once; that of a problem is replaced by a newer state alone.
+    """
 
     takes_logs = True
 
@@ -33,6 +39,7 @@ class ElasticsearchSink:
         self._keep = KeepPolicy(settings.keep_share, settings.keep_slower_than, settings.keep_log_level)
         self._bulk = Bulk(self._client, self._url, settings.batch_bytes, metrics.request_seconds.observe)
         self._services = services
+        self._redactor = Redactor.of(settings)
         self._set_up = not settings.setup_templates
 
     def write(self, batch: Batch) -> Report:
@@ -45,10 +52,12 @@ class ElasticsearchSink:
         for document, outcome in self._bulk.send(self.documents(batch, report, observed)):
             if isinstance(document.of, int):
                 self._settle_part(batch, document.of, outcome, report)
+            elif document.action == "index":
+                _settle_problem(document.message, outcome, report)
             elif outcome is Outcome.WRITTEN:
                 written += 1
             elif isinstance(outcome, InvalidRecord):
-                report.refuse_log(document.message, document.of, outcome)
+                report.refuse_log(document.message, cast("LogRecord", document.of), outcome)
             else:
                 report.count("log", outcome)
         if written:
@@ -87,20 +96,32 @@ class ElasticsearchSink:
         What the traces say of the services is added to `observed`, if that is counted.
         """
         for index, part in enumerate(batch.parts):
+            # What is left out may still be counted, under the names of its spans.
+            spans = [redacted_span(span, self._redactor) for span in part.trace["spans"]]
+            trace = Trace(**(part.trace | {"spans": spans}))
             if self._services is not None:
-                observed.append((part.trace, observe(part.trace)))
-            yield from self._part_documents(index, part, report)
+                observed.append((trace, observe(trace)))
+            yield from self._part_documents(index, part, trace, report)
         for log in batch.unlinked:
-            if document := self._log_document(log.message, log.record, log.message.origin.timestamp, None, report):
+            record = redacted_log(log.record, self._redactor)
+            document = self._log_document(log.message, log.record, record, log.message.origin.timestamp, None, report)
+            if document:
+                yield document
+        for state in batch.problems:
+            if document := self._problem_document(state, report):
                 yield document
 
-    def _part_documents(self, index: int, part: Part, report: Report) -> Iterator[Document]:
-        trace = part.trace
+    def _part_documents(self, index: int, part: Part, trace: Trace, report: Report) -> Iterator[Document]:
+        """Make the documents of a part, whose spans are redacted in `trace`; its dead letters are as they came."""
         kept = self._keep.keeps(trace)
         context = documents.trace_context(trace)
-        for record in trace["logs"]:
-            if kept or self._keep.keeps_log(record):
-                if document := self._log_document(part.message, record, trace["opened"], context, report):
+        shown: list[LogRecord] = []
+        for original in trace["logs"]:
+            if kept or self._keep.keeps_log(original):
+                record = redacted_log(original, self._redactor)
+                shown.append(record)
+                document = self._log_document(part.message, original, record, trace["opened"], context, report)
+                if document:
                     yield document
             else:
                 report.count("log", Outcome.NOT_KEPT)
@@ -108,6 +129,7 @@ class ElasticsearchSink:
             report.parts[index] = Outcome.NOT_KEPT
             report.count("span", Outcome.NOT_KEPT, len(trace["spans"]))
             return
+        trace = Trace(**(trace | {"logs": shown}))
         start = documents.started(trace)
         try:
             source = documents.part_document(trace, context, start)
@@ -118,13 +140,37 @@ class ElasticsearchSink:
         name = self._indices.traces(start, trace["opened"])
         yield Document(lines(name, documents.part_id(trace), source), part.message, index)
 
-    def _log_document(
-        self, message: Message, record: LogRecord, opened: int, context: dict[str, Any] | None, report: Report
+    def _log_document(  # noqa: PLR0913, PLR0917 - what it is made of
+        self,
+        message: Message,
+        original: LogRecord,
+        record: LogRecord,
+        opened: int,
+        context: dict[str, Any] | None,
+        report: Report,
     ) -> Document | None:
+        """Return the document of a log line, which is redacted in `record`, or refuse the original."""
         try:
             identity, source = documents.log_id(record), documents.log_document(record, context)
         except InvalidRecord as error:
-            report.refuse_log(message, record, error)
+            report.refuse_log(message, original, error)
             return None
         name = self._indices.logs(record["timestamp"], opened)
-        return Document(lines(name, identity, source), message, record)
+        return Document(lines(name, identity, source), message, original)
+
+    def _problem_document(self, state: ProblemState, report: Report) -> Document | None:
+        problem = state.problem
+        try:
+            identity, source = problem_id(problem), problem_document(problem, self._redactor)
+        except InvalidRecord as error:
+            _settle_problem(state.message, error, report)
+            return None
+        encoded = newer_lines(self._indices.errors, identity, problem["version"], source)
+        return Document(encoded, state.message, problem, "index")
+
+
+def _settle_problem(message: Message, outcome: Outcome | InvalidRecord, report: Report) -> None:
+    if isinstance(outcome, InvalidRecord):
+        report.dead_letters.append(DeadLetter(message, message.value, outcome))
+        outcome = Outcome.DEAD_LETTER
+    report.count("problem", outcome)

@@ -12,13 +12,15 @@ from sinks.elasticsearch.client import connect, failures
 from tracelink.errors import Unavailable, UserError
 from tracelink.settings import ElasticsearchSettings, without_credentials
 
-_VERSION = 1
+_VERSION = 2
 
 # Longer values stay in the document and are not searched; without it they would have it refused.
 _KEYWORD = {"type": "keyword", "ignore_above": 1024}
 _TEXT = {"type": "text", "norms": False}
 # Nanoseconds, for the milliseconds of `date` would lose the order of lines.
 _TIME = {"type": "date_nanos"}
+# Of what is no number a document is not to be refused.
+_NUMBER = {"type": "long", "ignore_malformed": True}
 _TRACE: dict[str, Any] = {
     "id": _KEYWORD,
     "errored": {"type": "boolean"},
@@ -63,11 +65,51 @@ PART_MAPPINGS: dict[str, Any] = {
 }
 
 
+PROBLEM_MAPPINGS: dict[str, Any] = {
+    "dynamic": False,
+    "properties": {
+        "@timestamp": {"type": "date"},
+        "problem": {
+            "properties": {
+                "status": _KEYWORD,
+                "severity": _KEYWORD,
+                "muted": {"type": "boolean"},
+                "rule": _KEYWORD,
+                "first_seen": {"type": "date"},
+                "last_seen": {"type": "date"},
+                "firing_since": {"type": "date"},
+                "count": {"type": "long"},
+                "root": _KEYWORD,
+            }
+        },
+        "error": {
+            "properties": {
+                "fingerprint": _KEYWORD,
+                "service": _KEYWORD,
+                "operation": _KEYWORD,
+                "type": _KEYWORD,
+                "message": _TEXT,
+                "peer": _KEYWORD,
+                "logger": _KEYWORD,
+                "tags": {"type": "flattened", "ignore_above": 1024},
+            }
+        },
+        "service": {"properties": {"name": _KEYWORD}},
+        "trace": {"properties": {"id": _KEYWORD}},
+        "labels": {"type": "flattened", "ignore_above": 1024},
+        "http": {"properties": {"response": {"properties": {"status_code": _NUMBER}}}},
+        "rpc": {"properties": {"grpc": {"properties": {"status_code": _KEYWORD}}}},
+        "samples": {"type": "object", "enabled": False},
+        "lines": {"type": "object", "enabled": False},
+    },
+}
+
+
 def templates(settings: ElasticsearchSettings) -> dict[str, dict[str, Any]]:
     """Return the index templates by name, as `PUT /_index_template/NAME` takes them."""
     return {
         f"{settings.index_prefix}{kind}": {
-            "index_patterns": [f"{settings.index_prefix}{kind}-*"],
+            "index_patterns": [f"{settings.index_prefix}{pattern}"],
             # Above the 100 of Elasticsearch's own, which a prefix like `logs-` would meet.
             "priority": 200,
             "version": _VERSION,
@@ -77,7 +119,11 @@ def templates(settings: ElasticsearchSettings) -> dict[str, dict[str, Any]]:
             },
             "_meta": {"description": "Written by the tracelink Elasticsearch sink."},
         }
-        for kind, mappings in (("logs", LOG_MAPPINGS), ("traces", PART_MAPPINGS))
+        for kind, pattern, mappings in (
+            ("logs", "logs-*", LOG_MAPPINGS),
+            ("traces", "traces-*", PART_MAPPINGS),
+            ("errors", "errors", PROBLEM_MAPPINGS),
+        )
     }
 
 

@@ -63,3 +63,16 @@ def test_a_trace_id_leads_to_the_trace_in_zipkin(view: str) -> None:
     (published,) = services()["zipkin"]["ports"]
     zipkin = published.rsplit(":", 1)[0]
     assert formats["trace.id"]["params"]["urlTemplate"] == f"http://{zipkin}/zipkin/traces/{{{{value}}}}"
+
+
+def test_the_problems_are_listed_with_the_newest_first() -> None:
+    (problems,) = [saved["attributes"] for saved in SEARCHES if saved["id"] == "tracelink-problems"]
+    assert problems["sort"] == [["problem.first_seen", "desc"]]
+    assert {
+        "problem.status",
+        "problem.severity",
+        "error.service",
+        "error.operation",
+        "error.message",
+        "problem.count",
+    } <= set(problems["columns"])

@@ -8,7 +8,6 @@ from sinks.elasticsearch.documents import (
     log_document,
     log_id,
     part_document,
-    shown_trace_id,
     started,
     trace_context,
 )
@@ -16,6 +15,7 @@ from sinks.elasticsearch.indices import Indices
 from sinks.elasticsearch.templates import LOG_MAPPINGS, templates
 from tests.sinks.examples import ERRORED, ROOT, START, log, new_trace_id, part, span
 from tracelink.errors import InvalidRecord
+from tracelink.records import shown_trace_id
 from tracelink.settings import ElasticsearchSettings
 
 TRACE = bytes.fromhex("4bf92f3577b34da6a3ce929d0e0e4736")
@@ -162,6 +162,7 @@ def test_templates_match_the_indices_and_take_their_shards_from_the_settings() -
     assert {name: body["index_patterns"] for name, body in made.items()} == {
         "p-logs": ["p-logs-*"],
         "p-traces": ["p-traces-*"],
+        "p-errors": ["p-errors"],
     }
     for body in made.values():
         assert body["template"]["settings"] == {"number_of_shards": 3, "number_of_replicas": 1}

@@ -19,6 +19,7 @@ from tests.sinks.targets import metrics, search
 from tracelink.codec import LOG_RECORD
 from tracelink.errors import InvalidRecord, Unavailable, UserError
 from tracelink.local.stack import Endpoints
+from tracelink.redaction import Redactor
 from tracelink.settings import ElasticsearchSettings
 
 
@@ -135,6 +136,24 @@ def test_too_large_a_request_is_halved_down_to_the_one_document() -> None:
     assert sorted(one for ids in seen for one in ids) == ["line-0", "line-1", "line-3", "line-4"]
 
 
+def test_a_refusal_that_quotes_a_secret_is_redacted_in_the_dead_letters_headers_and_its_payload_stays() -> None:
+    def answer(request: Request) -> tuple[int, object]:
+        if not request.path.startswith("/_bulk"):
+            return 200, {}
+        assert b"hunter2" not in request.body
+        reason = "failed to parse field [x]: Preview of field's value: 'password=hunter2'"
+        return 200, {"items": [{"create": {"status": 400, "error": {"type": "document_parsing", "reason": reason}}}]}
+
+    secret = log(bytes(16), message="login with password=hunter2")
+    with stub(answer) as url:
+        one = UnlinkedLog(message(LOG_RECORD.encode(secret), topic=UNLINKED), secret)
+        report = sink(url).write(Batch(unlinked=(one,)))
+    (letter,) = report.dead_letters
+    detail = dict(letter.headers("elasticsearch", Redactor().redact))["tracelink.detail"].decode()
+    assert detail.endswith("Preview of field's value: 'password=[redacted]'")
+    assert LOG_RECORD.decode(letter.payload)["message"] == "login with password=hunter2"
+
+
 def test_requests_are_bounded_in_bytes() -> None:
     seen: list[list[str]] = []
     with stub(bulk(created, seen)) as url:
@@ -220,7 +239,8 @@ def test_templates_are_set_up_before_the_first_document_and_only_if_wanted() -> 
         target = sink(url)
         target.write(lines_batch(1))
         target.write(lines_batch(1))
-        assert paths == ["/_index_template/tracelink-logs", "/_index_template/tracelink-traces", "/_bulk", "/_bulk"]
+        set_up = [f"/_index_template/tracelink-{kind}" for kind in ("logs", "traces", "errors")]
+        assert paths == [*set_up, "/_bulk", "/_bulk"]
         paths.clear()
         sink(url, setup_templates="false").write(lines_batch(1))
         assert paths == ["/_bulk"]
@@ -290,7 +310,8 @@ def test_log_lines_of_a_level_are_kept_of_traces_that_are_not(stack: Endpoints, 
 
 def test_set_up_alone_names_the_templates_and_says_when_nobody_answers(stack: Endpoints, index_prefix: str) -> None:
     settings = ElasticsearchSettings.load(elasticsearch_url=stack.elasticsearch, index_prefix=index_prefix)
-    assert set_up_now(settings) == [f"{index_prefix}logs", f"{index_prefix}traces"]
-    assert set_up_now(settings) == [f"{index_prefix}logs", f"{index_prefix}traces"]
+    names = [f"{index_prefix}{kind}" for kind in ("logs", "traces", "errors")]
+    assert set_up_now(settings) == names
+    assert set_up_now(settings) == names
     with pytest.raises(UserError, match="Is it running"):
         set_up_now(ElasticsearchSettings.load(elasticsearch_url="http://127.0.0.1:1"))
