@@ -1,4 +1,4 @@
-"""The commands of the sinks: `tracelink sink zipkin`, `tracelink sink elasticsearch`.
+"""The commands of the sinks: `tracelink sink zipkin`, `… elasticsearch`, `… alertmanager`, `… webhook`.
 
 The clients of Kafka, Zipkin and Elasticsearch are imported where they are used: `--help` needs none of them.
 """
@@ -6,18 +6,20 @@ The clients of Kafka, Zipkin and Elasticsearch are imported where they are used:
 import click
 
 from tracelink.options import settings_options
-from tracelink.settings import ElasticsearchSettings, ZipkinSettings
+from tracelink.settings import AlertmanagerSettings, ElasticsearchSettings, WebhookSettings, ZipkinSettings
 from tracelink.topics import TopicNames
 
 
-@click.group(short_help="Write traces to their targets.")
+@click.group(short_help="Write traces and alerts to their targets.")
 def sink() -> None:
-    """Write joined traces to a target; each sink is a process and a consumer group of its own.
+    """Write joined traces, or alerts, to a target; each sink is a process and a consumer group of its own.
 
     \b
     Examples:
       tracelink sink zipkin --zipkin-url http://zipkin:9411
       tracelink sink elasticsearch --elasticsearch-url https://es:9200 --replicas 1
+      tracelink sink alertmanager --alertmanager-url http://alertmanager:9093 --allow-networks 10.0.0.0/8
+      TRACELINK_WEBHOOK_URL_FILE=/run/secrets/slack tracelink sink webhook --webhook-template slack
     """  # noqa: D301 - click reads the escape itself
 
 
@@ -68,6 +70,52 @@ def elasticsearch(*, setup_only: bool, **flags: str | None) -> None:
     run(
         "elasticsearch",
         settings,
-        (names.traces, names.unlinked_logs),
+        (names.traces, names.unlinked_logs, names.problems),
         lambda metrics, registry: ElasticsearchSink(settings, metrics, ServiceBooks.of(settings, registry)),
     )
+
+
+@sink.command()
+@settings_options(AlertmanagerSettings)
+def alertmanager(**flags: str | None) -> None:
+    """Tell Alertmanager of problems: that they fire, that they go on, that they are over.
+
+    Give all members of a cluster: they do not tell each other. Addresses that are not public are called only where
+    --allow-networks names their network.
+
+    \b
+    Examples:
+      tracelink sink alertmanager
+      tracelink sink alertmanager --alertmanager-url http://am-0:9093,http://am-1:9093 --allow-networks 10.0.0.0/8
+      TRACELINK_ALERTMANAGER_HEADERS_FILE=/run/secrets/am tracelink sink alertmanager
+    """  # noqa: D301 - click reads the escape itself
+    from sinks.alertmanager import AlertmanagerSink  # noqa: PLC0415 - see the module's docstring
+    from sinks.process import run  # noqa: PLC0415 - as above
+
+    settings = AlertmanagerSettings.load(**flags)
+    names = TopicNames(settings.topic_prefix)
+    run(
+        "alertmanager", settings, (names.alerts, names.problems), lambda metrics, _: AlertmanagerSink(settings, metrics)
+    )
+
+
+@sink.command()
+@settings_options(WebhookSettings)
+def webhook(**flags: str | None) -> None:
+    """Post each alert to a webhook, signed.
+
+    The first start posts what the topic holds of older alerts; TRACELINK_KAFKA_AUTO_OFFSET_RESET=latest leaves it out.
+    Give the URL in a variable or a file: a flag shows in the list of processes.
+
+    \b
+    Examples:
+      TRACELINK_WEBHOOK_URL=https://ops.example.org/tracelink tracelink sink webhook
+      TRACELINK_WEBHOOK_URL_FILE=/run/secrets/slack tracelink sink webhook --webhook-template slack
+      TRACELINK_WEBHOOK_SECRET_FILE=/run/secrets/key tracelink sink webhook --webhook-events NEW,BACK
+    """  # noqa: D301 - click reads the escape itself
+    from sinks.process import run  # noqa: PLC0415 - see the module's docstring
+    from sinks.webhook import WebhookSink  # noqa: PLC0415 - as above
+
+    settings = WebhookSettings.load(**flags)
+    topics = (TopicNames(settings.topic_prefix).alerts,)
+    run("webhook", settings, topics, lambda metrics, _: WebhookSink(settings, metrics))

@@ -3,13 +3,14 @@
 from sinks.keep import KeepPolicy
 from sinks.sink import Batch, Outcome, Report
 from tracelink.errors import InvalidRecord, Reason, Unavailable
+from tracelink.problems import Alert, Problem
 from tracelink.records import LogRecord, Span
 
 _HEX = frozenset("0123456789abcdef")
 
 
 class MemorySink:
-    """Holds spans and log lines by their identity; takes spans with a hex id only, as Zipkin does."""
+    """Holds spans, log lines, problems and alerts by their identity; takes spans with a hex id only, as Zipkin does."""
 
     takes_logs = True
 
@@ -19,6 +20,10 @@ class MemorySink:
         self.spans: dict[tuple[bytes, str, str | None], Span] = {}
         """By trace id, span id and kind."""
         self.logs: dict[str, LogRecord] = {}
+        """By their id."""
+        self.problems: dict[str, Problem] = {}
+        """The newest state of each, by fingerprint."""
+        self.alerts: dict[str, Alert] = {}
         """By their id."""
         self._parts: set[tuple[bytes, str]] = set()
         self._keep = keep or KeepPolicy()
@@ -47,6 +52,10 @@ class MemorySink:
                 self.spans[key] = span
             self._hold(trace["logs"], report)
         self._hold([log.record for log in batch.unlinked], report)
+        for state in batch.problems:
+            self._hold_problem(state.problem, report)
+        for raised in batch.alerts:
+            self._hold_alert(raised.alert, report)
         return report
 
     def check(self) -> None:
@@ -61,3 +70,14 @@ class MemorySink:
         for log in logs:
             report.count("log", Outcome.DUPLICATE if log["id"] in self.logs else Outcome.WRITTEN)
             self.logs[log["id"]] = log
+
+    def _hold_problem(self, problem: Problem, report: Report) -> None:
+        held = self.problems.get(problem["fingerprint"])
+        newer = held is None or held["version"] < problem["version"]
+        report.count("problem", Outcome.WRITTEN if newer else Outcome.DUPLICATE)
+        if newer:
+            self.problems[problem["fingerprint"]] = problem
+
+    def _hold_alert(self, alert: Alert, report: Report) -> None:
+        report.count("alert", Outcome.DUPLICATE if alert["id"] in self.alerts else Outcome.WRITTEN)
+        self.alerts[alert["id"]] = alert
