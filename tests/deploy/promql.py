@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import promql_parser
 from prometheus_client import CollectorRegistry
 
-from tracelink.metrics import JoinMetrics, SinkMetrics
+from tracelink.metrics import AlertMetrics, CanaryMetrics, JoinMetrics, SinkMetrics
 
 # Prometheus adds these to every series of a target.
 _TARGET_LABELS = frozenset({"job", "instance"})
@@ -16,7 +16,9 @@ def offered() -> dict[str, frozenset[str]]:
     """Return the labels of each series, by the series' name."""
     registry = CollectorRegistry()
     JoinMetrics(registry)
+    AlertMetrics(registry)
     SinkMetrics(registry, "any")
+    CanaryMetrics(registry, ())
     series = dict(_OF_PROMETHEUS)
     # The registry offers no other way to the metrics of which no sample is there yet.
     collectors = registry._names_to_collectors  # noqa: SLF001 - see above

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from sinks.guard import is_allowed
+from streams.alerts.rules import Rules
 from tests.deploy.files import COMPOSE_FILE, ROOT, compose, image_environment, own_services, services
 from tracelink.cli import main
 from tracelink.local.elasticsearch import ELASTICSEARCH_SETTINGS
 from tracelink.local.kafka import BROKER_SETTINGS
 from tracelink.local.versions import VERSIONS
 from tracelink.local.zipkin import ZIPKIN_ENV
-from tracelink.settings import PREFIX, STAGES, KafkaSettings, MonitoringSettings, Settings, variable_of
+from tracelink.settings import PREFIX, STAGES, KafkaSettings, MonitoringSettings, Settings, networks_of, variable_of
 
 # Each listener has a name of its own, and Compose has one more, for processes outside of the containers.
 _LISTENERS = "listener.security.protocol.map"
@@ -152,6 +154,26 @@ def test_a_process_of_ours_finds_each_address_in_the_network(name: str) -> None:
     addresses = {value for key, value in _environment(name).items() if key.endswith(("_URL", "_SERVERS"))}
     assert addresses
     assert addresses <= reachable
+
+
+def test_the_alerts_have_the_rules_that_are_mounted() -> None:
+    path = _environment("alerts")["TRACELINK_RULES_FILE"]
+    (volume,) = services()["alerts"]["volumes"]
+    source, target, how = volume.split(":")
+    assert how == "ro"
+    assert path.startswith(f"{target}/")
+    assert Rules.load(ROOT / source / path.removeprefix(f"{target}/"))
+
+
+@pytest.mark.parametrize("address", ["172.18.0.5", "172.31.255.1", "192.168.16.2"])
+def test_the_sink_may_call_the_alertmanager_where_docker_puts_it(address: str) -> None:
+    networks = networks_of(_environment("sink-alertmanager")["TRACELINK_ALLOW_NETWORKS"])
+    assert is_allowed(address, networks)
+    assert not is_allowed("169.254.169.254", networks)
+
+
+def test_the_canary_waits_for_nothing_that_it_is_to_watch() -> None:
+    assert services()["canary"]["depends_on"].keys() == {"topics"}
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -34,6 +34,23 @@ def test_a_panel_asks_for_metrics_that_are_there(query: tuple[dict[str, Any], di
     assert not list(faults(query[1]["expr"]))
 
 
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "tracelink_alerts_firing_problems",
+        "tracelink_alerts_raised_total",
+        "tracelink_alerts_delay_seconds_bucket",
+        "tracelink_canary_freshness_seconds",
+    ],
+)
+def test_alerts_and_the_canary_have_a_row_of_their_own(metric: str) -> None:
+    titles = [panel["title"] for panel in PANELS if panel["type"] == "row"]
+    tops = {panel["title"]: panel["gridPos"]["y"] for panel in PANELS if panel["type"] == "row"}
+    below = titles[titles.index("Alerts") + 1]
+    (panel,) = [panel for panel, target in QUERIES if metric in target["expr"] and target["refId"] == "A"]
+    assert tops["Alerts"] < panel["gridPos"]["y"] < tops[below]
+
+
 def test_every_panel_says_what_it_shows_and_where_from() -> None:
     (source,) = read_yaml(GRAFANA / "provisioning" / "datasources" / "prometheus.yml")["datasources"]
     for panel, _ in QUERIES:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -5,6 +6,7 @@ import pytest
 
 from tests.deploy.files import DEPLOY, image_environment, own_services, read_yaml, services
 from tests.deploy.promql import faults, offered
+from tracelink.settings import CanarySettings
 
 PROMETHEUS = DEPLOY / "prometheus" / "prometheus.yml"
 RULES = [rule for group in read_yaml(DEPLOY / "prometheus" / "rules.yml")["groups"] for rule in group["rules"]]
@@ -53,6 +55,30 @@ def test_every_scraped_process_is_missed_when_it_is_gone() -> None:
     assert all(f'absent(up{{job="{job}"}})' in rule["expr"] for job in _scraped())
 
 
+def _rule(alert: str) -> dict[str, Any]:
+    (rule,) = (rule for rule in RULES if rule["alert"] == alert)
+    return dict(rule)
+
+
+def test_the_canary_is_missed_after_three_minutes_and_also_where_it_is_gone() -> None:
+    rule, name = _rule("TracelinkCanaryMissing"), "tracelink_canary_last_success_timestamp_seconds"
+    silent = re.search(r"time\(\) - max by \(stage\) \((\w+)\) > (\d+)", rule["expr"])
+    assert silent is not None
+    assert silent[1] == name
+    assert rule["for"] == "1m"
+    assert int(silent[2]) + 60 == 180
+    assert f"or absent({name})" in rule["expr"]
+    # One that is seen in its last second, after one that was seen in its first, is not missed.
+    settings = CanarySettings()
+    assert settings.canary_every + settings.canary_within <= int(silent[2])
+
+
+def test_wrong_rules_and_workers_that_do_nothing_are_noticed() -> None:
+    assert _rule("TracelinkAlertRulesWrong")["expr"] == "min(tracelink_alerts_rules_valid) == 0"
+    assert "absent(tracelink_alerts_lag)" in _rule("TracelinkAlertsIdle")["expr"]
+    assert "deriv(tracelink_alerts_lag" in _rule("TracelinkAlertsLagGrowing")["expr"]
+
+
 def test_prometheus_reads_the_rules_and_knows_the_alertmanager() -> None:
     config = read_yaml(PROMETHEUS)
     assert all((PROMETHEUS.parent / Path(name)).exists() for name in config["rule_files"])
@@ -71,3 +97,5 @@ def test_alerts_are_inhibited_by_one_that_exists() -> None:
 
 def test_every_metric_of_ours_is_offered_with_its_labels() -> None:
     assert offered()["tracelink_sink_request_seconds_bucket"] == {"sink", "le", "job", "instance"}
+    assert offered()["tracelink_alerts_raised_total"] == {"event", "job", "instance"}
+    assert offered()["tracelink_canary_freshness_seconds"] == {"stage", "job", "instance"}

@@ -1,0 +1,180 @@
+"""Sends canaries, one after the other, and follows each until it was seen everywhere or its time is up.
+
+Nothing here waits for ever: Kafka's calls have limits, and the stores are asked in threads of their own, so that one
+that hangs delays neither the others nor the next canary.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import NamedTuple, Self
+
+from prometheus_client import CollectorRegistry
+
+from producers.canary.books import Books, Course
+from producers.canary.stores import ElasticsearchStore, Store, ZipkinStore
+from producers.canary.topics import TOPIC_STAGES, Topics
+from producers.canary.trace import Canary, canary
+from tracelink.errors import Unavailable
+from tracelink.metrics import CanaryMetrics, PublisherMetrics
+from tracelink.progress import Ends
+from tracelink.publisher import KafkaPublisher
+from tracelink.settings import CANARY_STAGES, CanarySettings, PublisherSettings
+
+_log = logging.getLogger(__name__)
+
+_TICK_SECONDS = 0.05
+_ASK_AGAIN_SECONDS = 0.2
+_ID_BYTES = 16
+
+
+class Answer(NamedTuple):
+    """What a store said of a canary, and when."""
+
+    canary: Canary
+    stage: str
+    missing: str | None
+    at: float
+
+
+class _Asker:
+    """Asks one store of one canary after the other, each until it is there or let go, in a thread of its own."""
+
+    def __init__(self, store: Store, answers: "SimpleQueue[Answer]") -> None:
+        self._store = store
+        self._answers = answers
+        self._wanted: Canary | None = None
+        self._orders: SimpleQueue[Canary] = SimpleQueue()
+        Thread(target=self._run, name=f"canary-{store.stage}", daemon=True).start()
+
+    def follow(self, wanted: Canary) -> None:
+        self._wanted = wanted
+        self._orders.put(wanted)
+
+    def let_go(self) -> None:
+        self._wanted = None
+
+    def _run(self) -> None:
+        while True:
+            order = self._orders.get()
+            while self._wanted is order:
+                try:
+                    missing = self._store.look(order)
+                except Exception as error:  # noqa: BLE001 - the thread must live on, and say why
+                    missing = f"what answers is not understood: {type(error).__name__}: {error}"
+                self._answers.put(Answer(order, self._store.stage, missing, time.monotonic()))
+                if missing is None:
+                    break
+                time.sleep(_ASK_AGAIN_SECONDS)
+
+
+class Flights:
+    """Sends and follows; a context manager that hands over what is still buffered at its end.
+
+    `not_ready` may be called from any thread. Raises UserError for settings that cannot be.
+    """
+
+    def __init__(self, settings: CanarySettings, registry: CollectorRegistry, stop: Event) -> None:
+        wanted = {name.strip() for name in settings.canary_stages.split(",")}
+        self.stages = tuple(stage for stage in CANARY_STAGES if stage in wanted)
+        self._settings = settings
+        self._stop = stop
+        self._books = Books(
+            CanaryMetrics(registry, self.stages),
+            self.stages,
+            every=settings.canary_every,
+            within=settings.canary_within,
+        )
+        self._reads_topics = not wanted.isdisjoint(TOPIC_STAGES)
+        self._answers: SimpleQueue[Answer] = SimpleQueue()
+        makers: dict[str, Callable[[CanarySettings], Store]] = {
+            "elasticsearch": ElasticsearchStore,
+            "zipkin": ZipkinStore,
+        }
+        self._askers = [_Asker(makers[stage](settings), self._answers) for stage in self.stages if stage in makers]
+        self._ends = Ends(settings)
+        self._publisher = KafkaPublisher(_for_publisher(settings), PublisherMetrics(registry))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._publisher.close()
+
+    def not_ready(self) -> str | None:
+        """Return where the last canary was missed, or None."""
+        return self._books.not_ready(time.monotonic())
+
+    def due(self) -> float:
+        """Return the seconds until the next one is to be sent."""
+        return self._books.due(time.monotonic())
+
+    def fly(self, began: Callable[[Course], None], seen: Callable[[Course, str], None]) -> Course | None:
+        """Send one and follow it to its end, telling of it and of each stage; None where told to stop before."""
+        sent = canary(secrets.token_bytes(_ID_BYTES), time.time_ns() // 1000)
+        with ExitStack() as opened:
+            topics, trouble = None, None
+            if self._reads_topics:
+                try:
+                    topics = opened.enter_context(Topics(self._settings, self._ends, sent))
+                except Unavailable as error:
+                    trouble = str(error)
+            # Only now: to look where the topics end takes a while.
+            course = self._books.begin(sent.shown, now=time.monotonic(), wall=time.time())
+            began(course)
+            if trouble is None:
+                sent.publish(self._publisher)
+                for asker in self._askers:
+                    opened.callback(asker.let_go)
+                    asker.follow(sent)
+                self._follow(sent, course, topics, seen)
+            else:
+                course.fail(trouble)
+        if self._stop.is_set():
+            return None
+        self._books.settle(course, time.monotonic())
+        return course
+
+    def _follow(self, sent: Canary, course: Course, topics: Topics | None, seen: Callable[[Course, str], None]) -> None:
+        acknowledged = False
+        while not self._stop.is_set() and not course.is_over(time.monotonic()):
+            acknowledged = acknowledged or self._publisher.flush(_TICK_SECONDS)
+            found = topics.poll(_TICK_SECONDS) if topics else {}
+            answers = [Answer(sent, *one, time.monotonic()) for one in found.items()]
+            try:
+                answers.append(self._answers.get(timeout=0 if topics else _TICK_SECONDS))
+                while True:
+                    answers.append(self._answers.get_nowait())
+            except Empty:
+                pass
+            for answer in answers:
+                if answer.canary is sent and self._books.note(course, answer.stage, answer.missing, answer.at):
+                    seen(course, answer.stage)
+        if not acknowledged and course.missing:
+            course.fail(f"Kafka has not acknowledged it within {course.within:g} s")
+
+
+def fly_on(flights: Flights, stop: Event) -> None:
+    """Send one after the other until told to stop, and log where one was missed."""
+    well = False
+    while not stop.wait(flights.due()):
+        course = flights.fly(lambda _: None, lambda *_: None)
+        if course is None:
+            return
+        if course.missing:
+            _log.warning("%s", flights.not_ready())
+        elif not well:
+            _log.info("canary %s came through in %.1f s", course.shown_id, max(course.seconds.values()))
+        well = not course.missing
+
+
+def _for_publisher(settings: CanarySettings) -> PublisherSettings:
+    return PublisherSettings.load(
+        kafka_bootstrap_servers=settings.kafka_bootstrap_servers,
+        kafka_config_file=settings.kafka_config_file,
+        topic_prefix=settings.topic_prefix,
+    )

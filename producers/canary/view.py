@@ -1,0 +1,65 @@
+"""The output of `tracelink canary --once`: each stage as the canary comes there, or one JSON object."""
+
+from types import TracebackType
+from typing import Self
+
+import orjson
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from producers.canary.books import Course
+
+_WIDTH = 14
+
+
+class View:
+    """Shows the stages while its context lasts; on a terminal also what is still waited for."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._waiting = Status("a canary is sent", console=console) if console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._waiting:
+            self._waiting.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._waiting:
+            self._waiting.stop()
+
+    def began(self, course: Course) -> None:
+        """Show which canary is under way."""
+        self._say(f"canary {course.shown_id}")
+        self._wait(course)
+
+    def seen(self, course: Course, stage: str) -> None:
+        """Show a stage that it came to."""
+        self._say(f"✓ {stage:<{_WIDTH}}{course.seconds[stage]:6.1f} s", "green")
+        self._wait(course)
+
+    def over(self, course: Course) -> None:
+        """Show where it was missed."""
+        if self._waiting:
+            self._waiting.stop()
+        for stage, missing in course.missing.items():
+            self._say(f"✗ {stage:<{_WIDTH}}missed: {missing}", "bold red")
+
+    def _say(self, text: str, style: str = "") -> None:
+        self._console.print(Text(text, style=style), soft_wrap=True)
+
+    def _wait(self, course: Course) -> None:
+        if self._waiting:
+            self._waiting.update(f"waiting for {', '.join(course.missing)}")
+
+
+def to_json(course: Course) -> str:
+    """Return a JSON object: the trace id, whether all came, and of each stage the seconds or what is missing."""
+    stages: dict[str, dict[str, object]] = {
+        **{stage: {"seconds": round(seconds, 3)} for stage, seconds in course.seconds.items()},
+        **{stage: {"missing": missing} for stage, missing in course.missing.items()},
+    }
+    return orjson.dumps({"traceId": course.shown_id, "ok": not course.missing, "stages": stages}).decode()
