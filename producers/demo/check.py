@@ -10,6 +10,7 @@ import urllib3
 
 from producers.demo.load import Answered
 from producers.demo.shop import ERRORED_LINES, SPANS
+from tracelink.http_settings import elasticsearch_authorization
 from tracelink.settings import ElasticsearchSettings
 
 _MOST_HITS = 10_000
@@ -118,7 +119,7 @@ class Queries:
         self._zipkin = zipkin.rstrip("/")
         self._elasticsearch = settings.elasticsearch_url.split(",")[0].strip().rstrip("/")
         self._prefix = settings.index_prefix
-        self._headers = _authorization(settings)
+        self._headers = elasticsearch_authorization(settings)
         ca = str(settings.elasticsearch_ca) if settings.elasticsearch_ca else None
         self._pool = urllib3.PoolManager(retries=False, timeout=_TIMEOUT_SECONDS, ca_certs=ca)
 
@@ -166,12 +167,3 @@ class Queries:
         if answer.status != HTTPStatus.OK:
             return []
         return [hit["_source"] for hit in answer.json()["hits"]["hits"]]
-
-
-def _authorization(settings: ElasticsearchSettings) -> dict[str, str]:
-    if settings.elasticsearch_api_key:
-        return {"Authorization": f"ApiKey {settings.elasticsearch_api_key.get_secret_value()}"}
-    if settings.elasticsearch_username and settings.elasticsearch_password:
-        password = settings.elasticsearch_password.get_secret_value()
-        return urllib3.make_headers(basic_auth=f"{settings.elasticsearch_username}:{password}")
-    return {}

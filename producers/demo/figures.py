@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
 from producers.demo.load import Load
+from tracelink.problems import Event
 
+_EVENTS = get_args(Event)
 _OUTCOMES = ("written", "duplicate", "not_kept", "dead_letter")
 
 
@@ -39,7 +42,7 @@ class SinkFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the shop, the join and the sinks have done."""
+    """What the shop and the stages have done."""
 
     requests: int
     failed: int
@@ -50,11 +53,15 @@ class Figures:
     parts: int
     errored: int
     join_lag: int
+    alerts: Mapping[str, int]
+    """By their event."""
+    known_problems: int
+    alerts_lag: int
     dead_letters: int
     sinks: tuple[SinkFigures, ...]
 
 
-def figures(load: Load, join: Samples, sinks: Mapping[str, Samples]) -> Figures:
+def figures(load: Load, join: Samples, alerts: Samples, sinks: Mapping[str, Samples]) -> Figures:
     """Put together what is shown."""
     of_sinks = tuple(
         SinkFigures(
@@ -74,7 +81,11 @@ def figures(load: Load, join: Samples, sinks: Mapping[str, Samples]) -> Figures:
         parts=join.total("tracelink_join_parts_total"),
         errored=join.total("tracelink_join_errored_traces_total"),
         join_lag=join.total("tracelink_join_position_lag"),
+        alerts={event: alerts.total("tracelink_alerts_raised_total", event=event) for event in _EVENTS},
+        known_problems=alerts.total("tracelink_alerts_known_problems"),
+        alerts_lag=alerts.total("tracelink_alerts_lag"),
         dead_letters=join.total("tracelink_join_dead_letters_total")
+        + alerts.total("tracelink_alerts_dead_letters_total")
         + sum(samples.total("tracelink_sink_records_total", outcome="dead_letter") for samples in sinks.values())
         + sum(sink.outcomes["dead_letter"] for sink in of_sinks),
         sinks=of_sinks,

@@ -60,8 +60,9 @@ class _Session:
             self._view.errored(lines(one, self._places))
         if now >= self._next_scrape:
             self._next_scrape = now + _SCRAPE_SECONDS
-            join, *sinks = [(name, scrape(pool, url)) for name, url in self.running.urls.items()]
-            self._view.show(figures(self.customers, join[1], dict(sinks)), now)
+            samples = {name: scrape(pool, url) for name, url in self.running.urls.items()}
+            join, alerts = samples.pop("join"), samples.pop("alerts")
+            self._view.show(figures(self.customers, join, alerts, samples), now)
 
 
 def run(request: Request, *, limit: int | None, rate: float, within: float, as_json: bool) -> int:
@@ -79,7 +80,7 @@ def run(request: Request, *, limit: int | None, rate: float, within: float, as_j
     with ExitStack() as stack:
         running = stack.enter_context(pipeline(request, progress, defaults=_DEFAULTS, notice=notice))
         services = stack.enter_context(shop(running.services, running.logs, notice=notice))
-        progress.print("join, sinks and shop start")
+        progress.print("join, alerts, sinks and shop start")
         if not all(one.wait_until_ready(running.stop) for one in (running.supervisor, services.supervisor)):
             return _INTERRUPTED
         errored = stack.enter_context(ErroredTraces(running.settings))

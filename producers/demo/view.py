@@ -27,6 +27,12 @@ def table(figures: Figures) -> Table:
         f"{figures.parts:,} parts of traces, {figures.open_traces:,} open, {figures.errored:,} errored",
         f"{figures.join_lag:,}",
     )
+    rows.add_row(
+        "alerts",
+        f"{figures.known_problems:,} problems",
+        ", ".join(f"{count:,} {event.lower()}" for event, count in figures.alerts.items() if count or event == "NEW"),
+        f"{figures.alerts_lag:,}",
+    )
     for sink in figures.sinks:
         outcomes = ", ".join(
             f"{count:,} {name.replace('_', ' ')}" for name, count in sink.outcomes.items() if count or name == "written"
@@ -43,7 +49,8 @@ def line(figures: Figures) -> str:
     return (
         f"{figures.requests:,} requests, {figures.failed:,} failed; "
         f"{figures.spans:,} spans, {figures.logs:,} log lines; "
-        f"{figures.parts:,} parts of traces, {figures.errored:,} errored, lag {figures.join_lag:,}; {sinks}; "
+        f"{figures.parts:,} parts of traces, {figures.errored:,} errored, lag {figures.join_lag:,}; "
+        f"{figures.known_problems:,} problems; {sinks}; "
         f"{figures.dead_letters:,} dead letters"
     )
 

@@ -25,6 +25,13 @@ tracelink_join_position_lag{kind="spans",partition="0"} 3
 # TYPE tracelink_join_dead_letters counter
 tracelink_join_dead_letters_total{partition="0",reason="key"} 1
 """
+_ALERTS = """
+# TYPE tracelink_alerts_raised counter
+tracelink_alerts_raised_total{event="NEW"} 4
+tracelink_alerts_raised_total{event="RESOLVED"} 1
+# TYPE tracelink_alerts_known_problems gauge
+tracelink_alerts_known_problems 7
+"""
 _SINK = """
 # TYPE tracelink_sink_parts counter
 tracelink_sink_parts_total{outcome="written",sink="zipkin"} 2
@@ -43,7 +50,7 @@ def shown(*, terminal: bool) -> str:
     console = Console(file=StringIO(), force_terminal=terminal, width=120, highlight=False)
     with View(console, "logs are there") as view:
         for second in range(4):
-            view.show(figures(load, Samples(_JOIN), {"zipkin": Samples(_SINK)}), float(second))
+            view.show(figures(load, Samples(_JOIN), Samples(_ALERTS), {"zipkin": Samples(_SINK)}), float(second))
     file = console.file
     assert isinstance(file, StringIO)
     return file.getvalue()
@@ -56,6 +63,8 @@ def test_a_terminal_shows_the_figures_of_every_stage() -> None:
         "1 failed, 1 unanswered",
         "1,209 spans, 6 log lines",
         "2 parts of traces, 0 open, 1 errored",
+        "7 problems",
+        "4 new, 1 resolved",
         "2 written, 1 duplicate",
         "logs are there",
     ):
@@ -64,8 +73,8 @@ def test_a_terminal_shows_the_figures_of_every_stage() -> None:
 
 def test_elsewhere_it_is_a_line_now_and_then() -> None:
     assert shown(terminal=False) == (
-        "3 requests, 1 failed; 1,209 spans, 6 log lines; 2 parts of traces, 1 errored, lag 3; zipkin 2 written, lag 5; "
-        "5 dead letters\n"
+        "3 requests, 1 failed; 1,209 spans, 6 log lines; 2 parts of traces, 1 errored, lag 3; "
+        "7 problems; zipkin 2 written, lag 5; 5 dead letters\n"
     )
 
 

@@ -16,6 +16,7 @@ def pipeline_environment(stack: Endpoints, topic_prefix: str, index_prefix: str)
         "TRACELINK_TOPIC_PREFIX": topic_prefix,
         "TRACELINK_INDEX_PREFIX": index_prefix,
         "TRACELINK_JOIN_GROUP": f"{topic_prefix}join",
+        "TRACELINK_ALERTS_GROUP": f"{topic_prefix}alerts",
         "TRACELINK_SINK_GROUP": f"{topic_prefix}sink",
         "TRACELINK_INSTANCE_ID": topic_prefix,
         "TRACELINK_PARTITIONS": "2",

@@ -20,7 +20,7 @@ from tests.kit.waiting import wait_for
 from tracelink.local.ports import Ports
 from tracelink.local.stack import Endpoints, Stack, Status
 
-_STAGES = {"join", "sink-zipkin", "sink-elasticsearch"}
+_STAGES = {"join", "alerts", "sink-zipkin", "sink-elasticsearch"}
 _START_SECONDS = 90.0
 
 
@@ -61,7 +61,7 @@ def test_ctrl_c_ends_every_process(tmp_path: Path, environment: dict[str, str]) 
             assert any(name.startswith("tracelink_") for name in metrics(url.removesuffix("/metrics")))
         assert found["environment"]["TRACELINK_TOPIC_PREFIX"] == environment["TRACELINK_TOPIC_PREFIX"]
         assert found["environment"]["OTEL_TRACES_EXPORTER"] == "tracelink"
-        assert len(processes_of(environment)) == 4
+        assert len(processes_of(environment)) == 1 + len(_STAGES)
         assert process.stop(signal.SIGINT) == 0
         assert processes_of(environment) == []
         assert {path.stem for path in (tmp_path / "stack" / "logs").iterdir()} == _STAGES
@@ -99,7 +99,7 @@ def test_a_wrong_setting_of_a_stage_is_said_before_anything_starts(tmp_path: Pat
 def test_a_terminal_that_closes_takes_every_process_along(tmp_path: Path, environment: dict[str, str]) -> None:
     with in_terminal("up", "--dir", str(tmp_path / "stack"), **environment) as terminal:
         wait_for("ready", lambda: "The pipeline is ready" in terminal.text(), seconds=_START_SECONDS)
-        assert len(processes_of(environment)) == 4
+        assert len(processes_of(environment)) == 1 + len(_STAGES)
         terminal.close()
         wait_for("the end of all", lambda: not processes_of(environment))
 

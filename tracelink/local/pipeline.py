@@ -1,4 +1,4 @@
-"""The whole pipeline on this machine: the servers, the topics, the join and both sinks, under one supervisor."""
+"""The whole pipeline on this machine: servers, topics, join, alerts and the sinks of traces, under one supervisor."""
 
 import fcntl
 import os
@@ -22,6 +22,7 @@ from tracelink.local.stack import SERVERS, Endpoints, Stack
 from tracelink.local.supervisor import Program, Supervisor, Tell, ignore
 from tracelink.local.view import showing
 from tracelink.settings import (
+    AlertSettings,
     ElasticsearchSettings,
     JoinSettings,
     KafkaSettings,
@@ -34,6 +35,7 @@ from tracelink.topic_admin import apply
 
 _PROCESSES = {
     "join": ("join",),
+    "alerts": ("alerts",),
     "sink-zipkin": ("sink", "zipkin"),
     "sink-elasticsearch": ("sink", "elasticsearch"),
 }
@@ -93,6 +95,7 @@ class _Checked:
     """The settings of the processes, known to be right before anything starts."""
 
     join: JoinSettings
+    alerts: AlertSettings
     zipkin: ZipkinSettings
     elasticsearch: ElasticsearchSettings
 
@@ -103,6 +106,7 @@ class _Checked:
 
         return cls(
             JoinSettings.load(**of(JoinSettings)),
+            AlertSettings.load(**of(AlertSettings)),
             ZipkinSettings.load(**of(ZipkinSettings)),
             ElasticsearchSettings.load(**of(ElasticsearchSettings)),
         )

@@ -56,7 +56,7 @@ def _printers(console: "Console") -> "tuple[Tell, Tell]":
     """Return what prints a process's line behind its name, and what prints the supervisor's own words."""
     from rich.text import Text  # noqa: PLC0415 - the root command's help is to be quick
 
-    colours = {"join": "cyan", "sink-zipkin": "yellow", "sink-elasticsearch": "green"}
+    colours = {"join": "cyan", "alerts": "magenta", "sink-zipkin": "yellow", "sink-elasticsearch": "green"}
     width = max(map(len, colours))
 
     def echo(name: str, line: str) -> None:
