@@ -4,54 +4,22 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from threading import Event
 
 import urllib3
 
 from tests.faults.children import Child
+from tests.faults.fault import REACHED_SECONDS, Act, Fault, terminate
+from tests.faults.groupers import GROUPERS
 from tests.faults.setting import Setting
-from tests.faults.traffic import Shape
 from tests.kit import proxy
 from tests.kit.waiting import wait_for
 from tracelink.points import Point
 from tracelink.progress import STUCK_EXIT_CODE
 
-Act = Callable[[Setting, Random], None]
-
-_REACHED_SECONDS = 60.0
-_DRAIN_SECONDS = 15.0
 _MOST_WORKERS = 4
-
-
-def _undisturbed(_: Setting, __: Random) -> None:
-    """Do nothing: the shape of the traffic is the fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A fault, and which checks it excuses."""
-
-    name: str
-    about: str
-    act: Act = _undisturbed
-    shape: Callable[[Shape], Shape] = lambda shape: shape
-    times: int = 10
-    """How often a campaign of twenty seeds has it; a named point comes at each seed."""
-    own_servers: bool = False
-    """It disturbs servers, which must be this run's own."""
-    parts_differ: bool = False
-    """Records may become visible late, so that their parts are others than those of an undisturbed run."""
-    zipkin_loses: bool = False
-    """Zipkin, or its storage, forgets what it has said yes to."""
-    gives_up: bool = False
-    """Processes may end with an error, for their supervisor to start them again."""
-
-    @property
-    def acts(self) -> bool:
-        """Tell whether it does something at a moment, or shapes the traffic."""
-        return self.act is not _undisturbed
 
 
 FAULTS: dict[str, Fault] = {}
@@ -74,7 +42,7 @@ def _kill_at(point: Point) -> Act:
         stays_down = chance.random() < 0.5
         with setting.away(victim) if stays_down else nullcontext():
             victim.order(point, "KILL")
-            assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
+            assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
             setting.recovered(time.time())
 
     return act
@@ -97,7 +65,7 @@ def _kill_in_rebalance(point: Point) -> Act:
         victim.order(point, "KILL")
         with setting.away(other):
             other.kill()  # a static member that dies is missed after its session, and then the partitions move
-            assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
+            assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
         setting.recovered(time.time())
 
     return act
@@ -112,7 +80,7 @@ def _kill_recovering(setting: Setting, chance: Random) -> None:
     with setting.away(victim):
         victim.kill()
         victim.start(Point.JOIN_RECOVERING)
-        assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not read its journal"
+        assert victim.wait(REACHED_SECONDS), f"{victim.name} did not read its journal"
     setting.recovered(time.time())
 
 
@@ -123,7 +91,7 @@ def _zombie(point: Point) -> Act:
     def act(setting: Setting, chance: Random) -> None:
         victim = _worker(setting, chance)
         victim.order(point, "STOP")
-        assert victim.wait_until_stopped(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
+        assert victim.wait_until_stopped(REACHED_SECONDS), f"{victim.name} did not come to {point}"
         setting.recovered(time.time())
         log, said = victim.log, len(victim.output())
         victim.send(signal.SIGCONT)
@@ -133,7 +101,7 @@ def _zombie(point: Point) -> Act:
             new = victim.output()[said:]
             return victim.log != log or any(word in new for word in ("fenced", "lost partitions", "aborted"))
 
-        wait_for(f"{victim.name} to join anew or to end", noticed, seconds=_REACHED_SECONDS)
+        wait_for(f"{victim.name} to join anew or to end", noticed, seconds=REACHED_SECONDS)
 
     return act
 
@@ -157,7 +125,7 @@ def _hang(setting: Setting, chance: Random) -> None:
     victim = _worker(setting, chance)
     with setting.away(victim):
         victim.order(Point.JOIN_MID_WINDOW, "HANG")
-        assert victim.wait(_REACHED_SECONDS), f"{victim.name} hangs and does not end"
+        assert victim.wait(REACHED_SECONDS), f"{victim.name} hangs and does not end"
         assert not victim.running
         assert victim.ends[-1] == STUCK_EXIT_CODE, f"{victim.name} ended with {victim.ends[-1]}"
         setting.recovered(time.time())
@@ -169,15 +137,8 @@ _add(Fault("worker-hangs", "a worker's loop hangs: it ends itself after stuck_af
 def _terminate_worker(setting: Setting, chance: Random) -> None:
     victim = _worker(setting, chance)
     with setting.away(victim):
-        _terminate(victim)
+        terminate(victim)
     victim.wait_until_ready()
-
-
-def _terminate(victim: Child) -> None:
-    victim.send(signal.SIGTERM)
-    assert victim.wait(_DRAIN_SECONDS), f"{victim.name} has not ended {_DRAIN_SECONDS} s after SIGTERM"
-    assert not victim.running
-    assert victim.ends[-1] == 0, f"{victim.name} ended with {victim.ends[-1]} after SIGTERM"
 
 
 _add(Fault("terminate-worker", "SIGTERM of a worker: it drains within 15 s", _terminate_worker))
@@ -188,7 +149,7 @@ def _scale(setting: Setting, _: Random) -> None:
     first, *others = setting.workers
     with setting.away(*others):
         for worker in others:
-            _terminate(worker)
+            terminate(worker)
         setting.recovered(time.time())
     added = [setting.add_worker() for _ in range(_MOST_WORKERS - len(setting.workers))]
     for worker in setting.workers:
@@ -199,11 +160,11 @@ def _scale(setting: Setting, _: Random) -> None:
     leaving = [first, *others][: _MOST_WORKERS - 2]
     with setting.away(*leaving):
         for worker in leaving:
-            _terminate(worker)
+            terminate(worker)
         setting.recovered(time.time())
     for worker in added:
         setting.left_alone.add(worker.name)
-        _terminate(worker)
+        terminate(worker)
         setting.remove(worker)
 
 
@@ -232,6 +193,9 @@ def _static_restart(setting: Setting, chance: Random) -> None:
 _add(Fault("static-members-restart", "kill -9 of each worker in turn, back before its session ends", _static_restart))
 
 
+for _fault in GROUPERS:
+    _add(_fault)
+
 # Sinks
 
 
@@ -240,7 +204,7 @@ def _kill_sink(target: str, point: Point) -> Act:
         victim = setting.sinks[target]
         victim.wait_until_ready()
         victim.order(point, "KILL")
-        assert victim.wait(_REACHED_SECONDS), f"{victim.name} did not come to {point}"
+        assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
 
     return act
 
@@ -261,7 +225,7 @@ def _terminate_sink(setting: Setting, chance: Random) -> None:
     victim = setting.sinks[chance.choice(["elasticsearch", "zipkin"])]
     victim.wait_until_ready()
     with setting.away(victim):
-        _terminate(victim)
+        terminate(victim)
     # What it had written is committed: its successor finds nothing of it in the target.
     wait_for(f"{victim.name} to write again", lambda: _outcome(victim, "written"))
     assert not _outcome(victim, "duplicate"), f"{victim.name} writes again what it had written before SIGTERM"
@@ -370,7 +334,7 @@ def _unauthorized(setting: Setting, _: Random) -> None:
     victim.wait_until_ready()
     one.misbehave(proxy.status(401))
     try:
-        assert victim.wait(_REACHED_SECONDS), "the sink goes on after 401"
+        assert victim.wait(REACHED_SECONDS), "the sink goes on after 401"
         wait_for("the supervisor to start it again", lambda: setting.restarts[victim.name])
     finally:
         one.behave()

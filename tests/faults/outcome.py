@@ -43,6 +43,9 @@ class Outcome:
     unlinked_logs: list[Stored]
     traces: list[Stored]
     error_traces: list[Stored]
+    errors: list[Stored]
+    problems: list[Stored]
+    alerts: list[Stored]
     dead_letters: list[Stored]
     lines: list[Document]
     parts: list[Document]
@@ -66,6 +69,9 @@ def collect(servers: str, prefix: str, elasticsearch: str, indices: str, traces:
             unlinked_logs=topic("unlinked-logs"),
             traces=topic("traces"),
             error_traces=topic("error-traces"),
+            errors=topic("errors"),
+            problems=topic("problems"),
+            alerts=topic("alerts"),
             dead_letters=topic("dead-letters"),
             lines=list(documents(http, elasticsearch, f"{indices}logs-*")),
             parts=list(documents(http, elasticsearch, f"{indices}traces-*")),

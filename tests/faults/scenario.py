@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.checks import Check
-from tests.faults.faults import Fault
+from tests.faults.fault import Fault
 from tests.faults.manifest import Load
 from tests.faults.servers import Servers
 from tests.faults.setting import CUTS, SESSION_SECONDS, TRANSACTION_SECONDS, Setting, setting
@@ -33,6 +33,11 @@ class Plan:
     workers: int = 3
     partitions: int = 6
 
+    @property
+    def groupers(self) -> int:
+        """Workers that group errors: two where a fault is about them, for one to take over from the other."""
+        return 2 if any(fault.groupers for fault in self.faults) else 1
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -52,7 +57,7 @@ def run(plan: Plan, servers: Servers, folder: Path, tell: Tell = lambda _: None)
     shape = reduce(lambda shape, fault: fault.shape(shape), plan.faults, plan.shape)
     chance = Random(f"{plan.seed} faults")
     planned = messages(plan.seed, shape, run=new_run(), spare=_SPARE_SECONDS * len(plan.faults))
-    with setting(servers, folder, workers=plan.workers, partitions=plan.partitions) as place:
+    with setting(servers, folder, workers=plan.workers, groupers=plan.groupers, partitions=plan.partitions) as place:
         load = Load(servers.endpoints.kafka, place.prefix, planned)
         load.start()
         started = time.monotonic()

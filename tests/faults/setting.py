@@ -38,6 +38,8 @@ class Setting:
     indices: str
     partitions: int
     workers: list[Child]
+    groupers: list[Child]
+    """The workers that group errors."""
     sinks: dict[str, Child]
     proxies: dict[str, Proxy]
     tail: Tail
@@ -56,13 +58,19 @@ class Setting:
 
     @property
     def children(self) -> list[Child]:
-        return [*self.workers, *self.sinks.values()]
+        return [*self.workers, *self.groupers, *self.sinks.values()]
 
     def add_worker(self) -> Child:
         """Add a worker under a name of its own; it is not started."""
         name = f"join-{next(self._numbers)}"
         self.workers.append(Child(name, ("join", "--instance-id", name), self.environment, self.folder))
         return self.workers[-1]
+
+    def add_grouper(self) -> Child:
+        """Add a worker that groups errors, under a name of its own; it is not started."""
+        name = f"alerts-{len(self.groupers)}"
+        self.groupers.append(Child(name, ("alerts", "--instance-id", name), self.environment, self.folder))
+        return self.groupers[-1]
 
     def remove(self, worker: Child) -> None:
         """Forget a worker that has ended for good."""
@@ -108,6 +116,7 @@ class Setting:
         """Return how far each group's committed offsets are from the ends of what it reads."""
         reads = {
             self.group: ("spans", "logs"),
+            f"{self.prefix}alerts": ("error-traces", "errors"),
             f"{self.prefix}sink-zipkin": ("traces",),
             f"{self.prefix}sink-elasticsearch": ("traces", "unlinked-logs"),
         }
@@ -125,8 +134,15 @@ class Setting:
 
 
 @contextmanager
-def setting(
-    servers: Servers, folder: Path, *, workers: int = 3, partitions: int = 6, running: bool = True, **more: str
+def setting(  # noqa: PLR0913 - what a run may want
+    servers: Servers,
+    folder: Path,
+    *,
+    workers: int = 3,
+    groupers: int = 1,
+    partitions: int = 6,
+    running: bool = True,
+    **more: str,
 ) -> Iterator[Setting]:
     """Set up topics, workers and sinks, and take the processes down at the end; `more` are settings of theirs.
 
@@ -155,6 +171,7 @@ def setting(
             "TRACELINK_TOPIC_PREFIX": f"{name}.",
             "TRACELINK_INDEX_PREFIX": f"{name}-",
             "TRACELINK_JOIN_GROUP": f"{name}.join",
+            "TRACELINK_ALERTS_GROUP": f"{name}.alerts",
             "TRACELINK_IDLE_GAP": str(CUTS.idle_gap / 1000),
             "TRACELINK_MAX_AGE": str(CUTS.max_age / 1000),
             "TRACELINK_MAX_TRACE_RECORDS": str(CUTS.max_records),
@@ -171,6 +188,7 @@ def setting(
             indices=f"{name}-",
             partitions=partitions,
             workers=[],
+            groupers=[],
             folder=folder,
             sinks={
                 target: Child(
@@ -192,6 +210,8 @@ def setting(
         )
         for _ in range(workers):
             made.add_worker()
+        for _ in range(groupers):
+            made.add_grouper()
         resources.callback(_take_down, made)
         resources.enter_context(_supervised(made))
         if running:

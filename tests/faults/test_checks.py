@@ -59,6 +59,9 @@ def undisturbed() -> Run:
             error_traces=[
                 Stored(f"{PREFIX}error-traces", 0, at, 0, trace.encode(), b"") for at, trace in enumerate(errored)
             ],
+            errors=[],
+            problems=[],
+            alerts=[],
             dead_letters=[],
             lines=list(lines.values()),
             parts=[document(*name, [behind[one] for one in records]) for name, records in parts.items()],

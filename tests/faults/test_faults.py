@@ -43,6 +43,17 @@ def test_workers_come_and_go_under_load(stack: Endpoints, tmp_path: Path) -> Non
     hold(Servers(stack), tmp_path, "terminate-worker", "scale", "duplicates")
 
 
+def test_workers_that_group_errors_die_and_each_problem_is_told_once(stack: Endpoints, tmp_path: Path) -> None:
+    hold(
+        Servers(stack),
+        tmp_path,
+        "kill-alerts-before-commit",
+        "kill-alerts-restoring",
+        "kill-alerts-committed",
+        "zombie-alerts-grouped",
+    )
+
+
 def test_a_sink_dies_before_and_after_its_target_has_answered(stack: Endpoints, tmp_path: Path) -> None:
     hold(
         Servers(stack),

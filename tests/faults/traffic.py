@@ -16,6 +16,8 @@ Topic = Literal["spans", "logs", "unlinked-logs"]
 
 _SERVICES = ("cart", "checkout", "payment", "stock", "ship")
 _WORDS = ("done", "naïve café", 'said "no"', "line\nbreak", "tab\there", "雪", "null\\0", "")
+# What fails is another operation in each second, so that there are new problems throughout a run.
+_VERBS = ("get", "put", "list", "buy", "sell", "pack", "ship", "weigh", "price", "stamp", "sort", "move", "hold")
 _FIRST_MICROSECOND = 1_790_000_000_000_000
 _ERROR, _ROOT = 1, 2
 
@@ -154,7 +156,7 @@ class _Maker:
             "id": f"{serial:016x}",
             "parentId": parent,
             "kind": chance.choice(["CLIENT", "SERVER", "PRODUCER", "CONSUMER", None]),
-            "name": f"get /{chance.choice(_SERVICES)}",
+            "name": f"{_VERBS[int(at) % len(_VERBS)] if errored else 'get'} /{chance.choice(_SERVICES)}",
             "timestamp": _FIRST_MICROSECOND + serial,
             "duration": chance.randint(1, 1_000_000),
             "localEndpoint": {"serviceName": chance.choice(_SERVICES), "ipv4": "10.0.0.1", "ipv6": None, "port": 80},

@@ -4,6 +4,7 @@ import time
 
 from tests.faults.batch_join import Cuts
 from tests.faults.checks import Check, Checker
+from tests.faults.grouping import grouped_once
 from tests.faults.manifest import Manifest
 from tests.faults.outcome import Outcome, collect
 from tests.faults.setting import Setting
@@ -37,6 +38,7 @@ def verdict(  # noqa: PLR0913 - what may be excused
     endpoints = place.servers.endpoints
     outcome = collect(endpoints.kafka, place.prefix, endpoints.elasticsearch, place.indices, traces_of(manifest))
     checks = Checker(manifest, outcome, place.prefix, cuts).all(same_parts=same_parts, zipkin=zipkin)
+    checks += grouped_once(outcome)
     ends = no_process_gives_up(place, excused=gives_up)
     return [drained, *checks, books_balance(place), ends], outcome
 

@@ -1,0 +1,53 @@
+"""What a fault is."""
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from tests.faults.children import Child
+from tests.faults.setting import Setting
+from tests.faults.traffic import Shape
+
+Act = Callable[[Setting, Random], None]
+
+REACHED_SECONDS = 60.0
+DRAIN_SECONDS = 15.0
+
+
+def _undisturbed(_: Setting, __: Random) -> None:
+    """Do nothing: the shape of the traffic is the fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault, and which checks it excuses."""
+
+    name: str
+    about: str
+    act: Act = _undisturbed
+    shape: Callable[[Shape], Shape] = lambda shape: shape
+    times: int = 10
+    """How often a campaign of twenty seeds has it; a named point comes at each seed."""
+    own_servers: bool = False
+    """It disturbs servers, which must be this run's own."""
+    parts_differ: bool = False
+    """Records may become visible late, so that their parts are others than those of an undisturbed run."""
+    zipkin_loses: bool = False
+    """Zipkin, or its storage, forgets what it has said yes to."""
+    groupers: bool = False
+    """It is about the workers that group errors."""
+    gives_up: bool = False
+    """Processes may end with an error, for their supervisor to start them again."""
+
+    @property
+    def acts(self) -> bool:
+        """Tell whether it does something at a moment, or shapes the traffic."""
+        return self.act is not _undisturbed
+
+
+def terminate(victim: Child) -> None:
+    victim.send(signal.SIGTERM)
+    assert victim.wait(DRAIN_SECONDS), f"{victim.name} has not ended {DRAIN_SECONDS} s after SIGTERM"
+    assert not victim.running
+    assert victim.ends[-1] == 0, f"{victim.name} ended with {victim.ends[-1]} after SIGTERM"
