@@ -4,9 +4,14 @@ import os
 import signal
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import urllib3
+from xdist.workermanage import WorkerController
 
 from tracelink.local.paths import default_directory
 from tracelink.local.ports import Ports
@@ -18,19 +23,43 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+# The servers of a session whose tests several processes run: they are started before the first of these.
+_SHARED = pytest.StashKey[Endpoints]()
+
+
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell a process that runs some of the tests where the servers are."""
+    stash = node.config.stash
+    if _SHARED not in stash:
+        servers = ExitStack()
+        node.config.add_cleanup(servers.close)
+        stash[_SHARED] = servers.enter_context(_servers(Path(servers.enter_context(TemporaryDirectory()))))
+    node.workerinput["stack"] = asdict(stash[_SHARED])
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     """Run Kafka, Zipkin and Elasticsearch for the whole session, on free ports and in a directory of their own.
 
     TRACELINK_TEST_STACK=running takes the servers of `tracelink stack up` instead, which saves a developer the start.
     """
+    shared: dict[str, dict[str, str]] = getattr(request.config, "workerinput", {})
+    if "stack" in shared:
+        yield Endpoints(**shared["stack"])
+        return
+    with _servers(tmp_path_factory.mktemp("stack")) as endpoints:
+        yield endpoints
+
+
+@contextmanager
+def _servers(directory: Path) -> Iterator[Endpoints]:
     if os.environ.get("TRACELINK_TEST_STACK") == "running":
         running = {server.server: server.url or "" for server in Stack(default_directory()).status()}
         if not all(running.values()):
             pytest.exit("TRACELINK_TEST_STACK=running, but not all servers run: tracelink stack up", returncode=1)
         yield Endpoints(**running)
         return
-    servers = Stack(tmp_path_factory.mktemp("stack"), ports=Ports(kafka=0, zipkin=0, elasticsearch=0))
+    servers = Stack(directory, ports=Ports(kafka=0, zipkin=0, elasticsearch=0))
     try:
         yield servers.start()
     finally:
