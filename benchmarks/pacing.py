@@ -1,6 +1,6 @@
 """A steady load: traces at an even rate for some seconds, published as services publish.
 
-usage: python -m benchmarks.pacing BROKERS PREFIX RECORDS_PER_SECOND SECONDS
+usage: python -m benchmarks.pacing BROKERS PREFIX RECORDS_PER_SECOND SECONDS SPANS LOGS
 """
 
 import sys
@@ -16,7 +16,13 @@ _STEP = 0.01
 _GAP = 100
 
 
-def main(brokers: str, prefix: str, rate: int, seconds: int) -> None:
+def command(kafka: str, prefix: str, rate: int, seconds: int, shape: Shape) -> list[str]:
+    """Return the command line that publishes traces of that shape, at so many records a second."""
+    numbers = map(str, (rate, seconds, shape.spans, shape.logs))
+    return [sys.executable, "-m", "benchmarks.pacing", kafka, prefix, *numbers]
+
+
+def main(brokers: str, prefix: str, rate: int, seconds: int, shape: Shape) -> None:
     """Publish at that rate, and say how many are published."""
     names = TopicNames(prefix)
     producer = Producer(
@@ -28,7 +34,6 @@ def main(brokers: str, prefix: str, rate: int, seconds: int) -> None:
             "queue.buffering.max.messages": 1_000_000,
         }
     )
-    shape = Shape()
     traces = rate * seconds // (shape.spans + shape.logs) + 1
     a_step = max(1, round(rate * _STEP))
     started = time.monotonic()
@@ -43,4 +48,6 @@ def main(brokers: str, prefix: str, rate: int, seconds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    _brokers, _prefix, *_numbers = sys.argv[1:]
+    _rate, _seconds, _spans, _logs = map(int, _numbers)
+    main(_brokers, _prefix, _rate, _seconds, Shape(_spans, _logs))

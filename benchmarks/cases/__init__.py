@@ -2,6 +2,7 @@
 
 from benchmarks.case import Case
 from benchmarks.cases import (
+    alerting,
     elasticsearch,
     growth,
     join,
@@ -15,5 +16,5 @@ from benchmarks.cases import (
 
 CASES: dict[str, Case] = {
     module.CASE.name: module.CASE
-    for module in (join, steady, growth, recovery, scaling, publisher, zipkin, elasticsearch, pipeline)
+    for module in (join, steady, alerting, growth, recovery, scaling, publisher, zipkin, elasticsearch, pipeline)
 }

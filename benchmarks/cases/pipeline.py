@@ -1,6 +1,5 @@
 """Everything at once: more comes in than Elasticsearch can take, and the question is who else is near its limit."""
 
-import sys
 import time
 import uuid
 from contextlib import ExitStack
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 
 import urllib3
 
+from benchmarks import pacing
 from benchmarks.case import Bench, Case
 from benchmarks.load import Load
 from benchmarks.result import Result, Row, Target
@@ -62,7 +62,7 @@ def _run(bench: Bench) -> Result:
                 for name, sink in zip(("zipkin", "elasticsearch"), sinks, strict=True)
             ),
         ]
-        command = [sys.executable, "-m", "benchmarks.pacing", kafka, _LOAD.prefix, str(_RATE), str(_SECONDS)]
+        command = pacing.command(kafka, _LOAD.prefix, _RATE, _SECONDS, Shape())
         with running(command):
             time.sleep(_WARM_SECONDS)
             before = [stage.sample() for stage in stages]

@@ -1,10 +1,10 @@
 """The join at a steady rate: how long after a trace's window has closed it can be read."""
 
-import sys
 import time
 
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
+from benchmarks import pacing
 from benchmarks.case import Bench, Case
 from benchmarks.load import PARTITIONS, Load
 from benchmarks.result import Result, Row, Target, percentiles
@@ -25,7 +25,7 @@ _LOAD = Load("steady", Shape().templates, traces=0, gap=0)
 def _run(bench: Bench) -> Result:
     kafka = bench.servers.kafka
     _LOAD.empty(kafka)
-    load = [sys.executable, "-m", "benchmarks.pacing", kafka, _LOAD.prefix, str(_RATE), str(_SECONDS)]
+    load = pacing.command(kafka, _LOAD.prefix, _RATE, _SECONDS, Shape())
     with workers(kafka, _LOAD) as group, group.worker("bench", "--idle-gap", str(_IDLE_GAP)) as join:
         url = join.url()
         with running(load) as publisher:
