@@ -198,7 +198,7 @@ class AlertSettings(WorkerSettings, RedactionSettings):
         900.0, gt=0, description="Seconds without an occurrence after which a problem is quiet and its alert resolved."
     )
     max_problems: int = Field(
-        10_000, ge=1, description="Problems known in each partition; beyond it the one seen least lately is forgotten."
+        2_000, ge=1, description="Problems known in each partition; beyond it the one seen least lately is forgotten."
     )
 
 

@@ -151,6 +151,7 @@ def _new(spec: Spec, settings: TopicSettings, partitions: int) -> NewTopic:
         num_partitions=partitions,
         replication_factor=settings.replication,
         config={
+            **spec.created,
             **spec.required,
             **{name: str(value) for name, value in spec.at_least.items()},
             "retention.ms": str(round(settings.retention * 1000)),

@@ -82,6 +82,8 @@ class Spec:
     """Settings that a promise rests on: the live value must be equal."""
     at_least: dict[str, int] = field(default_factory=dict)
     """Settings that a promise rests on: the live value must be at least this (-1 is no bound)."""
+    created: dict[str, str] = field(default_factory=dict)
+    """Settings that it is created with, and that stay yours afterwards."""
 
 
 def largest_message(settings: TopicSettings) -> int:
@@ -107,8 +109,15 @@ def specs(settings: TopicSettings) -> list[Spec]:
         Spec(names.error_traces, required=kept, at_least=trace),
         # The broker's clock tells when a problem was seen last, whatever was caught up with in between.
         Spec(names.errors, inputs=True, required=arrival, at_least=problem),
-        # One that is compacted away has a newer one; those who read it late want that.
-        Spec(names.problems, inputs=True, required={"cleanup.policy": "compact"}, at_least=problem),
+        # One that is compacted away has a newer one; those who read it late want that. A segment is compacted only once
+        # it is closed, and whoever gets a partition reads all there is.
+        Spec(
+            names.problems,
+            inputs=True,
+            required={"cleanup.policy": "compact"},
+            at_least=problem,
+            created={"segment.ms": "600000", "segment.bytes": "67108864", "min.cleanable.dirty.ratio": "0.1"},
+        ),
         Spec(names.alerts, required=kept, at_least=problem),
         Spec(names.dead_letters, required=kept, at_least=trace),
         Spec(names.journal(settings.join_group), inputs=True, required=kept, at_least=trace),

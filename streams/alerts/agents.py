@@ -43,11 +43,15 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Observe:
-    """What has arrived, and the partitions that have nothing more: for those it is now."""
+    """What has arrived, and the partitions that have nothing more: for those it is now.
 
-    arrived: Sequence[Arrived]
-    ended: Sequence[int]
-    now: int
+    What has changed is asked for where `due`; before, only of partitions where there is an alert.
+    """
+
+    arrived: Sequence[Arrived] = ()
+    ended: Sequence[int] = ()
+    now: int = 0
+    due: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Grouped:
     """What is to be written for each partition, and how many problems fire, of how many that are known."""
 
     changes: Mapping[int, Changes]
+    settled: frozenset[int]
+    """Partitions of which this is all: what was taken in of others is still to be written."""
     firing: int
     known: int
 
@@ -98,9 +104,9 @@ class Agents:
         grouped: Grouped = self._ask(self._errors, Restore(states))
         return grouped
 
-    def group(self, arrived: Sequence[Arrived], ended: Sequence[int], now: int) -> Grouped:
-        """Take occurrences in, and let time pass where nothing more has arrived; `now` is in milliseconds."""
-        grouped: Grouped = self._ask(self._errors, Observe(arrived, ended, now))
+    def group(self, request: Observe) -> Grouped:
+        """Take occurrences in, and let time pass where nothing more has arrived."""
+        grouped: Grouped = self._ask(self._errors, request)
         return grouped
 
     def _ask(self, channel: Any, request: object) -> Any:  # noqa: ANN401 - Faust's channels have no types
@@ -124,7 +130,7 @@ class Agents:
                 problems = {
                     number: Problems(self._match, self._limits, states) for number, states in request.states.items()
                 }
-                request = Observe((), (), 0)  # noqa: PLW2901 - nothing has arrived yet
+                request = Observe()  # noqa: PLW2901 - nothing has arrived yet
             _settle(answer, lambda: _grouped(problems, request))  # noqa: B023 - called at once
 
     def _located(self, message: bytes) -> Located:
@@ -141,8 +147,15 @@ def _grouped(problems: Mapping[int, Problems], request: Observe) -> Grouped:
         problems[number].observe(found, time)
     for number in request.ended:
         problems[number].advance(request.now)
-    changes = {number: changed for number, one in problems.items() if (changed := one.drain())}
-    return Grouped(changes, sum(one.firing for one in problems.values()), sum(map(len, problems.values())))
+    changes = {
+        number: one.drain() for number, one in problems.items() if one.tells or (request.due and not one.settled)
+    }
+    return Grouped(
+        changes,
+        frozenset(number for number, one in problems.items() if one.settled),
+        sum(one.firing for one in problems.values()),
+        sum(map(len, problems.values())),
+    )
 
 
 def _settle(answer: "Future[_Answer]", work: Callable[[], _Answer]) -> None:

@@ -36,7 +36,7 @@ class Limits:
 
     known_for: int = 86_400_000
     quiet_after: int = 900_000
-    most: int = 10_000
+    most: int = 2_000
 
 
 @dataclass(slots=True)
@@ -117,6 +117,16 @@ class Problems:
             if problem["arrived"] + self._limits.known_for > self._now:
                 break
             self._forget(problem["fingerprint"])
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is an alert among what is to be written."""
+        return bool(self._changes.alerts)
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to be written."""
+        return not self._changes
 
     def drain(self) -> Changes:
         """Hand over what is to be written now."""

@@ -111,7 +111,7 @@ class RulesFile:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._content = b"" if path is None else _read(path)
+        self._content = b"" if path is None else self._read(path)
         self.rules = Rules() if path is None else Rules.parse(self._content, path)
         self.error: str | None = None
         """What is wrong with the file now; None where `rules` are what it says."""
@@ -126,7 +126,7 @@ class RulesFile:
         try:
             # Its content tells a change that its time and size may not: two saves within a tick of the disk's clock,
             # a symbolic link that Kubernetes swaps. It is small.
-            content = _read(self._path)
+            content = self._read(self._path)
             if content == self._content:
                 return self._is_right(changed=False)
             rules = Rules.parse(content, self._path)
@@ -135,6 +135,13 @@ class RulesFile:
             return False
         self._content, self.rules = content, rules
         return self._is_right(changed=True)
+
+    @staticmethod
+    def _read(path: Path) -> bytes:
+        try:
+            return _read(path)
+        except UserError as error:
+            raise UserError(f"TRACELINK_RULES_FILE (--rules-file): {error.message}") from None
 
     def _is_right(self, *, changed: bool) -> bool:
         if changed or self.error:

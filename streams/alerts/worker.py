@@ -1,12 +1,14 @@
 """The loop between the topics and the agents: errored traces in, problems and alerts out, each exactly once.
 
-One transaction a turn holds everything that was made of the messages read in it, and their offsets. Partitions come
-and go only between two turns, when nothing is in hand. The newest state of each problem is all that is kept of it: who
-gets a partition reads the states of its problems before anything else.
+One transaction a turn holds what was made of the messages read in it, and their offsets. Counts alone are not worth
+one: they are written once a second, with the offsets up to which they go. Partitions come and go only between two
+turns. The newest state of each problem is all that is kept of it: who gets a partition reads the states of its problems
+before anything else, and whatever was counted since they were written is read again.
 """
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,8 +19,8 @@ import faust
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from streams.alerts.agents import Agents, Arrived, Grouped
-from streams.alerts.problems import Limits
+from streams.alerts.agents import Agents, Arrived, Grouped, Observe
+from streams.alerts.problems import Changes, Limits
 from streams.alerts.rules import Rule, RulesFile
 from streams.clients import consumer_properties, producer_properties, reader_properties
 from streams.offsets import Offsets, Where
@@ -49,9 +51,8 @@ class _Work:
 
     occurrences: list[Occurrence] = field(default_factory=list)
     """Of errored traces: they come back by the topic of errors, in the partition of their problem."""
-    counted: int = 0
-    """Occurrences that came back, and are in their problems."""
-    grouped: Grouped = field(default_factory=lambda: Grouped({}, 0, 0))
+    changes: Mapping[int, Changes] = field(default_factory=dict)
+    """Of the problems of each partition, made of such occurrences."""
     letters: list[tuple[Message, InvalidRecord]] = field(default_factory=list)
 
 
@@ -64,7 +65,10 @@ class AlertWorker:
 
     def __init__(self, settings: AlertSettings, registry: CollectorRegistry) -> None:
         if settings.known_for < settings.quiet_after:
-            raise UserError("TRACELINK_KNOWN_FOR (--known-for) is at least TRACELINK_QUIET_AFTER (--quiet-after).")
+            raise UserError(
+                f"TRACELINK_KNOWN_FOR (--known-for) is {settings.known_for:g} s: it must be at least "
+                f"TRACELINK_QUIET_AFTER (--quiet-after), which is {settings.quiet_after:g} s."
+            )
         self._settings = settings
         self._names = TopicNames(settings.topic_prefix)
         self._redactor = Redactor.of(settings)
@@ -73,8 +77,12 @@ class AlertWorker:
         self.progress = Progress(settings.stuck_after)
         self._stopping = Event()
         self._waiting_for: str | None = "waiting for partitions"
-        # The offset to go on from of each partition that this worker has; what lies below is committed, between turns.
+        # The offset to go on from of each partition that this worker has, and up to where it has committed.
         self._positions: dict[Where, int] = {}
+        self._committed: dict[Where, int] = {}
+        # Partitions whose problems are written as they are, and what is counted in those of others.
+        self._settled: frozenset[int] = frozenset()
+        self._counted: Counter[int] = Counter()
         self._ended: set[Where] = set()
         self._failure: Exception | None = None
         self._membership: Any = None
@@ -142,9 +150,9 @@ class AlertWorker:
         finally:
             self._positions = {}
             self._waiting_for = "waiting for partitions"
+            # What a transaction holds that was not committed is undone by the next one of this name, or its time-out.
             self._consumer.close()
             self._reader.close()
-            self._transactions.abandon()
 
     # A turn
 
@@ -153,15 +161,28 @@ class AlertWorker:
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
-        before = dict(self._positions)
         work = self._process(messages)
-        moved = [TopicPartition(*where, offset) for where, offset in self._positions.items() if before[where] != offset]
-        if moved or work.grouped.changes:
+        moved = self._moved(work)
+        if moved:
             reached(Point.ALERTS_GROUPED)
-            self._commit(work, moved)
+            self._commit(work, [TopicPartition(*where, offset) for where, offset in moved.items()])
             reached(Point.ALERTS_COMMITTED)
+            self._committed |= moved
             self._count(work)
-        self.progress.report(time.monotonic(), self._positions)
+        self.progress.report(time.monotonic(), self._committed)
+
+    def _moved(self, work: _Work) -> dict[Where, int]:
+        """Return the offsets to commit: what was counted and is not written is to be read again after a crash.
+
+        A partition's is among them, moved or not, where anything of it is written: a transaction without the offset
+        is not fenced, and the partition may be another worker's by now.
+        """
+        return {
+            (topic, number): offset
+            for (topic, number), offset in self._positions.items()
+            if (number in work.changes or offset != self._committed[topic, number])
+            and (topic != self._names.errors or number in self._settled)
+        }
 
     def _process(self, messages: list[Message]) -> _Work:
         errored, errors = self._sort(messages)
@@ -181,11 +202,17 @@ class AlertWorker:
                 arrived.append(Arrived(message.partition() or 0, message.timestamp()[1], occurrence))
             except InvalidRecord as error:
                 work.letters.append((message, error))
-        work.counted = len(arrived)
-        ended = self._look()
-        if arrived or ended:
-            work.grouped = self._agents.group(arrived, ended, time.time_ns() // 1_000_000)
-            self._show(work.grouped)
+        self._counted.update(one.number for one in arrived)
+        looks = time.monotonic() >= self._next_look
+        if looks:
+            self._look()
+        # A dead letter goes out with its offset, and so does what was counted before it.
+        due = looks or len(arrived) < len(errors)
+        if arrived or due:
+            ended = [number for topic, number in self._ended if looks and topic == self._names.errors]
+            grouped = self._agents.group(Observe(arrived, ended, time.time_ns() // 1_000_000, due))
+            work.changes = grouped.changes
+            self._note(grouped)
         return work
 
     def _sort(self, messages: Iterable[Message]) -> tuple[list[Message], list[Message]]:
@@ -212,10 +239,8 @@ class AlertWorker:
                 raise KafkaException(error)
         return errored, errors
 
-    def _look(self) -> list[int]:
-        """Once a second, look at the rules, and return the partitions that have nothing more: there it is now."""
-        if time.monotonic() < self._next_look:
-            return []
+    def _look(self) -> None:
+        """Look at the rules, and show how far behind this worker is."""
         self._next_look = time.monotonic() + _LOOK_EVERY
         self._rules.refresh()
         self._metrics.rules_valid.set(self._rules.error is None)
@@ -223,7 +248,6 @@ class AlertWorker:
             _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, number), cached=True)
             behind = end - self._positions[topic, number]
             self._metrics.lag.labels(topic, str(number)).set(max(0, behind))
-        return [number for topic, number in self._ended if topic == self._names.errors]
 
     def _commit(self, work: _Work, moved: list[TopicPartition]) -> None:
         """Write a turn's outcome with its offsets; again where it was undone, for nobody else has its partitions."""
@@ -245,7 +269,7 @@ class AlertWorker:
         names, send = self._names, self._transactions.send
         for found in work.occurrences:
             send(names.errors, found["fingerprint"].encode(), OCCURRENCE.encode(found))
-        for number, changes in work.grouped.changes.items():
+        for number, changes in work.changes.items():
             for fingerprint, problem in changes.problems.items():
                 value = None if problem is None else PROBLEM.encode(problem)
                 send(names.problems, fingerprint.encode(), value, partition=number)
@@ -260,16 +284,18 @@ class AlertWorker:
     def _count(self, work: _Work) -> None:
         metrics, now = self._metrics, time.time()
         metrics.located.inc(len(work.occurrences))
-        metrics.counted.inc(work.counted)
+        for number in self._settled & self._counted.keys():
+            metrics.counted.inc(self._counted.pop(number))
         for _, error in work.letters:
             metrics.dead_letters.labels(error.reason).inc()
-        for changes in work.grouped.changes.values():
+        for changes in work.changes.values():
             for alert in changes.alerts:
                 metrics.alerts.labels(alert["event"]).inc()
                 if alert["event"] != "RESOLVED":
                     metrics.delay_seconds.observe(max(0.0, now - alert["time"] / 1000))
 
-    def _show(self, grouped: Grouped) -> None:
+    def _note(self, grouped: Grouped) -> None:
+        self._settled = grouped.settled
         self._metrics.firing.set(grouped.firing)
         self._metrics.known.set(grouped.known)
 
@@ -284,8 +310,10 @@ class AlertWorker:
             # In this order: what a predecessor's last transaction has written is there once its offsets are settled.
             committed = self._offsets.committed(wheres, lambda: self._wait("waiting for committed offsets", unread))
             numbers = [number for topic, number in wheres if topic == self._names.errors]
-            self._show(self._agents.restore(self._restored(numbers)))
+            self._note(self._agents.restore(self._restored(numbers)))
+            self._counted.clear()
             self._positions = {where: one.offset for where, one in committed.items()}
+            self._committed = dict(self._positions)
             self._ended.clear()
             consumer.assign([TopicPartition(*where, offset) for where, offset in self._positions.items()])
             self._waiting_for = None if wheres else "waiting for partitions"
@@ -315,7 +343,7 @@ class AlertWorker:
         return {number: list(of.values()) for number, of in states.items()}
 
     def _gone(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        """Let everything go: nothing is in hand between two turns, and who gets a partition reads its problems."""
+        """Let everything go: what was counted and not written yet is read again by whoever gets the partition."""
         self._waiting_for = "waiting for partitions"
         for one in partitions:
             if self._positions.pop((one.topic, one.partition), None) is not None:

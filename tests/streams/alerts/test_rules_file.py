@@ -98,7 +98,9 @@ def test_a_file_that_is_gone_leaves_the_rules_before(path: Path, caplog: pytest.
     file = RulesFile(path)
     path.unlink()
     assert not file.refresh()
-    assert file.error == f"Cannot read the rules in {path}: No such file or directory."
+    assert file.error == (
+        f"TRACELINK_RULES_FILE (--rules-file): Cannot read the rules in {path}: No such file or directory."
+    )
     assert holding(file.rules) == "one"
     assert len(caplog.messages) == 1
 
