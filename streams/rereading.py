@@ -35,6 +35,8 @@ def read_again(
                     if where in unread:
                         unread[where] = offset + 1
                     yield message
+                    if offset + 1 >= ends[where]:
+                        unread.pop(where, None)
                 elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - confluent-kafka's name for it
                     raise KafkaException(error)
                 elif offset >= ends[where]:

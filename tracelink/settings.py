@@ -411,9 +411,9 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def without_credentials(url: str) -> str:
-    """Return URLs, separated by commas, as they may be shown: without user and password."""
-    return re.sub(r"(?<=://)[^/@,]*@", "", url)
+def without_credentials(text: str) -> str:
+    """Return a text with URLs as it may be shown: without their users and passwords, even where these break a URL."""
+    return re.sub(r"(?<=://)[^\s,]*@", "", text)
 
 
 def read_secret(variable: str, path: str) -> str:

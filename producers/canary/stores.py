@@ -43,7 +43,7 @@ class ElasticsearchStore:
             try:
                 return self._look(url, canary)
             except urllib3.exceptions.HTTPError as error:
-                why = f"{without_credentials(url)} does not answer: {error}"
+                why = without_credentials(f"{url} does not answer: {error}")
         return why
 
     def _look(self, url: str, canary: Canary) -> str | None:
@@ -89,13 +89,12 @@ class ZipkinStore:
 
     def look(self, canary: Canary) -> str | None:
         """Ask for its trace; see Store."""
-        where = without_credentials(self._url)
         try:
             answer = self._pool.request("GET", f"{self._url}/api/v2/trace/{canary.shown}", headers=self._headers)
         except urllib3.exceptions.HTTPError as error:
-            return f"{where} does not answer: {error}"
+            return without_credentials(f"{self._url} does not answer: {error}")
         if answer.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
-            return f"{where} says {answer.status}"
+            return without_credentials(f"{self._url} says {answer.status}")
         found = answer.json() if answer.status == HTTPStatus.OK else []
         return missing_spans(canary, found)
 

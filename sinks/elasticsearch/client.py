@@ -11,7 +11,7 @@ from elasticsearch import ApiError, Elasticsearch, SerializationError, Unsupport
 from sinks.sink import Refused
 from tracelink.errors import Unavailable, UserError
 from tracelink.http_settings import trusting
-from tracelink.settings import ElasticsearchSettings
+from tracelink.settings import ElasticsearchSettings, without_credentials
 
 # An operator's block passes when it is lifted, a full disk's by itself, and a cluster at its limit of shards takes
 # no new index until it is raised: nothing of this is the documents' fault, and a repeat is safe.
@@ -44,7 +44,7 @@ def connect(settings: ElasticsearchSettings) -> Elasticsearch:
             urls, request_timeout=settings.request_timeout, max_retries=0, connections_per_node=IN_FLIGHT, **options
         )
     except ValueError as error:
-        raise UserError(f"TRACELINK_ELASTICSEARCH_URL: {error}.") from None
+        raise UserError(f"TRACELINK_ELASTICSEARCH_URL: {without_credentials(str(error))}.") from None
 
 
 @contextmanager

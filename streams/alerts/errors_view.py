@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import click
@@ -16,6 +16,9 @@ from tracelink.problems import Problem
 
 _COLUMNS = ("", "count", "last seen", "severity", "newest trace", "service", "operation", "error", "services")
 _WHOLE = ("", "count", "last seen", "severity", "newest trace")
+# What a narrow terminal has room for: where it began and what it said; --json and a wider one have the rest.
+_NARROW = ("", "count", "last seen", "service", "operation", "error")
+_WIDE = 150
 _DRAW_SECONDS = 0.5
 # What is not a row on the screen: the table's head, the line under it, the cursor's.
 _OTHER_LINES = 6
@@ -29,17 +32,18 @@ class Wanted:
     limit: int | None = None
 
 
-def problems_table(listing: Listing, wanted: Wanted, now: int) -> Group:
+def problems_table(listing: Listing, wanted: Wanted, now: int, width: int) -> Group:
     """Lay out the problems at a time in milliseconds, and say under them what is not shown."""
     found = listing.shown(quiet=wanted.quiet, limit=wanted.limit)
-    rows = [_row(one, now) for one in found]
-    return Group(table(_COLUMNS, rows, whole=_WHOLE), Text(_footer(listing, len(found), quiet_too=wanted.quiet)))
+    columns = _COLUMNS if width >= _WIDE else _NARROW
+    rows = [[cells[name] for name in columns] for cells in (_cells(one, now) for one in found)]
+    return Group(table(columns, rows, whole=_WHOLE), Text(_footer(listing, len(found), quiet_too=wanted.quiet)))
 
 
 def print_once(topic: ProblemsTopic, wanted: Wanted) -> None:
     """Print the table of what the topic holds now."""
     topic.read_to_end()
-    printed(problems_table(topic.listing, wanted, _now()))
+    printed(problems_table(topic.listing, wanted, _now(), console().width))
 
 
 def print_json(topic: ProblemsTopic, wanted: Wanted) -> None:
@@ -57,22 +61,23 @@ def watch(topic: ProblemsTopic, wanted: Wanted) -> None:
             topic.poll(_DRAW_SECONDS)
             fitting = max(1, out.height - _OTHER_LINES)
             limit = fitting if wanted.limit is None else min(fitting, wanted.limit)
-            live.update(problems_table(topic.listing, Wanted(wanted.quiet, limit), _now()), refresh=True)
+            shown = problems_table(topic.listing, Wanted(wanted.quiet, limit), _now(), out.width)
+            live.update(shown, refresh=True)
 
 
-def _row(problem: Problem, now: int) -> Sequence[str | Text]:
+def _cells(problem: Problem, now: int) -> Mapping[str, str | Text]:
     newest = problem["newest"][:1]
-    return (
-        _mark(problem),
-        f"{problem['count']:,}",
-        ago(problem["lastSeen"], now),
-        severity(problem["severity"]),
-        plain(newest[0]["traceId"]) if newest else "",
-        plain(problem["service"]),
-        plain(problem["operation"]),
-        said(problem["exception"], problem["message"]),
-        plain(", ".join(problem["services"])),
-    )
+    return {
+        "": _mark(problem),
+        "count": f"{problem['count']:,}",
+        "last seen": ago(problem["lastSeen"], now),
+        "severity": severity(problem["severity"]),
+        "newest trace": plain(newest[0]["traceId"]) if newest else "",
+        "service": plain(problem["service"]),
+        "operation": plain(problem["operation"]),
+        "error": said(problem["exception"], problem["message"]),
+        "services": plain(", ".join(problem["services"])),
+    }
 
 
 def _mark(problem: Problem) -> Text:

@@ -1,8 +1,9 @@
 """The problems of one partition: which are new, which are back, which come too often, which are over.
 
-Pure: no I/O and no clock. What is told depends only on the occurrences, in their order, and on the times at which the
-partition was at its end. Two clocks are told apart: stream time, at which a trace erred, is shown and makes the rate;
-the time of arrival in the topic of errors says what is quiet, so that catching up is no silence.
+Pure: no I/O and no clock. What is told depends only on the occurrences, in their order, and on the times at which
+nothing more was on its way. Two clocks are told apart: stream time, at which a trace erred, is shown and makes the
+rate; what is quiet is so by it and by the time of arrival in the topic of errors. So neither catching up, when much
+arrives at once, nor a worker's absence, when nothing arrives, is a silence.
 """
 
 from collections import OrderedDict
@@ -43,12 +44,17 @@ class Limits:
 class Changes:
     """What is to be written, since it was asked for last."""
 
-    problems: dict[str, Problem | None] = field(default_factory=dict)
-    """The newest state of each that has changed; None where it was forgotten."""
+    problems: dict[str, list[Problem | None]] = field(default_factory=dict)
+    """Of each that has changed its newest state, or None where it was forgotten: behind its last state, and before a
+    new one, for those who read both."""
     alerts: list[Alert] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.problems or self.alerts)
+
+    def states(self) -> Iterator[tuple[str, Problem | None]]:
+        """Yield what is to be written under each fingerprint, in its order."""
+        return ((fingerprint, state) for fingerprint, noted in self.problems.items() for state in noted)
 
 
 class Problems:
@@ -61,10 +67,11 @@ class Problems:
         self._firing: OrderedDict[str, Problem] = OrderedDict()
         self._quiet: OrderedDict[str, Problem] = OrderedDict()
         self._changes = Changes()
-        self._now = 0
+        # The latest arrival, by the broker's clock. A worker's own clock, which may be wrong for a while, is not kept.
+        self._arrived = 0
         for state in sorted(states, key=lambda one: one["arrived"]):
             self._hold(state)
-            self._now = max(self._now, state["arrived"])
+            self._arrived = max(self._arrived, state["arrived"])
 
     def __len__(self) -> int:
         return len(self._firing) + len(self._quiet)
@@ -79,15 +86,16 @@ class Problems:
 
     def observe(self, occurrence: Occurrence, arrived: int) -> None:
         """Take an occurrence in, in the order of the topic; `arrived` is when it reached that."""
-        self.advance(arrived)
+        now = self._arrived = max(self._arrived, arrived)
+        self._lapse(occurrence, now)
         before = self._firing.pop(occurrence["fingerprint"], None) or self._quiet.pop(occurrence["fingerprint"], None)
         rule = self._match(occurrence, occurrence["fingerprint"])
-        muted = rule.muted_until is not None and self._now < rule.muted_until
+        muted = rule.muted_until is not None and now < rule.muted_until
         window = rule.threshold.window if rule.threshold else _RATE_WINDOW
-        problem = _updated(before, occurrence, rule, self._now, window)
+        problem = _updated(before, occurrence, rule, now, window)
         problem["muted"] = muted
         # Read late, from before what is known at all: it is counted, and nobody is called.
-        stale = self._now - occurrence["time"] > self._limits.known_for
+        stale = now - occurrence["time"] > self._limits.known_for
         if not stale and problem["status"] == "QUIET":
             problem["status"], problem["firingSince"] = "FIRING", occurrence["time"]
         rate = _rate(problem, occurrence["time"], window)
@@ -97,26 +105,37 @@ class Problems:
         if event is not None:
             problem["announced"] = problem["known"] = True
             problem["overThreshold"] = problem["overThreshold"] or event == "RATE"
-            self._tell(event, occurrence["time"], self._now, problem)
+            self._tell(event, occurrence["time"], now, problem)
         self._hold(problem)
         self._note(problem["fingerprint"], problem)
         while len(self) > self._limits.most:
             self._forget(next(iter(self._quiet or self._firing)))
 
     def advance(self, now: int) -> None:
-        """Let time pass: what was not seen for long is quiet, and later forgotten."""
-        self._now = max(self._now, now)
+        """Let time pass where nothing more is on its way: what was not seen for long is quiet, and later forgotten."""
+        now = max(self._arrived, now)
         while self._firing:
             problem = next(iter(self._firing.values()))
             over = problem["arrived"] + self._limits.quiet_after
-            if over > self._now:
+            if over > now:
                 break
             self._resolve(problem, over)
         while self._quiet:
             problem = next(iter(self._quiet.values()))
-            if problem["arrived"] + self._limits.known_for > self._now:
+            if problem["arrived"] + self._limits.known_for > now:
                 break
             self._forget(problem["fingerprint"])
+
+    def _lapse(self, occurrence: Occurrence, now: int) -> None:
+        """End what had ended before an occurrence; it had not where either clock says that it went on."""
+        known = self._firing.get(occurrence["fingerprint"]) or self._quiet.get(occurrence["fingerprint"])
+        if known is None:
+            return
+        silence = min(now - known["arrived"], occurrence["time"] - known["lastSeen"])
+        if silence >= self._limits.quiet_after and known["status"] == "FIRING":
+            self._resolve(known, known["arrived"] + self._limits.quiet_after)
+        if silence >= self._limits.known_for:
+            self._forget(known["fingerprint"])
 
     @property
     def tells(self) -> bool:
@@ -153,12 +172,16 @@ class Problems:
 
     def _forget(self, fingerprint: str) -> None:
         if (firing := self._firing.get(fingerprint)) is not None:
-            self._resolve(firing, self._now)  # whoever was told that it fires is told that it is over
+            self._resolve(firing, self._arrived)  # whoever was told that it fires is told that it is over
         del self._quiet[fingerprint]
         self._note(fingerprint, None)
 
     def _note(self, fingerprint: str, problem: Problem | None) -> None:
-        self._changes.problems[fingerprint] = problem
+        noted = self._changes.problems.setdefault(fingerprint, [])
+        # A state replaces the one before it, and nothing replaces that a problem was forgotten.
+        if noted and noted[-1] is not None and problem is not None:
+            noted.pop()
+        noted.append(problem)
 
     def _tell(self, event: Event, time: int, at: int, problem: Problem) -> None:
         self._changes.alerts.append(
@@ -179,7 +202,8 @@ def _event(problem: Problem, rule: Rule, rate: float) -> Event | None:
 def _rate(problem: Problem, time: int, window: int) -> float:
     """Estimate the occurrences within the last window: all of this one, and of the one before what it still covers."""
     gone = (time - problem["window"]) / window
-    return problem["inWindow"] + problem["inWindowBefore"] * max(0.0, 1 - gone)
+    # One that is read late is from before the window.
+    return problem["inWindow"] + problem["inWindowBefore"] * min(1.0, max(0.0, 1 - gone))
 
 
 def _updated(before: Problem | None, occurrence: Occurrence, rule: Rule, now: int, window: int) -> Problem:

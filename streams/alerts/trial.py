@@ -118,11 +118,12 @@ def tried(occurrences: Iterable[Occurrence], rules: Rules, limits: Limits) -> li
     states: dict[str, Problem] = {}
     alerts: list[Alert] = []
     for one in occurrences:
+        problems.advance(one["time"])
         problems.observe(one, one["time"])
         counts[one["fingerprint"]] += 1
         changes = problems.drain()
         # Of a problem that is forgotten, the last state counts.
-        states |= {fingerprint: state for fingerprint, state in changes.problems.items() if state}
+        states |= {fingerprint: state for fingerprint, state in changes.states() if state}
         alerts += changes.alerts
     found = {
         fingerprint: Tried(state, rules.match(state, fingerprint), counts[fingerprint])

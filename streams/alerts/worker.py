@@ -7,9 +7,10 @@ before anything else, and whatever was counted since they were written is read a
 """
 
 import logging
+import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event
@@ -25,7 +26,7 @@ from streams.alerts.rules import Rule, RulesFile
 from streams.clients import consumer_properties, producer_properties, reader_properties
 from streams.offsets import Offsets, Where
 from streams.rereading import read_again
-from streams.sessions import Stopped, retention_has_passed, run_sessions
+from streams.sessions import retention_has_passed, run_sessions
 from tracelink import dead_letters
 from tracelink.errors import InvalidRecord, UserError
 from tracelink.kafka import PASSING, client_log, connect, wrong_property
@@ -43,6 +44,9 @@ _log = logging.getLogger(__name__)
 _BATCH = 500
 _POLL = 0.05
 _LOOK_EVERY = 1.0
+_PAUSE = 1.0
+# An input under load is at its end again and again, and hardly ever when it is looked at.
+_LATELY = 5.0
 
 
 @dataclass(slots=True)
@@ -83,7 +87,10 @@ class AlertWorker:
         # Partitions whose problems are written as they are, and what is counted in those of others.
         self._settled: frozenset[int] = frozenset()
         self._counted: Counter[int] = Counter()
-        self._ended: set[Where] = set()
+        # When each was last known to be at its end: infinity while it is.
+        self._ended: dict[Where, float] = {}
+        # Since when this worker has caught up with all that it was given.
+        self._caught_up: float | None = None
         self._failure: Exception | None = None
         self._membership: Any = None
         self._next_look = 0.0
@@ -147,12 +154,18 @@ class AlertWorker:
             )
             while not self._stopping.is_set():
                 self._turn(self._consumer.consume(_BATCH, timeout=_POLL))
+        except Aborted as why:
+            # The partitions may be others' by now, and what was made of them is in memory only. So all is dropped, and
+            # the group joined anew: its offsets and the problems' states tell what was committed.
+            _log.warning("transaction aborted, joining the group anew: %s", why)
+            self._metrics.transactions.labels("aborted").inc()
+            self._stopping.wait(_PAUSE)
         finally:
-            self._positions = {}
             self._waiting_for = "waiting for partitions"
             # What a transaction holds that was not committed is undone by the next one of this name, or its time-out.
             self._consumer.close()
             self._reader.close()
+            self._positions, self._committed = {}, {}
 
     # A turn
 
@@ -209,8 +222,8 @@ class AlertWorker:
         # A dead letter goes out with its offset, and so does what was counted before it.
         due = looks or len(arrived) < len(errors)
         if arrived or due:
-            ended = [number for topic, number in self._ended if looks and topic == self._names.errors]
-            grouped = self._agents.group(Observe(arrived, ended, time.time_ns() // 1_000_000, due))
+            ended = self._quiet_ones() if looks else []
+            grouped = self._agents.group(Observe(arrived, ended, round((time.time() - _LATELY) * 1000), due))
             work.changes = grouped.changes
             self._note(grouped)
         return work
@@ -226,18 +239,35 @@ class AlertWorker:
                 continue
             if error is None:
                 self._positions[where] = offset + 1
-                self._ended.discard(where)
+                if self._ended.get(where) == math.inf:
+                    self._ended[where] = time.monotonic()
                 (errored if where[0] == self._names.error_traces else errors).append(message)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - confluent-kafka's name for it
                 self._positions[where] = offset
-                self._ended.add(where)
+                self._ended[where] = math.inf
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - as above
-                raise retention_has_passed(*where, error, self._settings.alerts_group)
+                # Of the others nothing is lost, and what is read again is counted again.
+                only = f"--topic {where[0]}:{where[1]}"
+                raise retention_has_passed(*where, error, self._settings.alerts_group, topics=only)
             elif error.code() in PASSING:
                 _log.warning("Kafka: %s", error.str())
             else:
                 raise KafkaException(error)
         return errored, errors
+
+    def _quiet_ones(self) -> list[int]:
+        """Return the partitions of errors for which time passes: all that was on its way a moment ago has come.
+
+        What is not read yet of the errored traces is on its way; and of others' share of these nothing is known here,
+        but that after a start or a rebalance they catch up as this worker does.
+        """
+        now = time.monotonic()
+        if not all(self._ended.get(where, -math.inf) > now - _LATELY for where in self._positions):
+            return []
+        self._caught_up = self._caught_up or now
+        if now - self._caught_up < self._settings.quiet_after:
+            return []
+        return [number for topic, number in self._positions if topic == self._names.errors]
 
     def _look(self) -> None:
         """Look at the rules, and show how far behind this worker is."""
@@ -250,27 +280,18 @@ class AlertWorker:
             self._metrics.lag.labels(topic, str(number)).set(max(0, behind))
 
     def _commit(self, work: _Work, moved: list[TopicPartition]) -> None:
-        """Write a turn's outcome with its offsets; again where it was undone, for nobody else has its partitions."""
-        while True:
-            try:
-                self._send(work)
-                self._transactions.flush()
-                self._transactions.commit(moved, self._membership)
-            except Aborted as why:
-                if self._stopping.is_set():
-                    raise Stopped from why
-                _log.warning("transaction aborted, and done again: %s", why)
-                self._metrics.transactions.labels("aborted").inc()
-            else:
-                self._metrics.transactions.labels("committed").inc()
-                return
+        """Write a turn's outcome with its offsets; raises Aborted where it was undone."""
+        self._send(work)
+        self._transactions.flush()
+        self._transactions.commit(moved, self._membership)
+        self._metrics.transactions.labels("committed").inc()
 
     def _send(self, work: _Work) -> None:
         names, send = self._names, self._transactions.send
         for found in work.occurrences:
             send(names.errors, found["fingerprint"].encode(), OCCURRENCE.encode(found))
         for number, changes in work.changes.items():
-            for fingerprint, problem in changes.problems.items():
+            for fingerprint, problem in changes.states():
                 value = None if problem is None else PROBLEM.encode(problem)
                 send(names.problems, fingerprint.encode(), value, partition=number)
             for alert in changes.alerts:
@@ -315,6 +336,7 @@ class AlertWorker:
             self._positions = {where: one.offset for where, one in committed.items()}
             self._committed = dict(self._positions)
             self._ended.clear()
+            self._caught_up = None
             consumer.assign([TopicPartition(*where, offset) for where, offset in self._positions.items()])
             self._waiting_for = None if wheres else "waiting for partitions"
             _log.info("grouping the errors of partitions %s", sorted({number for _, number in wheres}))
@@ -326,26 +348,21 @@ class AlertWorker:
         reached(Point.ALERTS_RESTORING)
         ends = self._offsets.ends((self._names.problems, number) for number in numbers)
         starts = {where: OFFSET_BEGINNING for where, end in ends.items() if end}
-        states: dict[int, dict[bytes, Problem]] = {number: {} for number in numbers}
+        newest: dict[int, dict[bytes, bytes | None]] = {number: {} for number in numbers}
 
         def tell(still: Mapping[Where, int]) -> None:
             self._waiting_for = f"reading the problems of partitions {sorted(number for _, number in still)}"
             self.progress.report(time.monotonic(), still)
 
         for message in read_again(self._reader, starts, ends, self._stopping, tell):
-            of, key, value = states[message.partition() or 0], message.key() or b"", message.value()
-            of.pop(key, None)
-            if value:
-                try:
-                    of[key] = PROBLEM.decode(value)
-                except InvalidRecord as error:
-                    _log.warning("the problem %r cannot be read, and begins anew: %s", key, error)
-        return {number: list(of.values()) for number, of in states.items()}
+            newest[message.partition() or 0][message.key() or b""] = message.value()
+        return {number: list(_decoded(of)) for number, of in newest.items()}
 
     def _gone(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Let everything go: what was counted and not written yet is read again by whoever gets the partition."""
         self._waiting_for = "waiting for partitions"
         for one in partitions:
+            self._committed.pop((one.topic, one.partition), None)
             if self._positions.pop((one.topic, one.partition), None) is not None:
                 with suppress(KeyError):  # it was not shown yet
                     self._metrics.lag.remove(one.topic, str(one.partition))
@@ -353,3 +370,13 @@ class AlertWorker:
     def _wait(self, reason: str, unread: Mapping[Where, int]) -> None:
         self._waiting_for = reason
         self.progress.report(time.monotonic(), unread, excused=True)
+
+
+def _decoded(states: Mapping[bytes, bytes | None]) -> Iterator[Problem]:
+    """Yield the problems; one that was forgotten has no state."""
+    for key, value in states.items():
+        if value:
+            try:
+                yield PROBLEM.decode(value)
+            except InvalidRecord as error:
+                _log.warning("the problem %r cannot be read, and begins anew: %s", key, error)

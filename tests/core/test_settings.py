@@ -61,6 +61,10 @@ def test_an_address_without_a_port_is_refused_and_not_guessed(servers: str) -> N
 def test_an_address_is_shown_without_its_credentials() -> None:
     shown = without_credentials("https://user:secret@es-1:9200/base,http://es-2:9200")
     assert shown == "https://es-1:9200/base,http://es-2:9200"
+    for password in ("p#ss", "p/ss", "p@ss", "p?ss"):
+        assert (
+            without_credentials(f"cannot parse 'http://elastic:{password}@es:9200'") == "cannot parse 'http://es:9200'"
+        )
 
 
 def test_a_certificate_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

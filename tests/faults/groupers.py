@@ -112,7 +112,6 @@ GROUPERS = (
             _zombie(point),
             times=20,
             groupers=True,
-            gives_up=True,
         )
         for name, point in (("alerts-grouped", Point.ALERTS_GROUPED), ("alerts-before-commit", Point.BEFORE_COMMIT))
     ),

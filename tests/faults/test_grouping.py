@@ -24,7 +24,7 @@ def undisturbed() -> Outcome:
         errors.append(Stored("errors", 0, number, 0, fingerprint.encode(), OCCURRENCE.encode(one)))
         problems.observe(one, START + number)
         changes = problems.drain()
-        states += [PROBLEM.encode(state) for state in changes.problems.values() if state]
+        states += [PROBLEM.encode(state) for _, state in changes.states() if state]
         alerts += [ALERT.encode(alert) for alert in changes.alerts]
     return Outcome(
         spans=[],

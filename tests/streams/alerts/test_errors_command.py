@@ -61,7 +61,7 @@ def topic(stack: Endpoints, topic_prefix: str) -> Topic:
 def problem(fingerprint: str = A, time: int = START, rule: Rule | None = None, **fields: object) -> Problem:
     problems = Problems(matching({fingerprint: rule or Rule()}), Limits())
     problems.observe(occurrence(fingerprint, time), time)
-    state = problems.drain().problems[fingerprint]
+    (state,) = problems.drain().problems[fingerprint]
     return cast("Problem", {**(state or {}), **fields})
 
 

@@ -23,6 +23,7 @@ class Seen:
         self.problems = Problems(matching(self.rules), limits, states)
         self.told: list[str] = []
         self.states: dict[str, Problem] = {}
+        self.written: list[Problem | None] = []
 
     def see(self, fingerprint: str = _A, at: int = START, time: int | None = None, trace: int = 1) -> None:
         self.problems.observe(occurrence(fingerprint, at if time is None else time, trace), at)
@@ -37,7 +38,8 @@ class Seen:
         for alert in changes.alerts:
             assert ALERT.decode(ALERT.encode(alert)) == alert
             self.told.append(f"{alert['event']} {alert['problem']['fingerprint'][0]}")
-        for fingerprint, state in changes.problems.items():
+        for fingerprint, state in changes.states():
+            self.written.append(state)
             if state is None:
                 del self.states[fingerprint]
             else:
@@ -86,6 +88,23 @@ def test_a_problem_that_was_not_seen_for_known_for_is_new_again() -> None:
     assert seen.states[_A]["count"] == 1
 
 
+def test_a_problem_that_is_forgotten_was_written_as_quiet_before() -> None:
+    """Whoever keeps the last state, as Elasticsearch does, is not left with one that fires."""
+    seen = Seen()
+    seen.see()
+    seen.advance(START + 25 * HOUR)
+    quiet, forgotten = seen.written[-2:]
+    assert quiet
+    assert (quiet["status"], forgotten) == ("QUIET", None)
+
+
+def test_a_problem_that_comes_back_as_it_is_forgotten_is_written_last() -> None:
+    seen = Seen()
+    seen.see()
+    seen.see(at=START + 25 * HOUR)
+    assert [None if one is None else one["status"] for one in seen.written[-3:]] == ["QUIET", None, "FIRING"]
+
+
 def test_a_version_grows_beyond_those_of_a_problem_that_was_forgotten() -> None:
     seen = Seen()
     for number in range(5):
@@ -118,11 +137,41 @@ def test_a_rate_is_of_stream_time_so_that_catching_up_makes_none() -> None:
     assert seen.told == ["NEW a"]
 
 
+def test_one_that_is_read_late_makes_no_rate_of_what_was_before_it() -> None:
+    seen = Seen(a=Rule(threshold=Threshold(12, MINUTE)))
+    start = START - START % MINUTE
+    for number in range(10):
+        seen.see(at=start + number * 12 * SECOND, trace=number)
+    seen.see(at=start + 2 * MINUTE - SECOND, time=start - HOUR, trace=11)
+    assert seen.told == ["NEW a"]
+
+
+def test_a_clock_that_was_wrong_for_a_moment_silences_nobody() -> None:
+    seen = Seen()
+    seen.see()
+    seen.advance(START + 48 * HOUR)
+    seen.see(_B, at=START + SECOND)
+    seen.advance(START + MINUTE)
+    assert seen.told == ["NEW a", "RESOLVED a", "NEW b"]
+    again = Seen(states=seen.states.values())
+    again.see("c" * 16, at=START + 2 * MINUTE)
+    assert again.told == ["NEW c"]
+
+
 def test_catching_up_is_no_silence() -> None:
     """Occurrences that lie hours apart by their own times arrive within a second of each other."""
     seen = Seen()
     for number in range(10):
         seen.see(at=START + number, time=START - (10 - number) * HOUR, trace=number)
+    assert seen.told == ["NEW a"]
+
+
+def test_a_workers_absence_is_no_silence() -> None:
+    """What erred all the while arrives hours later."""
+    seen = Seen()
+    seen.see()
+    for minute in range(1, 120):
+        seen.see(at=START + 2 * HOUR, time=START + minute * MINUTE, trace=minute)
     assert seen.told == ["NEW a"]
 
 
