@@ -7,7 +7,7 @@ next occurrence.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 
@@ -24,6 +24,8 @@ from tracelink.settings import AlertmanagerSettings
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 100
+_REST_SECONDS = 30.0
+_Answer = InvalidRecord | Unavailable | Refused | None
 _NAMES = Names(
     "Alertmanager", "TRACELINK_ALERTMANAGER_URL", "TRACELINK_ALERTMANAGER_HEADERS", "TRACELINK_ALERTMANAGER_CA"
 )
@@ -39,7 +41,12 @@ class AlertmanagerSink:
     takes_logs = False
 
     def __init__(
-        self, settings: AlertmanagerSettings, metrics: SinkMetrics, *, clock: Callable[[], float] = time.time
+        self,
+        settings: AlertmanagerSettings,
+        metrics: SinkMetrics,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         urls = [url.strip().rstrip("/") for url in settings.alertmanager_url.split(",") if url.strip()]
         self._endpoints = endpoints(
@@ -52,7 +59,9 @@ class AlertmanagerSink:
         )
         self._firing = Firing(Links.of(settings), settings.quiet_after)
         self._clock = clock
+        self._monotonic = monotonic
         self._failing: set[str] = set()
+        self._rests_until: dict[Endpoint, float] = {}
 
     def write(self, batch: Batch) -> Report:
         """Post what is due; see Sink. A refusal of the content is narrowed down to the single alert that earns it."""
@@ -84,36 +93,55 @@ class AlertmanagerSink:
         """Nothing is held: each request has a connection of its own."""
 
     def _ask_all(self, method: str, path: str, body: bytes | None = None) -> InvalidRecord | None:
-        """Ask all at the same time. Return None where one has taken it, else why none takes the content.
+        """Ask all at the same time. Return None where one has taken it, else why one does not take the content.
 
-        Raises Unavailable where none has taken it and one may do so later, and Refused where none ever will.
+        One that has just failed is asked only where no other one takes or judges it: it may hang.
+        Raises Unavailable where none has and one may do so later, and Refused where none ever will.
         """
+        now = self._monotonic()
+        resting = [one for one in self._endpoints if self._rests_until.get(one, now) > now]
+        answers: dict[Endpoint, _Answer] = {}
+        for some in ([one for one in self._endpoints if one not in resting], resting):
+            if all(isinstance(answer, Unavailable | Refused) for answer in answers.values()):
+                answers |= self._ask(some, method, path, body)
+        if None in answers.values():
+            self._note(answers)
+            return None
+        failures: list[Unavailable | Refused] = []
+        for answer in answers.values():
+            # One that is down is not waited for with content that another one does not take.
+            if isinstance(answer, InvalidRecord):
+                return answer
+            if answer is not None:
+                failures.append(answer)
+        raise next((failure for failure in failures if isinstance(failure, Unavailable)), failures[0])
+
+    def _ask(self, some: list[Endpoint], method: str, path: str, body: bytes | None) -> dict[Endpoint, _Answer]:
+        """Ask some at the same time, and have those rest that fail."""
         headers = {"Content-Type": "application/json"} if body is not None else {}
 
-        def call(endpoint: Endpoint) -> InvalidRecord | Unavailable | Refused | None:
+        def call(endpoint: Endpoint) -> _Answer:
             try:
                 return endpoint.ask(method, endpoint.place.path.rstrip("/") + path, body, headers)
             except (Unavailable, Refused) as error:
                 return error
 
-        if len(self._endpoints) == 1:
-            answers = [call(self._endpoints[0])]
+        if len(some) == 1:
+            answers = [call(some[0])]
         else:
             # One that hangs is not to hold up what the others get.
-            calls = [start(lambda one=one: call(one)) for one in self._endpoints]  # type: ignore[misc]  # bound now
+            calls = [start(lambda one=one: call(one)) for one in some]  # type: ignore[misc]  # bound now
             answers = [one.result() for one in calls]
-        if None in answers:
-            self._note(answers)
-            return None
-        for kind in (Unavailable, Refused):
-            for answer in answers:
-                if isinstance(answer, kind):
-                    raise answer
-        return next(answer for answer in answers if isinstance(answer, InvalidRecord))
+        for endpoint, answer in zip(some, answers, strict=True):
+            if isinstance(answer, Unavailable | Refused):
+                self._rests_until[endpoint] = self._monotonic() + _REST_SECONDS
+            else:
+                self._rests_until.pop(endpoint, None)
+        return dict(zip(some, answers, strict=True))
 
-    def _note(self, answers: list[InvalidRecord | Unavailable | Refused | None]) -> None:
+    def _note(self, answers: Mapping[Endpoint, _Answer]) -> None:
         """Log once which of several fail while others do not."""
-        for endpoint, answer in zip(self._endpoints, answers, strict=True):
+        for endpoint, answer in answers.items():
             if answer is None:
                 self._failing.discard(endpoint.shown)
             elif endpoint.shown not in self._failing:

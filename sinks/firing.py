@@ -24,12 +24,6 @@ _MOST_RULE_LABELS = 20
 _LONGEST_VALUE = 200
 _LONGEST_NAME = 100
 _NO_NAME = re.compile(r"[^A-Za-z0-9_]")
-# What the fingerprint leaves out varies within one problem and must not be part of its labels.
-_QUERY = re.compile(r"\?\S*")
-_IDS = re.compile(
-    r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|(?<![A-Za-z0-9])(?:[0-9A-Fa-f]{8,}|[A-Za-z]*\d+[A-Za-z]+\d"
-    r"[A-Za-z0-9]*|[A-Za-z]{1,2}\d{3,}|(?=[A-Za-z]*\d)[A-Za-z0-9]{16,})(?![A-Za-z0-9])|\d+(?:[.,]\d+)*"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +130,8 @@ class Firing:
         labels = _labels(problem)
         replaced: tuple[Posted, ...] = ()
         if told is not None and told.firing:
-            if all(told.labels.get(name) == labels.get(name) for name in {*told.labels, *labels} - _ABOUT):
+            # The service varies where the fingerprint ignores it; it stays as it was told first.
+            if all(told.labels.get(name) == labels.get(name) for name in {*told.labels, *labels} - {"service"}):
                 labels = dict(told.labels)
             else:
                 end = iso(moment(max(told.starts, now * 1000)))
@@ -152,11 +147,13 @@ class Firing:
         links = self._links.all(problem)
         shown: Event | None = "RESOLVED" if event == "RESOLVED" else None
         names = {"zipkin": "trace_url", "kibana": "logs_url", "runbook": "runbook_url"}
+        where = {"operation": problem["operation"], "exception": problem["exception"]}
         return {
             "labels": labels,
             "annotations": {
                 "summary": alert_text.title(shown, problem),
                 "description": alert_text.description(problem),
+                **{name: cut(value, _LONGEST_VALUE) for name, value in where.items() if value},
                 **{names[name]: url for name, url in links.items()},
             },
             "startsAt": iso(moment(starts)),
@@ -166,20 +163,14 @@ class Firing:
         }
 
 
-_ABOUT = frozenset({"service", "operation", "exception"})
-"""Labels that tell of the occurrence that was newest when a problem was told: they stay while it fires."""
-
-
 def _labels(problem: Problem) -> dict[str, str]:
-    """Return what Alertmanager knows an alert by: bounded, and free of what varies within one problem."""
+    """Return what Alertmanager knows an alert by: bounded, and nothing that varies within one problem."""
     given = sorted((_name(name), value) for name, value in problem["labels"].items())[:_MOST_RULE_LABELS]
     ours = {
         "alertname": ALERT_NAME,
         "fingerprint": problem["fingerprint"],
         "severity": problem["severity"],
         "service": problem["service"],
-        "operation": _steady(problem["operation"]),
-        "exception": _steady(problem["exception"]),
     }
     values = {**dict(given), **{name: value for name, value in ours.items() if value}}
     return {name: cut(value, _LONGEST_VALUE) for name, value in values.items() if name and value}
@@ -189,7 +180,3 @@ def _name(name: str) -> str:
     """Return a name that every Alertmanager takes for a label."""
     plain = _NO_NAME.sub("_", name)[:_LONGEST_NAME]
     return f"_{plain}" if plain[:1].isdecimal() else plain
-
-
-def _steady(name: str | None) -> str | None:
-    return _IDS.sub("*", _QUERY.sub("*", name[: 5 * _LONGEST_VALUE])) if name else None

@@ -4,12 +4,13 @@ An address that an operator configures may be one that somebody else controls: i
 and may do so only sometimes. What is connected to is therefore the very address that was checked.
 """
 
+import http.client
 import re
 import socket
 import time
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as Late
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from threading import Lock
 from typing import Any
@@ -42,8 +43,8 @@ class Place:
     host: str
     """In lower case and ASCII, without brackets and without a dot at its end."""
     port: int
-    path: str
-    """With the query; begins with a slash."""
+    path: str = field(repr=False)
+    """With the query; begins with a slash. It may be a secret."""
 
     @property
     def where(self) -> str:
@@ -169,8 +170,19 @@ def _resolve(target: Place, until: float) -> list[Any]:
         raise Unavailable(f"{target.host} cannot be found: {error}") from None
 
 
+class _Answer(http.client.HTTPResponse):
+    """An answer of which urllib3 logs no malformed headers: it would do so with the path."""
+
+    def begin(self) -> None:
+        super().begin()
+        self.msg.set_payload("")
+        self.msg.defects.clear()
+
+
 class _Pinned:
     """A connection that is made by the guard, and can be hung up from another thread."""
+
+    response_class: type[http.client.HTTPResponse] = _Answer
 
     def pin(self, guard: Guard, target: Place, until: float) -> None:
         """Say where to connect to, and until when."""

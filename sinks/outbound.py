@@ -4,6 +4,8 @@ No redirect is followed and no proxy is taken from the environment: either would
 Each request has a connection of its own.
 """
 
+import base64
+import html
 import http.client
 import math
 import re
@@ -16,6 +18,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from threading import Timer
+from urllib.parse import unquote, unquote_plus
 
 import urllib3
 
@@ -36,6 +39,12 @@ _TRY_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPSt
 _DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
 _NOT_THERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE})
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
+_REDACTED = "[redacted]"
+_BETWEEN = re.compile(r"[/?&=]+")
+_SHORTEST_PART = 6
+_LONGEST_RUN = 8
+_SCHEMES = frozenset({"bearer", "digest"})
+_ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
 
 
 class Bucket:
@@ -69,6 +78,72 @@ class Names:
     ca: str
 
 
+class _Hidden:
+    """What an answer may repeat of a request and is not to be shown: path, query and the values of headers."""
+
+    def __init__(self, path: str, headers: Mapping[str, str]) -> None:
+        resource, _, query = path.partition("?")
+        found = {path, path.strip("/"), resource, query, *headers.values()}
+        parts = {part for one in _BETWEEN.split(path) for part in (one, unquote(one), unquote_plus(one))}
+        for value in headers.values():
+            found |= _user_and_password(value)
+            parts |= {word for word in value.split() if word.lower() not in _SCHEMES}
+        found |= {form for one in found for form in (unquote(one), unquote_plus(one))}
+        found |= {part for part in parts if len(part) >= _SHORTEST_PART}
+        hidden = sorted((one for one in found if _letters(one)), key=len, reverse=True)
+        self._exact = re.compile("|".join(map(_literal, hidden)), re.IGNORECASE) if hidden else None
+        self._runs = {run for one in hidden for run in _runs(_letters(one))}
+
+    def shown(self, text: str) -> str:
+        """Return the first words of a text without it; nothing of a text that has a part of it in another form."""
+        left = self._exact.sub(_REDACTED, text) if self._exact else text
+        once = _decoded(left)
+        for form in (left, once, _decoded(once)):
+            for piece in map(_letters, form.split(_REDACTED)):
+                if any(run in piece for run in self._runs):
+                    return _REDACTED
+        return _printable(left)
+
+
+def _literal(text: str) -> str:
+    """Return a pattern for a text; a short one must not be a part of a word."""
+    if len(text) >= _SHORTEST_PART:
+        return re.escape(text)
+    before = r"(?<![^\W_])" if text[0].isalnum() else ""
+    after = r"(?![^\W_])" if text[-1].isalnum() else ""
+    return f"{before}{re.escape(text)}{after}"
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits of a text, which are the same however the others are escaped."""
+    return "".join(filter(str.isalnum, text)).casefold()
+
+
+def _runs(letters: str) -> set[str]:
+    """Return the runs of letters that give a hidden text away."""
+    if len(letters) < _SHORTEST_PART:
+        return set()
+    return {letters[at : at + _LONGEST_RUN] for at in range(max(1, len(letters) - _LONGEST_RUN + 1))}
+
+
+def _decoded(text: str) -> str:
+    """Undo how URLs, HTML and JSON escape."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), html.unescape(unquote(text)))
+
+
+def _user_and_password(value: str) -> set[str]:
+    """Return what basic authentication consists of, where a header's value is that."""
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() != "basic":
+        return set()
+    try:
+        both = base64.b64decode(encoded).decode()
+    except ValueError:
+        return set()
+    user, _, password = both.partition(":")
+    return {both, user, password}
+
+
 class Endpoint:
     """One address that is called; from one thread at a time."""
 
@@ -92,6 +167,7 @@ class Endpoint:
         self._names = names
         self._timeout = settings.request_timeout
         self._bucket = Bucket(settings.max_requests)
+        self._hidden = _Hidden(target.path, headers)
         self._headers = {**headers, "User-Agent": USER_AGENT, "Connection": "close"}
         self._tls = tls
         self._request_seconds = metrics.request_seconds
@@ -144,7 +220,7 @@ class Endpoint:
     def _exchange(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, str, str | None]:
-        """Return the status, the answer's first words, and its Retry-After."""
+        """Return the status, the answer's first words as they may be shown, and its Retry-After."""
         target, started = self.place, time.perf_counter()
         connection = (
             TlsConnection(target.host, target.port, ssl_context=self._tls)
@@ -170,10 +246,13 @@ class Endpoint:
                     if connection.hung_up:  # within the headers, whose end a lost connection passes for
                         raise TimeoutError
                     self._request_seconds.observe(time.perf_counter() - started)
-                    return response.status, _first_words(response), response.headers.get("Retry-After")
+                    text = self._hidden.shown(_beginning(response))
+                    return response.status, text, response.headers.get("Retry-After")
         except (ssl.CertificateError, ssl.SSLError) as error:
             if isinstance(error, ssl.CertificateError) or error.reason in _NOT_TLS:
-                raise Refused(f"No TLS with {self.shown} ({self._names.ca}): {_printable(str(error))}.") from None
+                raise Refused(
+                    f"No TLS with {self.shown} ({self._names.ca}): {self._hidden.shown(str(error))}."
+                ) from None
             raise self._unanswered(error, hung_up=connection.hung_up) from None
         except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
             raise self._unanswered(error, hung_up=connection.hung_up) from None
@@ -182,8 +261,11 @@ class Endpoint:
             connection.let_go()
 
     def _unanswered(self, error: Exception, *, hung_up: bool) -> Unavailable:
-        why = f"no answer within {self._timeout:g} s" if hung_up else _printable(str(error)) or type(error).__name__
-        return Unavailable(f"{self.shown} does not answer: {why}")
+        # What is no HTTP is part of the error.
+        said = self._hidden.shown(str(error)) or type(error).__name__
+        return Unavailable(
+            f"{self.shown} does not answer: " + (f"no answer within {self._timeout:g} s" if hung_up else said)
+        )
 
 
 def endpoints(  # noqa: PLR0913 - what the targets of a sink share
@@ -219,10 +301,10 @@ def refuse(report: Report, kind: Kind, message: Message, error: InvalidRecord) -
     report.count(kind, Outcome.DEAD_LETTER)
 
 
-def _first_words(response: urllib3.BaseHTTPResponse) -> str:
+def _beginning(response: urllib3.BaseHTTPResponse) -> str:
     """Read the beginning of an answer: the status alone decides, and a body may have no end."""
     try:
-        return _printable(response.read(_MOST_READ, decode_content=False).decode(errors="replace"))
+        return response.read(_MOST_READ, decode_content=False).decode(errors="replace")
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError):
         return ""
 

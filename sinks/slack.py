@@ -1,13 +1,14 @@
 """An alert as Slack's incoming webhooks take it, and those that are compatible: text and blocks, within its limits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sinks import alert_text
 from sinks.alert_text import Links
 from tracelink.problems import Alert
 
-# Slack's are 3000 for a section's text and for a message's, 2000 for a field's, 150 for a header's.
+# Slack's are 3000 for a section's text and for a message's, 2000 for a field's, 150 for a header's; they may count the
+# units of UTF-16.
 _LONGEST_TEXT = 2900
 _LONGEST_FIELD = 1900
 _LONGEST_HEADER = 150
@@ -26,7 +27,7 @@ def body(alert: Alert, links: Links) -> Mapping[str, object]:
         "Request": problem["root"],
     }
     blocks: list[dict[str, Any]] = [
-        {"type": "header", "text": {"type": "plain_text", "text": alert_text.cut(title, _LONGEST_HEADER)}}
+        {"type": "header", "text": {"type": "plain_text", "text": _within(title, _LONGEST_HEADER)}}
     ]
     if problem["message"]:
         blocks.append({"type": "section", "text": _text(escaped(problem["message"], _LONGEST_TEXT))})
@@ -44,22 +45,32 @@ def body(alert: Alert, links: Links) -> Mapping[str, object]:
     if found:
         shown = " | ".join(f"<{_url(url)}|{_NAMES[name]}>" for name, url in found.items())
         # A link that is cut leads nowhere.
-        if len(shown) <= _LONGEST_TEXT:
+        if _units(shown) <= _LONGEST_TEXT:
             blocks.append({"type": "section", "text": _text(shown)})
     return {"text": escaped(title, _LONGEST_TEXT), "blocks": blocks}
 
 
 def escaped(text: str, most: int) -> str:
-    """Escape what Slack takes for its own, and cut it to `most` characters but not within an escape."""
+    """Escape what Slack takes for its own, and cut it to `most` units of UTF-16 but not within an escape."""
+    return _within((_ENTITIES.get(character, character) for character in text), most)
+
+
+def _within(pieces: Iterable[str], most: int) -> str:
+    """Join pieces up to `most` units of UTF-16, the end marked where others were left out."""
     found: list[str] = []
-    left = most - 1
-    for character in text:
-        piece = _ENTITIES.get(character, character)
-        left -= len(piece)
+    left, fits = most, 0
+    for piece in pieces:
+        left -= _units(piece)
         if left < 0:
-            return "".join(found) + "…"
+            return "".join(found[:fits]) + "…"
         found.append(piece)
+        if left > 0:  # for the mark
+            fits = len(found)
     return "".join(found)
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
 
 
 def _text(text: str) -> dict[str, object]:

@@ -40,7 +40,11 @@ class WebhookSink:
     ) -> None:
         if settings.webhook_url is None or not settings.webhook_url.get_secret_value():
             raise UserError("TRACELINK_WEBHOOK_URL (or TRACELINK_WEBHOOK_URL_FILE): give the address to post to.")
-        secret = settings.webhook_secret
+        secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret is not None else None
+        if secret is not None and not secret.strip():
+            raise UserError(
+                "TRACELINK_WEBHOOK_SECRET (or TRACELINK_WEBHOOK_SECRET_FILE) is empty: give a secret, or leave it out."
+            )
         (self._endpoint,) = endpoints(
             [settings.webhook_url.get_secret_value()],
             settings,
@@ -49,7 +53,7 @@ class WebhookSink:
             headers=headers_of(settings.webhook_headers, _NAMES.headers),
             ca=settings.webhook_ca,
         )
-        self._secret = secret.get_secret_value().encode() if secret else b""
+        self._secret = secret.encode() if secret else None
         self._events = {name.strip() for name in settings.webhook_events.split(",")}
         self._slack = settings.webhook_template == "slack"
         self._links = Links.of(settings)
@@ -101,7 +105,7 @@ class WebhookSink:
             "Idempotency-Key": quote(alert["id"], safe=":"),
             "X-Tracelink-Timestamp": timestamp,
         }
-        if self._secret:
+        if self._secret is not None:
             signed = hmac.new(self._secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
             headers["X-Tracelink-Signature"] = f"sha256={signed}"
         return body, headers

@@ -129,9 +129,9 @@ class ZipkinSink:
         except urllib3.exceptions.SSLError as error:
             raise Refused(f"No TLS with Zipkin at {self._where} (TRACELINK_ZIPKIN_CA): {error}.") from None
         except urllib3.exceptions.LocationParseError as error:
-            raise Refused(f"TRACELINK_ZIPKIN_URL is no address: {error}.") from None
+            raise Refused(f"TRACELINK_ZIPKIN_URL is no address: {without_credentials(str(error))}.") from None
         except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"Zipkin at {self._where} does not answer: {error}") from error
+            raise Unavailable(f"Zipkin at {self._where} does not answer: {without_credentials(str(error))}") from error
         self._request_seconds.observe(time.perf_counter() - started)
         text = response.data[:300].decode(errors="replace")
         status = response.status

@@ -12,12 +12,14 @@ from ipaddress import ip_network
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from sinks import outbound
 from sinks.guard import Guard, Place, host_of, is_allowed, place
 from sinks.outbound import Bucket, Endpoint, Names, endpoints
 from sinks.sink import Refused
@@ -571,6 +573,84 @@ def test_headers_are_sent() -> None:
 def test_networks_that_are_none_are_refused(networks: str) -> None:
     with pytest.raises(UserError, match="TRACELINK_ALLOW_NETWORKS"):
         OutboundSettings.load(allow_networks=networks)
+
+
+SECRET = "/services/T0/B0/s3cret%2Dpath/x?key=s3cret+query&t=1"  # noqa: S105 - of a test
+
+
+def answered(text: str, headers: str = "", path: str = SECRET) -> str:
+    """Return what is shown of an answer."""
+    with stub(lambda _: (400, text)) as url:
+        refusal = ask(endpoint(f"{url}{path}", headers=headers_of(SecretStr(headers), "X")))
+    assert refusal is not None
+    return refusal.detail.removeprefix("400: ").strip('"')
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"no {SECRET} here", "no [redacted] here"),
+        (f"no {SECRET.upper()} here", "no [redacted] here"),
+        ("no T0/B0/s3cret%2Dpath here", "no T0/B0/[redacted] here"),
+        ("no s3cret-path here", "no [redacted] here"),
+        ("no 's3cret+query', nor 's3cret query'", "no '[redacted]', nor '[redacted]'"),
+        ("no user:pa55 and no pa55, but pa556", "no [redacted] and no [redacted], but pa556"),
+        ("Bearer b3arer-token or just b3arer-token", "[redacted] or just [redacted]"),
+        ("shop is no tenant, workshop neither", "[redacted] is no tenant, workshop neither"),
+        ("bearer is missing", "bearer is missing"),
+        # In another form, or a part of it.
+        ("no s3cret&#45;path", "[redacted]"),
+        ("no %73%33cret-path", "[redacted]"),
+        ("no %2573%2533cret-path", "[redacted]"),
+        ("no \\u0073\\u0033cret-path", "[redacted]"),
+        ("no s3cret\u0000-path", "[redacted]"),
+        ("no s3cretpath", "[redacted]"),
+        ("no b3arer-tok...", "[redacted]"),
+    ],
+)
+def test_what_an_answer_repeats_of_the_request_is_not_shown(text: str, shown: str) -> None:
+    headers = "Authorization: Basic dXNlcjpwYTU1; X-Auth: Bearer b3arer-token; X-Scope-OrgID: shop"
+    assert answered(text, headers) == shown
+
+
+def test_what_is_hidden_is_not_cut_before_it_is_found() -> None:
+    shown = answered("x" * 280 + " " + SECRET)
+    assert "serv" not in shown
+    assert len(shown) <= 300
+    assert "token0" not in answered("/hook/" + "token0123456789" * 500, path="/hook/" + "token0123456789" * 130)
+
+
+def test_an_answer_is_shown_where_there_is_nothing_to_hide() -> None:
+    assert answered("/ is not /alerts, is it?", path="/") == "/ is not /alerts, is it?"
+
+
+@given(st.text(), st.text(max_size=20), st.text(max_size=20))
+def test_a_secret_is_not_shown_wherever_it_is_in_an_answer(token: str, before: str, after: str) -> None:
+    secret = "s3cret-" + quote(token, safe="")
+    hidden = outbound._Hidden(f"/hook/{secret}", {})  # noqa: SLF001 - no other way to many answers
+    assert "s3cret" not in hidden.shown(f"{before}{secret}{after}")
+    assert "s3cret" not in hidden.shown(f"{before}{unquote(secret)}{after}")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"no HTTP: /s3cret\r\n\r\n",
+        b"HTTP/1.1 /s3cret\r\n\r\n",
+        b"HTTP/1.1 500 No\r\nno header: /s3cret\r\n /s3cret\r\n\r\n",
+        b"HTTP/1.1 500 /s3cret\r\nTransfer-Encoding: chunked\r\n\r\n/s3cret\r\n",
+    ],
+)
+def test_what_is_no_http_shows_no_path_either(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG), server(lambda line, _: line.sendall(answer)) as url:
+        made = endpoint(f"{url}/s3cret")
+        with pytest.raises(Unavailable) as caught:
+            ask(made, made.place.path)
+    assert "s3cret" not in str(caught.value) + caplog.text
+
+
+def test_a_place_does_not_show_its_path() -> None:
+    assert "s3cret" not in repr(place("https://h/s3cret?s3cret", "X"))
 
 
 def test_no_path_is_logged_at_any_level(caplog: pytest.LogCaptureFixture) -> None:

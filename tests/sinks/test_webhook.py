@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -106,6 +107,20 @@ def test_the_receiver_can_verify_the_signature(receiver: Receiver) -> None:
     assert timestamp == str(int(NOW))
 
 
+def test_a_secret_that_is_set_and_empty_is_a_users_mistake(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = tmp_path / "secret"
+    empty.write_text("\n")
+    monkeypatch.setenv("TRACELINK_WEBHOOK_SECRET_FILE", str(empty))
+    with pytest.raises(UserError, match=r"TRACELINK_WEBHOOK_SECRET_FILE.* is empty"):
+        sink(receiver.url)
+    monkeypatch.delenv("TRACELINK_WEBHOOK_SECRET_FILE")
+    for secret in ("", " "):
+        with pytest.raises(UserError, match=r"TRACELINK_WEBHOOK_SECRET .*is empty"):
+            sink(receiver.url, webhook_secret=secret)
+
+
 def test_only_the_events_that_are_asked_for_are_posted(receiver: Receiver) -> None:
     alerts = [raised(event, new_fingerprint()) for event in ("NEW", "BACK", "RATE", "RESOLVED")]
     report = sink(receiver.url, webhook_events="NEW, RESOLVED").write(batch(*alerts))
@@ -200,6 +215,20 @@ def test_the_url_is_shown_nowhere(receiver: Receiver, caplog: pytest.LogCaptureF
     assert "s3cret" not in wrong.value.message
 
 
+@pytest.mark.parametrize("status", [400, 401, 404, 503])
+def test_what_an_answer_repeats_of_the_request_is_shown_nowhere(caplog: pytest.LogCaptureFixture, status: int) -> None:
+    with stub(lambda request: (status, f"no {request.path} for {request.headers['x-key']}, sorry")) as url:
+        target = sink(f"{url}/services/T0/B0/s3cret-path?key=s3cret-query", webhook_headers="X-Key: s3cret-header")
+        with caplog.at_level(logging.DEBUG):
+            try:
+                said = str(target.write(batch(raised())).dead_letters[0].error.detail)
+            except (Refused, Unavailable) as error:
+                said = str(error)
+    assert "s3cret" not in said + caplog.text
+    assert "/services" not in said
+    assert "no [redacted] for [redacted], sorry" in said
+
+
 def test_an_internal_address_is_refused_by_default(receiver: Receiver) -> None:
     target = sink(receiver.url, allow_networks="")
     with pytest.raises(Refused, match="TRACELINK_ALLOW_NETWORKS"):
@@ -238,7 +267,7 @@ def test_slack_gets_text_and_blocks_without_mentions_and_markup_of_others(receiv
     st.text(max_size=4000),
     st.text(max_size=4000),
     st.lists(st.text(max_size=500), max_size=10),
-    st.sampled_from("&<>`x"),
+    st.sampled_from("&<>`x\U0001f4a5"),
 )
 def test_a_body_for_slack_is_within_its_limits(message: str, name: str, lines: list[str], repeated: str) -> None:
     long = repeated * 5000
@@ -255,16 +284,39 @@ def test_a_body_for_slack_is_within_its_limits(message: str, name: str, lines: l
         lines=[{"timestamp": 0, "service": long, "level": name, "message": line + long} for line in lines],
     ).alert
     body: Any = slack.body(alert, LINKS)
-    assert len(body["text"]) <= 3000
+    assert units(body["text"]) <= 3000
     assert 1 <= len(body["blocks"]) <= 50
     for block in body["blocks"]:
         if block["type"] == "header":
-            assert 1 <= len(block["text"]["text"]) <= 150
+            assert 1 <= units(block["text"]["text"]) <= 150
             continue
         fields = block.get("fields", [])
         assert len(fields) <= 10
-        assert all(1 <= len(one["text"]) <= 2000 for one in fields)
-        assert "fields" in block or 1 <= len(block["text"]["text"]) <= 3000
+        assert all(1 <= units(one["text"]) <= 2000 for one in fields)
+        assert "fields" in block or 1 <= units(block["text"]["text"]) <= 3000
+
+
+def units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("", ""),
+        ("abcde", "abcde"),
+        ("abcdef", "abcd…"),
+        ("a&", "a…"),
+        ("&", "&amp;"),
+        ("&b", "…"),
+        ("abc\U0001f4a5", "abc\U0001f4a5"),
+        ("abcd\U0001f4a5", "abcd…"),
+        ("\U0001f4a5\U0001f4a5\U0001f4a5", "\U0001f4a5\U0001f4a5…"),
+        ("abc\U0001f4a5d", "abc…"),
+    ],
+)
+def test_a_text_for_slack_is_cut_by_units_and_never_within_one_character(text: str, cut: str) -> None:
+    assert slack.escaped(text, 5) == cut
 
 
 @pytest.fixture
