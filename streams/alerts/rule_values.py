@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from streams.alerts.fingerprint import TAG_PREFIX, VALID_ADD, VALID_IGNORE
 
 SEVERITIES = ("info", "warning", "error", "critical")
-OWN_LABELS = frozenset({"alertname", "severity", "fingerprint", "service", "operation", "exception"})
+OWN_LABELS = frozenset({"alertname", "severity", "fingerprint", "service"})
 """Labels that tracelink sets; a rule cannot."""
 
 _LABEL = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
