@@ -5,9 +5,10 @@ Every log line and tag passes through here: an ordinary line is to cost about a 
 
 import re
 from collections.abc import Callable, Iterable
+from enum import Enum, auto
 
 from tracelink.errors import UserError
-from tracelink.secret_forms import MARK, PASSWORDS, TOKENS, cards, emails, passwords, tokens
+from tracelink.secret_forms import MARK, NAME_END, PASSWORDS, TOKENS, cards, counts, emails, passwords, tokens
 from tracelink.settings import RedactionSettings, variable_of
 
 KINDS = ("password", "token", "email", "card")
@@ -16,6 +17,14 @@ _SHORTEST = 5  # `pwd=x`
 _ROUNDS = 8
 _REMEMBERED_LENGTH = 64
 _REMEMBERED = 20_000
+
+
+class _Named(Enum):
+    """What goes by a name: a secret, secrets or their number, or anything else."""
+
+    OTHER = auto()
+    SECRET = auto()
+    SECRETS = auto()
 
 
 class Redactor:
@@ -35,10 +44,10 @@ class Redactor:
         self._steps = [steps[kind] for kind in KINDS if kind in chosen]
         self._patterns = [_compiled(pattern) for pattern in patterns]
         names = [PASSWORDS] * ("password" in chosen) + [TOKENS] * ("token" in chosen)
-        self._secret_name = re.compile(f"(?:{'|'.join(names)})$", re.IGNORECASE | re.ASCII) if names else None
+        self._secret_name = re.compile(f"(?:{'|'.join(names)}){NAME_END}$", re.IGNORECASE | re.ASCII) if names else None
         self._shortest = 0 if self._patterns else _SHORTEST
-        # Names and tags are few and come again and again; whether a name is that of a secret, and what texts become.
-        self._names: dict[str, bool] = {}
+        # Names and tags are few and come again and again; what a name is of, and what texts become.
+        self._names: dict[str, _Named] = {}
         self._texts: dict[str, str] = {}
 
     @classmethod
@@ -77,27 +86,32 @@ class Redactor:
         """
         changed = False
         found: dict[str, str] = {}
+        times: dict[str, int] = {}
         for name, value in texts.items():
-            secret = self._names.get(name)
-            shown_name = name if secret is not None else self.redact(name)
-            if secret is None:
-                secret = self._learn(name, shown_name)
+            named = self._names.get(name)
+            shown_name = name if named is not None else self.redact(name)
+            if named is None:
+                named = self._learn(name, shown_name)
+            secret = named is _Named.SECRET or (named is _Named.SECRETS and not counts(value))
             shown = (MARK if value else value) if secret else self.redact(value)
             if shown is not value or shown_name is not name:
                 changed = True
-            while shown_name in found:  # two names that differ in their secrets alone
-                shown_name += "'"
+            base = shown_name
+            while shown_name in found:  # names that differ in their secrets alone
+                times[base] = times.get(base, 0) + 1
+                shown_name = f"{base}'{times[base] if times[base] > 1 else ''}"
             found[shown_name] = shown
         return found if changed else texts
 
-    def _learn(self, name: str, shown: str) -> bool:
-        """Tell whether what goes by a name is a secret; remember it of names that hold none themselves."""
-        secret = self._secret_name is not None and self._secret_name.search(name) is not None
+    def _learn(self, name: str, shown: str) -> _Named:
+        """Tell what goes by a name; remember it of names that hold no secret themselves."""
+        match = self._secret_name.search(name) if self._secret_name is not None else None
+        named = _Named.OTHER if match is None else _Named.SECRETS if match[1] else _Named.SECRET
         if shown is name and len(name) <= _REMEMBERED_LENGTH:
             if len(self._names) >= _REMEMBERED:
                 self._names.clear()
-            self._names[name] = secret
-        return secret
+            self._names[name] = named
+        return named
 
     def _redact(self, text: str) -> str:
         if len(text) < self._shortest:
