@@ -29,7 +29,7 @@ def table(figures: Figures) -> Table:
     )
     rows.add_row(
         "alerts",
-        f"{figures.known_problems:,} problems",
+        _problems(figures),
         ", ".join(f"{count:,} {event.lower()}" for event, count in figures.alerts.items() if count or event == "NEW"),
         f"{figures.alerts_lag:,}",
     )
@@ -50,9 +50,13 @@ def line(figures: Figures) -> str:
         f"{figures.requests:,} requests, {figures.failed:,} failed; "
         f"{figures.spans:,} spans, {figures.logs:,} log lines; "
         f"{figures.parts:,} parts of traces, {figures.errored:,} errored, lag {figures.join_lag:,}; "
-        f"{figures.known_problems:,} problems; {sinks}; "
+        f"{_problems(figures)}; {sinks}; "
         f"{figures.dead_letters:,} dead letters"
     )
+
+
+def _problems(figures: Figures) -> str:
+    return f"{figures.known_problems:,} problem{'s' * (figures.known_problems != 1)}"
 
 
 class View:

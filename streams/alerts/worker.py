@@ -92,6 +92,7 @@ class AlertWorker:
         # Since when this worker has caught up with all that it was given.
         self._caught_up: float | None = None
         self._failure: Exception | None = None
+        self._assigned_now = False
         self._membership: Any = None
         self._next_look = 0.0
         self._agents: Agents
@@ -153,7 +154,8 @@ class AlertWorker:
                 on_lost=self._gone,
             )
             while not self._stopping.is_set():
-                self._turn(self._consumer.consume(_BATCH, timeout=_POLL))
+                messages = self._consumer.consume(_BATCH, timeout=_POLL)
+                self._turn(self._begin() if self._assigned_now else messages)
         except Aborted as why:
             # The partitions may be others' by now, and what was made of them is in memory only. So all is dropped, and
             # the group joined anew: its offsets and the problems' states tell what was committed.
@@ -166,6 +168,16 @@ class AlertWorker:
             self._consumer.close()
             self._reader.close()
             self._positions, self._committed = {}, {}
+
+    def _begin(self) -> list[Message]:
+        """Begin an assignment where it was given; returns the messages to begin with.
+
+        These are none: among those that were read while the partitions came may be some of the assignment before, and
+        what had been counted before them is not known any more.
+        """
+        self._assigned_now = False
+        self._consumer.assign([TopicPartition(*where, offset) for where, offset in self._positions.items()])
+        return []
 
     # A turn
 
@@ -338,6 +350,7 @@ class AlertWorker:
             self._ended.clear()
             self._caught_up = None
             consumer.assign([TopicPartition(*where, offset) for where, offset in self._positions.items()])
+            self._assigned_now = True
             self._waiting_for = None if wheres else "waiting for partitions"
             _log.info("grouping the errors of partitions %s", sorted({number for _, number in wheres}))
         except Exception as error:  # noqa: BLE001 - it would be lost on its way through the client
