@@ -48,7 +48,8 @@ def run_outage(  # noqa: PLR0913 - the knobs
     ahead = Random(f"{seed} outage").sample(["spans", "logs"], 2)
     shape = Shape(rate=size / seconds, seconds=seconds)
     planned = messages(seed, shape, run=new_run())
-    with setting(servers, folder, running=False) as place:
+    # A trace may err in one stretch and again in the next: longer apart than errored ids are remembered by default.
+    with setting(servers, folder, running=False, TRACELINK_LATE_FOR=str(2 * _HOUR)) as place:
         inputs = [f"{place.prefix}{name}" for name in ahead]
         _stamp_by(servers.endpoints.kafka, inputs, "CreateTime")
         stretched = _stretched(map(Heavier(padding, ahead[1]), planned), seconds)
