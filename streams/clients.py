@@ -1,11 +1,11 @@
 """How the workers' Kafka clients are set: each property that a promise rests on, and why."""
 
-from tracelink.kafka import PARTITIONER, Properties, client_properties
+from tracelink.kafka import PARTITIONER, Properties, client_properties, outside_group
 from tracelink.settings import WorkerSettings
 
 
-def consumer_properties(settings: WorkerSettings, group: str, *, reset: str = "error") -> Properties:
-    """Read as a static member of the group; `reset` says where it begins without an offset that is there."""
+def consumer_properties(settings: WorkerSettings, group: str) -> Properties:
+    """Read as a static member of the group."""
     return client_properties(
         settings,
         promised={
@@ -13,7 +13,7 @@ def consumer_properties(settings: WorkerSettings, group: str, *, reset: str = "e
             "group.instance.id": settings.instance_id,
             "session.timeout.ms": round(settings.session_timeout * 1000),
             "enable.auto.commit": False,
-            "auto.offset.reset": reset,
+            "auto.offset.reset": "error",  # retention that has passed the group must be loud
             "isolation.level": "read_committed",
             "partition.assignment.strategy": "range",  # the same partitions of both topics go to one worker
             "enable.partition.eof": True,
@@ -59,13 +59,11 @@ def producer_properties(settings: WorkerSettings, group: str) -> Properties:
 
 def reader_properties(settings: WorkerSettings, group: str) -> Properties:
     """Read what the worker has written itself to its end."""
-    return client_properties(
+    return outside_group(
         settings,
+        f"{group}.reader",
         promised={
-            "group.id": f"{group}.reader",  # never joined: librdkafka wants a name
-            "enable.auto.commit": False,
             "auto.offset.reset": "earliest",  # what retention took from a journal, it took from the inputs
-            "isolation.level": "read_committed",
             "enable.partition.eof": True,
         },
         # The session's as the other consumer's, so that a user's max.poll.interval.ms suits both.

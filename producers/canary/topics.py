@@ -10,7 +10,7 @@ from producers.canary.stores import lacks
 from producers.canary.trace import Canary
 from tracelink import splice
 from tracelink.errors import InvalidRecord, Unavailable
-from tracelink.kafka import PASSING, client_log, client_properties
+from tracelink.kafka import PASSING, client_log, outside_group
 from tracelink.problems import OCCURRENCE, PROBLEM
 from tracelink.progress import Ends
 from tracelink.settings import CanarySettings
@@ -86,13 +86,9 @@ class Topics:
         names = TopicNames(settings.topic_prefix)
         self.sightings = Sightings(names, canary)
         properties: dict[str, Any] = dict(
-            client_properties(
+            outside_group(
                 settings,
-                promised={
-                    "group.id": "tracelink-canary",  # never joined: librdkafka wants a name
-                    "enable.auto.commit": False,
-                    "isolation.level": "read_committed",
-                },
+                "tracelink-canary",
                 # The broker answers what is at its end only after this long.
                 defaults={"fetch.wait.max.ms": 100},
             )

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tracelink.error_origin import ErrorOrigin, error_origin
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.kafka import client_log, client_properties
+from tracelink.kafka import client_log, outside_group
 from tracelink.records import Trace, print_trace_id
 from tracelink.settings import KafkaSettings
 from tracelink.splice import decode
@@ -79,15 +79,7 @@ class ErroredTraces:
     def __init__(self, settings: KafkaSettings) -> None:
         self._topic = TopicNames(settings.topic_prefix).error_traces
         properties: dict[str, Any] = dict(
-            client_properties(
-                settings,
-                promised={
-                    "group.id": "tracelink-demo",  # never joined: librdkafka wants a name
-                    "enable.auto.commit": False,
-                    "isolation.level": "read_committed",
-                    "enable.partition.eof": True,
-                },
-            )
+            outside_group(settings, "tracelink-demo", promised={"enable.partition.eof": True})
         )
         self._consumer = Consumer(properties, logger=client_log(__name__))
         self._read_to: dict[int, int] = {}

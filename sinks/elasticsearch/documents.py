@@ -25,9 +25,14 @@ def trace_context(trace: Trace) -> dict[str, Any]:
 
 def log_id(record: LogRecord) -> str:
     """Return the id of a log line's document; raises InvalidRecord where none can have it."""
-    if not 0 < len(record["id"].encode()) <= _LONGEST_ID:
-        raise InvalidRecord(Reason.REFUSED, f"an id has 1 to {_LONGEST_ID} bytes")
-    return record["id"]
+    return document_id(record["id"], "an id")
+
+
+def document_id(text: str, what: str) -> str:
+    """Return a text as it is where a document can have it as its id; raises InvalidRecord."""
+    if not 0 < len(text.encode()) <= _LONGEST_ID:
+        raise InvalidRecord(Reason.REFUSED, f"{what} has 1 to {_LONGEST_ID} bytes")
+    return text
 
 
 def log_document(record: LogRecord, context: dict[str, Any] | None) -> dict[str, Any]:

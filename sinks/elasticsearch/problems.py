@@ -2,19 +2,17 @@
 
 from typing import Any
 
+from sinks.elasticsearch.documents import document_id
 from tracelink.errors import InvalidRecord, Reason
 from tracelink.problems import Line, Problem, Sample
 from tracelink.redaction import Redactor
 
-_LONGEST_ID = 512  # bytes; a longer or an empty id has Elasticsearch refuse the whole request
 _MOST_VERSION = 2**63 - 1
 
 
 def problem_id(problem: Problem) -> str:
     """Return the id of a problem's document; raises InvalidRecord where none can have it, or not that version."""
-    fingerprint = problem["fingerprint"]
-    if not 0 < len(fingerprint.encode()) <= _LONGEST_ID:
-        raise InvalidRecord(Reason.REFUSED, f"a fingerprint has 1 to {_LONGEST_ID} bytes")
+    fingerprint = document_id(problem["fingerprint"], "a fingerprint")
     if not 0 <= problem["version"] <= _MOST_VERSION:
         raise InvalidRecord(Reason.REFUSED, f"a version is no less than 0, not {problem['version']}")
     return fingerprint

@@ -8,7 +8,7 @@ from typing import Any, Self
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.kafka import PASSING, client_log, client_properties, connect
+from tracelink.kafka import PASSING, client_log, connect, outside_group
 from tracelink.problems import PROBLEM, Problem
 from tracelink.settings import TopicSettings
 from tracelink.topic_admin import apply_command
@@ -63,14 +63,10 @@ class ProblemsTopic:
             )
         self._unread = set(found.partitions)
         properties: dict[str, Any] = dict(
-            client_properties(
+            outside_group(
                 settings,
-                promised={
-                    "group.id": "tracelink-errors",  # never joined: librdkafka wants a name
-                    "enable.auto.commit": False,
-                    "isolation.level": "read_committed",
-                    "enable.partition.eof": True,
-                },
+                "tracelink-errors",
+                promised={"enable.partition.eof": True},
                 # The broker answers what is at its end only after this long.
                 defaults={"fetch.wait.max.ms": 100},
             )
