@@ -23,6 +23,8 @@ KAFKA_PREFIX = "TRACELINK_KAFKA_"
 
 _MIB = 1024 * 1024
 _MAX_PORT = 65535
+JOB_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
+"""What a replay job may be called: its name is part of its topics', between dots."""
 # What Alertmanager does not take for a URL would have it refuse every alert.
 _BASE_URL = r"^https?://[A-Za-z0-9._~:/\[\]-]+$"
 _EVENTS = ("NEW", "BACK", "RATE", "RESOLVED")
@@ -117,6 +119,16 @@ class TopicSettings(KafkaSettings):
     max_trace_bytes: ByteSize = Field(ByteSize(4 * _MIB), ge=1024, description="A part of a trace closes at this size.")
 
 
+class ReplayedSettings(TopicSettings):
+    """What can work on the topics of a replay job."""
+
+    replay: str | None = Field(
+        None,
+        pattern=JOB_NAME,
+        description="Replay job to work on: its own topics and groups instead of the live ones, to their ends.",
+    )
+
+
 class MonitoringSettings(Settings):
     """Where a process serves /metrics, /healthz and /readyz, and what it logs."""
 
@@ -153,7 +165,7 @@ class WorkerSettings(TopicSettings, WatchedSettings):
     )
 
 
-class JoinSettings(WorkerSettings):
+class JoinSettings(WorkerSettings, ReplayedSettings):
     """The join's windows, its transactions and its memory."""
 
     idle_gap: float = Field(5.0, gt=0, description="Seconds without a record after which a trace's window closes.")
@@ -167,6 +179,10 @@ class JoinSettings(WorkerSettings):
     allowance: float = Field(1.0, ge=0, description="Seconds a record may take from its time stamp to being readable.")
     max_open_bytes: ByteSize = Field(
         ByteSize(512 * _MIB), ge=_MIB, description="Bytes of open windows in all; beyond it the oldest close early."
+    )
+    replay_alerts: bool = Field(
+        default=False,
+        description="Hand the errored traces of a replay to the live alerts; by default they stay with the job.",
     )
 
 
@@ -211,7 +227,7 @@ class SinkSettings(TopicSettings, WatchedSettings, RedactionSettings):
     request_timeout: float = Field(30.0, gt=0, description="Seconds to wait for an answer of the target.")
 
 
-class TraceSinkSettings(SinkSettings):
+class TraceSinkSettings(SinkSettings, ReplayedSettings):
     """What the sinks of traces share."""
 
     keep_share: float = Field(

@@ -8,7 +8,7 @@ reader can step over one bad record and go on.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tracelink.codec import HEADER_BYTES, LOG_RECORD, SPAN, TRACE, Codec
 from tracelink.errors import InvalidRecord, Reason
@@ -93,6 +93,17 @@ class BadRecord:
     error: InvalidRecord
 
 
+class Head(NamedTuple):
+    """What stands before the records of a trace: flags, id, name, and stream times in milliseconds."""
+
+    flags: int
+    trace_id: bytes
+    name: str
+    opened: int
+    closed: int
+    reason: int
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A trace without its bad records, and those."""
@@ -110,22 +121,16 @@ def decode(message: bytes, *, logs: bool = True) -> Decoded:
     message = TRACE.current(message)
     bad: list[BadRecord] = []
     try:
-        flags, at = _number(message, HEADER_BYTES)
-        trace_id, at = _bytes(message, at, 16)
-        size, at = _number(message, at)
-        name, at = _bytes(message, at, size)
-        opened, at = _number(message, at)
-        closed, at = _number(message, at)
-        reason, at = _number(message, at)
+        found, at = _head(message)
         spans, at = _records(message, at, SPAN, "span", bad)
         lines, at = _records(message, at, LOG_RECORD, "log", bad, wanted=logs)
         trace = Trace(
-            flags=flags,
-            traceId=trace_id,
-            name=name.decode(),
-            opened=opened,
-            closed=closed,
-            reason=REASONS[reason],
+            flags=found.flags,
+            traceId=found.trace_id,
+            name=found.name,
+            opened=found.opened,
+            closed=found.closed,
+            reason=REASONS[found.reason],
             spans=spans,
             logs=lines,
         )
@@ -136,7 +141,26 @@ def decode(message: bytes, *, logs: bool = True) -> Decoded:
     return Decoded(trace, tuple(bad))
 
 
+def head(message: bytes) -> Head:
+    """Decode what stands before the records of a trace; raises InvalidRecord where it is broken."""
+    try:
+        return _head(TRACE.current(message))[0]
+    except (EOFError, IndexError, UnicodeDecodeError) as error:
+        raise InvalidRecord(Reason.BODY, f"not a trace: {error}") from error
+
+
 # What follows reads from a place in the message on, and returns what it has read and where that ends.
+
+
+def _head(message: bytes) -> tuple[Head, int]:
+    flags, at = _number(message, HEADER_BYTES)
+    trace_id, at = _bytes(message, at, 16)
+    size, at = _number(message, at)
+    name, at = _bytes(message, at, size)
+    opened, at = _number(message, at)
+    closed, at = _number(message, at)
+    reason, at = _number(message, at)
+    return Head(flags, trace_id, name.decode(), opened, closed, reason), at
 
 
 def _records(  # noqa: PLR0913 - one array's

@@ -17,7 +17,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from tracelink.errors import UserError
 from tracelink.settings import TopicSettings, flag_of
-from tracelink.topics import Spec, TopicNames, specs
+from tracelink.topics import Spec, names_of, specs
 
 _TIMEOUT = 30.0
 
@@ -91,7 +91,7 @@ def check(admin: AdminClient, settings: TopicSettings) -> list[Violation]:
 
 def _short_journal(live: dict[str, _Live], settings: TopicSettings) -> list[Violation]:
     """Find a journal that reaches less far back than the inputs: recovery reads both from the same moment."""
-    names = TopicNames(settings.topic_prefix)
+    names = names_of(settings)
     journal = live.get(names.journal(settings.join_group))
     needed = [live[name].settings["retention.ms"] for name in (names.spans, names.logs) if name in live]
     if journal is None or not needed:
@@ -110,6 +110,9 @@ def _reaches(live: str, needed: int) -> bool:
 def require(admin: AdminClient, settings: TopicSettings) -> None:
     """Raise UserError with the command that mends it where a topic is missing or breaks a promise."""
     found = check(admin, settings)
+    job = names_of(settings).job
+    if job and any(one.setting == "topic" for one in found):
+        raise UserError(f"There is no replay job {job}. The jobs there are: tracelink replay list")
     if found:
         listed = "; ".join(map(str, found))
         raise UserError(f"The topics are not as they must be: {listed}. Mend them with: {apply_command(settings)}")
@@ -151,10 +154,10 @@ def _new(spec: Spec, settings: TopicSettings, partitions: int) -> NewTopic:
         num_partitions=partitions,
         replication_factor=settings.replication,
         config={
+            "retention.ms": str(round(settings.retention * 1000)),
             **spec.created,
             **spec.required,
             **{name: str(value) for name, value in spec.at_least.items()},
-            "retention.ms": str(round(settings.retention * 1000)),
         },
     )
 

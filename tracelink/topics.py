@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tracelink.settings import TopicSettings
+from tracelink.settings import KafkaSettings, ReplayedSettings, TopicSettings
 
 TRACE_OVERHEAD_BYTES = 64 * 1024
 """Room for a trace's head beside the records."""
@@ -17,6 +17,26 @@ class TopicNames:
     """The topics' names under a prefix."""
 
     prefix: str = "tracelink."
+    job: str | None = None
+    """The replay job whose own topics these are."""
+
+    def of_job(self, job: str) -> "TopicNames":
+        """Return the names of the topics of a replay job."""
+        return TopicNames(f"{self.prefix}replay.{job}.", job)
+
+    def job_group(self, stage: str) -> str:
+        """Name the group of a stage (`copy`, `join`, `sink-NAME`) of the replay job whose topics these are."""
+        return f"{self.prefix}{stage}"
+
+    @property
+    def jobs(self) -> str:
+        """The replay jobs, keyed by their names; compacted."""
+        return f"{self.prefix}replays"
+
+    @property
+    def settled_letters(self) -> str:
+        """Which dead letters were redriven or discarded, keyed by their places; compacted."""
+        return f"{self.prefix}dead-letters.settled"
 
     @property
     def spans(self) -> str:
@@ -65,7 +85,14 @@ class TopicNames:
 
     def journal(self, group: str) -> str:
         """Name the journal of a join's group: which parts went out, one record a transaction and partition."""
-        return f"{self.prefix}closed.{group}"
+        return f"{self.prefix}closed" if self.job else f"{self.prefix}closed.{group}"
+
+
+def names_of(settings: KafkaSettings) -> TopicNames:
+    """Return the names of the topics that a process under these settings works on: the live ones, or a replay job's."""
+    names = TopicNames(settings.topic_prefix)
+    job = settings.replay if isinstance(settings, ReplayedSettings) else None
+    return names if job is None else names.of_job(job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +120,7 @@ def largest_message(settings: TopicSettings) -> int:
 
 def specs(settings: TopicSettings) -> list[Spec]:
     """List the topics under these settings and what the promises ask of each."""
-    names = TopicNames(settings.topic_prefix)
+    names = names_of(settings)
     durable = {"min.insync.replicas": 2} if settings.replication > 1 else {}
     kept = {"cleanup.policy": "delete"}
     # The broker's clock orders the inputs: no service's skewed clock can push the windows.
@@ -101,6 +128,20 @@ def specs(settings: TopicSettings) -> list[Spec]:
     record = {**durable, "max.message.bytes": settings.max_record_bytes + RECORD_OVERHEAD_BYTES}
     trace = {**durable, "max.message.bytes": largest_message(settings)}
     problem = {**durable, "max.message.bytes": PROBLEM_BYTES}
+    if names.job is not None:
+        # The records' own times, however long ago: and nothing is forgotten before the job is deleted.
+        copied = {**kept, "message.timestamp.type": "CreateTime", "retention.ms": "-1"}
+        return [
+            Spec(names.spans, inputs=True, required=copied, at_least=record),
+            Spec(names.logs, inputs=True, required=copied, at_least=record),
+            Spec(names.unlinked_logs, required=copied, at_least=record),
+            Spec(names.traces, inputs=True, required=copied, at_least=trace),
+            Spec(names.error_traces, required=copied, at_least=trace),
+            Spec(names.dead_letters, required=copied, at_least=trace),
+            Spec(names.journal(settings.join_group), inputs=True, required=copied, at_least=trace),
+        ]
+    compacted = {"cleanup.policy": "compact"}
+    soon = {"segment.ms": "600000", "segment.bytes": "67108864", "min.cleanable.dirty.ratio": "0.1"}
     return [
         Spec(names.spans, inputs=True, required=arrival, at_least=record),
         Spec(names.logs, inputs=True, required=arrival, at_least=record),
@@ -114,11 +155,13 @@ def specs(settings: TopicSettings) -> list[Spec]:
         Spec(
             names.problems,
             inputs=True,
-            required={"cleanup.policy": "compact"},
+            required=compacted,
             at_least=problem,
-            created={"segment.ms": "600000", "segment.bytes": "67108864", "min.cleanable.dirty.ratio": "0.1"},
+            created=soon,
         ),
         Spec(names.alerts, required=kept, at_least=problem),
         Spec(names.dead_letters, required=kept, at_least=trace),
         Spec(names.journal(settings.join_group), inputs=True, required=kept, at_least=trace),
+        Spec(names.jobs, required=compacted, at_least=trace, created=soon),
+        Spec(names.settled_letters, required=compacted, at_least=durable, created=soon),
     ]

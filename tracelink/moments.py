@@ -1,0 +1,57 @@
+"""A moment as people write it: an instant, how long ago it was, or the record that was read then."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import click
+
+from tracelink.topics import TopicNames
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_AGO = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)$")
+_PLACE = re.compile(r"^([sl])(\d+)-(\d+)$")
+
+TimeOf = Callable[[str, int, int], int]
+"""Tells the time of the record at a topic's partition and offset, in milliseconds since the epoch."""
+
+HELP = (
+    "an instant (2026-11-24T12:00, UTC unless it says otherwise), 2h (ago), or a record (s3-4711: spans, partition 3)"
+)
+"""What `parse` takes, for a flag's help."""
+
+
+class Moment(click.ParamType):
+    """A command's option that takes a moment; its value is the text, once `parse` can read it."""
+
+    name = "moment"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what is no moment."""
+        try:
+            parse(value, 0, TopicNames(), lambda *_: 0)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return value
+
+
+def parse(text: str, now: int, names: TopicNames, time_of: TimeOf) -> int:
+    """Return a moment in milliseconds since the epoch; `now` is too. Raises ValueError where it is none."""
+    text = text.strip()
+    if text == "now":
+        return now
+    if found := _AGO.match(text):
+        return now - round(float(found[1]) * _UNITS[found[2]] * 1000)
+    if found := _PLACE.match(text):
+        topic = names.spans if found[1] == "s" else names.logs
+        return time_of(topic, int(found[2]), int(found[3]))
+    try:
+        at = datetime.fromisoformat(text)
+        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is no moment: write {HELP}") from None
+
+
+def shown(milliseconds: int) -> str:
+    """Return a moment as `parse` reads it again, to the millisecond."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

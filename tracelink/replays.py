@@ -1,0 +1,32 @@
+"""What a replay's copier, join and sinks agree on: where a copied record came from, and where its topic ends.
+
+A job's topics have the live ones' partitions: a record lies on the partition that it was copied from, at the time that
+it had there. Behind the last one of each partition lies an end marker, for a topic that nobody appends to looks like
+one that more is on its way to.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from confluent_kafka import Message
+
+ORIGIN = "tracelink.offset"
+"""Header of a copied record: the offset that it had in the live topic, as text."""
+END = "tracelink.end"
+"""Header of an end marker, which has neither key nor value."""
+END_HEADERS = [(END, b"1")]
+
+
+def is_end(message: "Message") -> bool:
+    """Tell whether a message of a job's topic is an end marker."""
+    if message.value() is not None or message.key() is not None:
+        return False
+    return any(header[0] == END for header in message.headers() or ())
+
+
+def origin_of(message: "Message") -> int:
+    """Return the offset that a copied record had in the live topic; its own where it was not copied."""
+    for header in message.headers() or ():
+        if header[0] == ORIGIN and header[1] is not None:
+            return int(header[1])
+    return message.offset() or 0
