@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import click
 
@@ -10,6 +10,7 @@ from tracelink.topics import TopicNames
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _AGO = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)$")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLACE = re.compile(r"^([sl])(\d+)-(\d+)$")
 
 TimeOf = Callable[[str, int, int], int]
@@ -38,20 +39,25 @@ class Moment(click.ParamType):
 def parse(text: str, now: int, names: TopicNames, time_of: TimeOf) -> int:
     """Return a moment in milliseconds since the epoch; `now` is too. Raises ValueError where it is none."""
     text = text.strip()
-    if text == "now":
-        return now
-    if found := _AGO.match(text):
-        return now - round(float(found[1]) * _UNITS[found[2]] * 1000)
     if found := _PLACE.match(text):
         topic = names.spans if found[1] == "s" else names.logs
         return time_of(topic, int(found[2]), int(found[3]))
     try:
-        at = datetime.fromisoformat(text)
-        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+        moment = now if text == "now" else _instant(text, now)
+        shown(moment)
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no moment: write {HELP}") from None
+    return moment
+
+
+def _instant(text: str, now: int) -> int:
+    if found := _AGO.match(text):
+        return now - round(float(found[1]) * _UNITS[found[2]] * 1000)
+    at = datetime.fromisoformat(text)
+    return round(((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) / timedelta(milliseconds=1))
 
 
 def shown(milliseconds: int) -> str:
     """Return a moment as `parse` reads it again, to the millisecond."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at = _EPOCH + timedelta(milliseconds=milliseconds)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -13,8 +13,16 @@ if TYPE_CHECKING:
 ORIGIN = "tracelink.offset"
 """Header of a copied record: the offset that it had in the live topic, as text."""
 END = "tracelink.end"
-"""Header of an end marker, which has neither key nor value."""
-END_HEADERS = [(END, b"1")]
+"""Header of an end marker, which has neither key nor value: the stream time up to which nothing is missing, as text.
+
+A trace may have gone on in the live topic after what was copied: what is still open at that time is not whole.
+"""
+FOR_EVER = 1 << 62
+
+
+def end_headers(complete_until: int = FOR_EVER) -> list[tuple[str, bytes]]:
+    """Return the headers of an end marker."""
+    return [(END, b"%d" % complete_until)]
 
 
 def is_end(message: "Message") -> bool:
@@ -22,6 +30,11 @@ def is_end(message: "Message") -> bool:
     if message.value() is not None or message.key() is not None:
         return False
     return any(header[0] == END for header in message.headers() or ())
+
+
+def complete_until(marker: "Message") -> int:
+    """Return the stream time up to which nothing is missing before an end marker."""
+    return next(int(header[1] or 0) for header in marker.headers() or () if header[0] == END)
 
 
 def origin_of(message: "Message") -> int:

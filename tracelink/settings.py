@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -112,6 +112,9 @@ class TopicSettings(KafkaSettings):
     partitions: int = Field(6, ge=1, description="Partitions of each topic; spans and logs always have equally many.")
     replication: int = Field(1, ge=1, description="Replicas of each partition; 3 in production.")
     retention: float = Field(7 * 86400, gt=0, description="Seconds the topics keep data, at creation.")
+    joined_retention: float | None = Field(
+        None, gt=0, description="The same for what the join puts out, traces and error-traces; by default as the rest."
+    )
     join_group: str = Field(
         "tracelink-join", description="The join's consumer group; its journal is the topic PREFIXclosed.GROUP."
     )
@@ -165,6 +168,12 @@ class WorkerSettings(TopicSettings, WatchedSettings):
     )
 
 
+def _of_a_replay(value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
+    if value and info.data.get("replay") is None:
+        raise ValueError("without a replay there are none but the live alerts: name the job with --replay")
+    return value
+
+
 class JoinSettings(WorkerSettings, ReplayedSettings):
     """The join's windows, its transactions and its memory."""
 
@@ -180,7 +189,7 @@ class JoinSettings(WorkerSettings, ReplayedSettings):
     max_open_bytes: ByteSize = Field(
         ByteSize(512 * _MIB), ge=_MIB, description="Bytes of open windows in all; beyond it the oldest close early."
     )
-    replay_alerts: bool = Field(
+    replay_alerts: Annotated[bool, AfterValidator(_of_a_replay)] = Field(
         default=False,
         description="Hand the errored traces of a replay to the live alerts; by default they stay with the job.",
     )
@@ -272,6 +281,11 @@ class ElasticsearchSettings(ElasticsearchAccess, TraceSinkSettings):
     """The Elasticsearch sink."""
 
     index_unit: Literal["day", "hour"] = Field("day", description="Stretch of time an index holds: day, hour.")
+    index_suffix: str = Field(
+        "",
+        pattern=r"^[a-z0-9._-]*$",
+        description="What every index name ends with: a replay can write beside the live documents.",
+    )
     shards: int = Field(1, ge=1, description="Primary shards of an index.")
     replicas: int = Field(0, ge=0, description="Replicas of an index; 1 in production.")
     keep_log_level: str | None = Field(

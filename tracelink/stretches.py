@@ -2,22 +2,36 @@
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby, repeat
 from operator import is_not
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from tracelink.errors import UserError
 from tracelink.kafka import PASSING, Properties, client_log, outside_group
+from tracelink.moments import parse
 from tracelink.progress import Partition
 from tracelink.settings import KafkaSettings
+from tracelink.topics import TopicNames
+
+T = TypeVar("T")
 
 _AT_ONCE = 2_000
 _TIMEOUT = 10.0
+_PAUSE = 0.1
 _SILENCE = 30.0
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the client does not annotate it
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as above
@@ -30,8 +44,15 @@ class Stretch(NamedTuple):
     end: int
 
 
+class GroupOffset(NamedTuple):
+    """What a group has committed for a partition: an offset, negative for none, and what lies beside it."""
+
+    offset: int
+    metadata: str | None
+
+
 class Edges:
-    """Asks where partitions begin and end, and where a time lies in them; raises UserError."""
+    """Asks where partitions begin and end, and where a time or a group lies in them; raises UserError."""
 
     def __init__(self, admin: AdminClient) -> None:
         self._admin = admin
@@ -62,17 +83,32 @@ class Edges:
         missing = [partition for partition, offset in found.items() if offset < 0]
         return found | (self.ends(missing) if missing else {})
 
+    def committed(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, GroupOffset]:
+        """Return what a group has committed, once no transaction is open on it."""
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*partition) for partition in partitions])
+
+        def ask() -> list[TopicPartition]:
+            future = self._admin.list_consumer_group_offsets([asked], require_stable=True, request_timeout=_TIMEOUT)
+            answers: list[TopicPartition] = future[group].result().topic_partitions
+            for one in answers:
+                if one.error:
+                    raise KafkaException(one.error)
+            return answers
+
+        return {(one.topic, one.partition): GroupOffset(one.offset, one.metadata) for one in _answered(ask)}
+
     def _ask(self, asked: Mapping[Partition, OffsetSpec]) -> dict[Partition, int]:
-        if not asked:
-            return {}
+        return _answered(lambda: self._ask_once(asked)) if asked else {}
+
+    def _ask_once(self, asked: Mapping[Partition, OffsetSpec]) -> dict[Partition, int]:
+        # Else a client asks the leaders that it once knew: partitions that were just made have others.
+        for topic in {topic for topic, _ in asked}:
+            self._admin.list_topics(topic, timeout=_TIMEOUT)
         request = {TopicPartition(*partition): spec for partition, spec in asked.items()}
-        try:
-            futures = self._admin.list_offsets(
-                request, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_TIMEOUT
-            )
-            return {(one.topic, one.partition): int(future.result().offset) for one, future in futures.items()}
-        except KafkaException as error:
-            raise _unanswered(error) from None
+        futures = self._admin.list_offsets(
+            request, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_TIMEOUT
+        )
+        return {(one.topic, one.partition): int(future.result().offset) for one, future in futures.items()}
 
 
 class Reader:
@@ -103,7 +139,7 @@ class Reader:
         self._ends = {partition: stretch.end for partition, stretch in stretches.items()}
         self.positions = {partition: stretch.start for partition, stretch in stretches.items()}
         self.unread = {partition for partition, stretch in stretches.items() if stretch.start < stretch.end}
-        self._heard = time.monotonic()
+        self._silent = 0.0
         if self.unread:
             self._consumer.assign([TopicPartition(*partition, self.positions[partition]) for partition in self.unread])
 
@@ -121,17 +157,18 @@ class Reader:
 
     def poll(self, seconds: float = 0.2) -> list[tuple[Partition, list[Message]]]:
         """Return what has come of the stretches within so many seconds: runs of records of one partition each."""
+        begun = time.monotonic()
         messages = self._consumer.consume(_AT_ONCE, seconds)
-        if messages:
-            self._heard = time.monotonic()
-        elif self.unread and time.monotonic() - self._heard > _SILENCE:
+        # Only while it is asked: whoever is slow to ask again is not answered meanwhile.
+        self._silent = 0.0 if messages else self._silent + time.monotonic() - begun
+        if self.unread and self._silent > _SILENCE:
             raise UserError(f"Kafka has said nothing for {_SILENCE:g} s; {_shown(self.unread)} are still to be read.")
         found: list[tuple[Partition, list[Message]]] = []
         failed = map(is_not, map(Message.error, messages), repeat(None))
         places = zip(map(Message.topic, messages), map(Message.partition, messages), failed, strict=True)
         start = 0
         for (topic, number, is_event), same in groupby(places):
-            run = messages[start : start + sum(1 for _ in same)]
+            run = messages[start : start + len(list(same))]
             start += len(run)
             partition = (topic or "", number or 0)
             if is_event:
@@ -177,8 +214,49 @@ class Reader:
             raise UserError(f"Kafka: cannot read {partition[0]}[{partition[1]}]: {error.str()}.")
 
 
+def milliseconds_of(text: str, now: int, settings: KafkaSettings, edges: Edges) -> int:
+    """Return a moment (see `tracelink.moments`) in milliseconds since the epoch; `now` is too. Raises UserError."""
+    try:
+        return parse(
+            text,
+            now,
+            TopicNames(settings.topic_prefix),
+            lambda topic, number, offset: _time_at(settings, edges, (topic, number), offset),
+        )
+    except ValueError as error:
+        raise UserError(f"{error}.") from None
+
+
+def _time_at(settings: KafkaSettings, edges: Edges, partition: Partition, offset: int) -> int:
+    topic, number = partition
+    if partition not in edges.partitions(topic):
+        raise UserError(f"{topic} has no partition {number}.")
+    first, end = edges.begins([partition])[partition], edges.ends([partition])[partition]
+    if first <= offset < end:
+        with Reader(settings, f"{settings.topic_prefix}moment", {partition: Stretch(offset, offset + 1)}) as reader:
+            while reader.unread:
+                for _, messages in reader.poll():
+                    return messages[0].timestamp()[1]
+    raise UserError(f"{topic}[{number}] has no record at offset {offset}: it has those from {first} to before {end}.")
+
+
 def _shown(partitions: Iterable[Partition]) -> str:
     return ", ".join(f"{topic}[{number}]" for topic, number in sorted(partitions))
+
+
+def _answered(ask: Callable[[], T]) -> T:
+    """Repeat a question while what keeps it from being answered may pass; raises UserError."""
+    retrying = Retrying(
+        retry=retry_if_exception(_may_pass), wait=wait_fixed(_PAUSE), stop=stop_after_delay(_TIMEOUT), reraise=True
+    )
+    try:
+        return retrying(ask)
+    except KafkaException as error:
+        raise _unanswered(error) from None
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in PASSING
 
 
 def _unanswered(error: KafkaException) -> UserError:

@@ -1,7 +1,7 @@
 """Creating the topics, and checking that the live ones keep the promises."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
@@ -16,8 +16,8 @@ from confluent_kafka.admin import (
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from tracelink.errors import UserError
-from tracelink.settings import TopicSettings, flag_of
-from tracelink.topics import Spec, names_of, specs
+from tracelink.settings import ReplayedSettings, TopicSettings, flag_of
+from tracelink.topics import RECORD_OVERHEAD_BYTES, Spec, TopicNames, names_of, specs
 
 _TIMEOUT = 30.0
 
@@ -148,13 +148,44 @@ def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
     return done + mended
 
 
+def create_job(admin: AdminClient, settings: ReplayedSettings) -> None:
+    """Create the topics of a replay job, with as many partitions, replicas and bytes a message as the live ones have.
+
+    Raises UserError, also where some are there already.
+    """
+    live_names, names = TopicNames(settings.topic_prefix), names_of(settings)
+    metadata = admin.list_topics(timeout=_TIMEOUT).topics
+    for name in (live_names.spans, live_names.logs, live_names.unlinked_logs):
+        if name not in metadata:
+            raise UserError(f"Kafka has no topic {name}. Create the topics with: {apply_command(settings)}")
+    inputs = metadata[live_names.spans].partitions
+    unlinked = metadata[live_names.unlinked_logs].partitions
+    settings = settings.model_copy(update={"replication": len(inputs[0].replicas)})
+    originals = [Spec(live_names.spans), Spec(live_names.logs), Spec(live_names.unlinked_logs)]
+    largest = {name: int(live.settings["max.message.bytes"]) for name, live in _live(admin, originals).items()}
+    new = []
+    for spec in specs(settings):
+        partitions = len(unlinked if spec.name == names.unlinked_logs else inputs)
+        original = largest.get(live_names.prefix + spec.name.removeprefix(names.prefix), 0)
+        # A copy has a header more than its original.
+        largest_copy = max(spec.at_least["max.message.bytes"], original + RECORD_OVERHEAD_BYTES)
+        larger = replace(spec, at_least=spec.at_least | {"max.message.bytes": largest_copy})
+        new.append(_new(larger, settings, partitions))
+    there = [topic.topic for topic in new if topic.topic in metadata]
+    if there:
+        raise UserError(f"The topics of a replay job {names.job} are there: tracelink replay delete {names.job}")
+    _create(admin, new)
+    _wait_until_seen("created", lambda: check(admin, settings))
+
+
 def _new(spec: Spec, settings: TopicSettings, partitions: int) -> NewTopic:
+    kept = settings.joined_retention if spec.joined and settings.joined_retention else settings.retention
     return NewTopic(
         spec.name,
         num_partitions=partitions,
         replication_factor=settings.replication,
         config={
-            "retention.ms": str(round(settings.retention * 1000)),
+            "retention.ms": str(round(kept * 1000)),
             **spec.created,
             **spec.required,
             **{name: str(value) for name, value in spec.at_least.items()},

@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from tracelink.settings import KafkaSettings, ReplayedSettings, TopicSettings
+from tracelink.settings import (
+    ElasticsearchSettings,
+    JoinSettings,
+    KafkaSettings,
+    ReplayedSettings,
+    SinkSettings,
+    TopicSettings,
+)
 
 TRACE_OVERHEAD_BYTES = 64 * 1024
 """Room for a trace's head beside the records."""
@@ -95,6 +102,22 @@ def names_of(settings: KafkaSettings) -> TopicNames:
     return names if job is None else names.of_job(job)
 
 
+def join_group(settings: JoinSettings) -> str:
+    """Return the join's consumer group: the one that is set, or the replay job's own."""
+    names = names_of(settings)
+    return names.job_group("join") if names.job else settings.join_group
+
+
+def sink_group(settings: SinkSettings, name: str) -> str:
+    """Return a sink's consumer group: the one that is set or the usual one, or the replay job's own."""
+    names = names_of(settings)
+    if names.job is None:
+        return settings.sink_group or f"tracelink-sink-{name}"
+    # What was written beside the live documents is not written over them yet.
+    suffix = settings.index_suffix if isinstance(settings, ElasticsearchSettings) else ""
+    return names.job_group(f"sink-{name}{suffix}")
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """What one topic must be."""
@@ -109,6 +132,8 @@ class Spec:
     """Settings that a promise rests on: the live value must be equal."""
     at_least: dict[str, int] = field(default_factory=dict)
     """Settings that a promise rests on: the live value must be at least this (-1 is no bound)."""
+    joined: bool = False
+    """Whether it can be made again from the inputs, and is kept for `joined_retention`."""
     created: dict[str, str] = field(default_factory=dict)
     """Settings that it is created with, and that stay yours afterwards."""
 
@@ -146,8 +171,8 @@ def specs(settings: TopicSettings) -> list[Spec]:
         Spec(names.spans, inputs=True, required=arrival, at_least=record),
         Spec(names.logs, inputs=True, required=arrival, at_least=record),
         Spec(names.unlinked_logs, required=kept, at_least=record),
-        Spec(names.traces, required=kept, at_least=trace),
-        Spec(names.error_traces, required=kept, at_least=trace),
+        Spec(names.traces, joined=True, required=kept, at_least=trace),
+        Spec(names.error_traces, joined=True, required=kept, at_least=trace),
         # The broker's clock tells when a problem was seen last, whatever was caught up with in between.
         Spec(names.errors, inputs=True, required=arrival, at_least=problem),
         # One that is compacted away has a newer one; those who read it late want that. A segment is compacted only once

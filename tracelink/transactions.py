@@ -1,7 +1,7 @@
 """One Kafka transaction after another: what goes out, and the offsets of what it was made of, or nothing of it."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from threading import Event
 from typing import Any
 
@@ -16,6 +16,9 @@ _log = logging.getLogger(__name__)
 _FLUSH_STEP = 0.5
 _LAST_FLUSHES = 10
 _CALL_TIMEOUT = 5.0
+
+Dated = tuple[bytes | None, bytes | None, int, list[tuple[str, str | bytes | None]]]
+"""A message's key and value, its time in milliseconds since the epoch, and its headers."""
 
 
 class Aborted(Exception):  # noqa: N818 - a word of the domain
@@ -63,6 +66,16 @@ class Transactions:
         """
         self._begin()
         self._produce(topic, value, key, partition=partition, headers=list(headers or ()))
+
+    def send_dated(self, topic: str, partition: int, messages: Iterable[Dated]) -> None:
+        """Add many messages to one partition, with the times that they are to have; see `send`."""
+        self._begin()
+        produce = self._producer.produce
+        for key, value, timestamp, headers in messages:
+            try:
+                produce(topic, value, key, partition, timestamp=timestamp, headers=headers)
+            except (BufferError, KafkaException):
+                self._produce(topic, value, key, partition=partition, timestamp=timestamp, headers=headers)
 
     def write_journal(self, topic: str, entries: Sequence[tuple[int, bytes]]) -> dict[int, list[int]]:
         """Write (partition, record) pairs to the journal; returns their offsets once all is delivered.

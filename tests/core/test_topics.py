@@ -36,7 +36,7 @@ def test_what_apply_has_made_passes_the_check_and_a_second_apply_does_nothing(
     admin: AdminClient, settings: TopicSettings
 ) -> None:
     assert {one.setting for one in check(admin, settings)} == {"topic"}
-    assert len(apply(admin, settings)) == 10
+    assert len(apply(admin, settings)) == 12
     assert check(admin, settings) == []
     assert apply(admin, settings) == []
 
@@ -89,6 +89,6 @@ def test_the_command_line_creates_and_checks(settings: TopicSettings) -> None:
     runner = CliRunner()
     where = ["--kafka-bootstrap-servers", settings.kafka_bootstrap_servers, "--topic-prefix", settings.topic_prefix]
     missing = runner.invoke(main, ["topics", "check", "--json", *where])
-    assert (missing.exit_code, missing.output.count('"setting": "topic"')) == (1, 10)
+    assert (missing.exit_code, missing.output.count('"setting": "topic"')) == (1, 12)
     assert runner.invoke(main, ["topics", "apply", "--partitions", "1", *where]).exit_code == 0
     assert runner.invoke(main, ["topics", "check", *where]).exit_code == 0
