@@ -7,7 +7,7 @@ import click
 
 from tracelink.options import settings_options
 from tracelink.settings import AlertmanagerSettings, ElasticsearchSettings, WebhookSettings, ZipkinSettings
-from tracelink.topics import TopicNames
+from tracelink.topics import TopicNames, names_of
 
 
 @click.group(short_help="Write traces and alerts to their targets.")
@@ -34,13 +34,14 @@ def zipkin(**flags: str | None) -> None:
     Examples:
       tracelink sink zipkin
       tracelink sink zipkin --keep-share 0.1 --keep-slower-than 2
+      tracelink sink zipkin --replay friday
       TRACELINK_ZIPKIN_HEADERS_FILE=/run/secrets/zipkin tracelink sink zipkin --zipkin-url https://zipkin.example.org
     """  # noqa: D301 - click reads the escape itself
     from sinks.process import run  # noqa: PLC0415 - see the module's docstring
     from sinks.zipkin import ZipkinSink  # noqa: PLC0415 - as above
 
     settings = ZipkinSettings.load(**flags)
-    topics = (TopicNames(settings.topic_prefix).traces,)
+    topics = (names_of(settings).traces,)
     run("zipkin", settings, topics, lambda metrics, _: ZipkinSink(settings, metrics))
 
 
@@ -55,6 +56,7 @@ def elasticsearch(*, setup_only: bool, **flags: str | None) -> None:
       tracelink sink elasticsearch
       tracelink sink elasticsearch --setup-only --replicas 1
       tracelink sink elasticsearch --keep-share 0.1 --keep-log-level WARN
+      tracelink sink elasticsearch --replay friday --index-suffix=-friday
       TRACELINK_ELASTICSEARCH_API_KEY_FILE=/run/secrets/key tracelink sink elasticsearch --setup-templates false
     """  # noqa: D301 - click reads the escape itself
     from sinks.elasticsearch.sink import ElasticsearchSink  # noqa: PLC0415 - see the module's docstring
@@ -66,11 +68,16 @@ def elasticsearch(*, setup_only: bool, **flags: str | None) -> None:
     if setup_only:
         click.echo(f"Index templates are set up: {', '.join(set_up_now(settings))}.")
         return
-    names = TopicNames(settings.topic_prefix)
+    names = names_of(settings)
+    topics: tuple[str, ...] = (names.traces, names.unlinked_logs)
+    if names.job is not None:
+        # What was long ago says nothing of how the services are now.
+        run("elasticsearch", settings, topics, lambda metrics, _: ElasticsearchSink(settings, metrics))
+        return
     run(
         "elasticsearch",
         settings,
-        (names.traces, names.unlinked_logs, names.problems),
+        (*topics, names.problems),
         lambda metrics, registry: ElasticsearchSink(settings, metrics, ServiceBooks.of(settings, registry)),
     )
 

@@ -12,7 +12,7 @@ from tracelink.errors import Unavailable, UserError
 from tracelink.kafka import PARTITIONER, client_properties
 from tracelink.redaction import Redactor
 from tracelink.settings import SinkSettings
-from tracelink.topics import TopicNames, largest_message
+from tracelink.topics import largest_message, names_of
 from tracelink.transactions import Aborted, Transactions
 
 _TIMEOUT_MS = 10_000
@@ -22,7 +22,7 @@ class DeadLetters:
     """Produces dead letters of one sink; the connection is made when there is a first one."""
 
     def __init__(self, settings: SinkSettings, sink: str, group: str, stopping: Event) -> None:
-        self._topic = TopicNames(settings.topic_prefix).dead_letters
+        self._topic = names_of(settings).dead_letters
         self._sink = sink
         self._redact = Redactor.of(settings).redact
         self._properties = client_properties(

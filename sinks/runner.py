@@ -9,6 +9,7 @@ A call of the sink may be slow: it counts against `stuck_after` once it has outl
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import wait
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from tracelink.metrics import SinkMetrics
 from tracelink.points import Point, reached
 from tracelink.progress import Progress
 from tracelink.settings import SinkSettings
-from tracelink.topics import TopicNames
+from tracelink.topics import names_of, sink_group
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -75,7 +76,10 @@ class Patience:
 
 
 class Runner:
-    """Runs one sink until told to stop. `stop` may be set from a signal handler or another thread."""
+    """Runs one sink until told to stop, or until a replay is through.
+
+    `stop` may be set from a signal handler or another thread.
+    """
 
     def __init__(  # noqa: PLR0913 - what it connects
         self,
@@ -92,7 +96,11 @@ class Runner:
         self._sink = sink
         self._topics = topics
         self._settings = settings
-        self._kinds = record_kinds(TopicNames(settings.topic_prefix))
+        names = names_of(settings)
+        self._job = names.job
+        self._group = sink_group(settings, name)
+        self._kinds = record_kinds(names)
+        self._tally = Counter[str]()
         self._metrics = metrics
         self._clock = clock
         self._patience = patience or Patience()
@@ -114,18 +122,20 @@ class Runner:
         self._stop.set()
 
     def run(self) -> None:
-        """Run until stopped; raises what ends a sink: Refused, KafkaException, and any fault of our own."""
-        group = self._settings.sink_group or f"tracelink-sink-{self._name}"
-        letters = DeadLetters(self._settings, self._name, group, self._stop)
-        source = Source(self._settings, group, self._topics)
+        """Run until stopped, or through; raises what ends a sink: Refused, KafkaException, and any fault of our own."""
+        letters = DeadLetters(self._settings, self._name, self._group, self._stop)
+        source = Source(self._settings, self._group, self._topics, ends=self._job is not None)
         try:
             try:
                 self._check(source)
-                while not self._stop.is_set():
+                while not (self._stop.is_set() or source.through):
                     self._turn(source, letters)
             except _Stopped:
                 _log.info("Stopped; what was not written is left to the next start.")
             self._settle(source)
+            if source.through:
+                done = ", ".join(f"{number} {what}" for what, number in sorted(self._tally.items()))
+                _log.info("replay %s: through with all partitions of this process; %s", self._job, done or "nothing")
         finally:
             source.close()
 
@@ -264,14 +274,10 @@ class Runner:
         return not (self._next or source.paused or self._stop.is_set())
 
     def _count(self, batch: Batch, report: Report) -> None:
-        now = self._clock()
-        for part, outcome in zip(batch.parts, report.parts, strict=True):
+        if self._job is None:
+            self._observe_freshness(batch, report)
+        for outcome in report.parts:
             self._metrics.part(outcome)
-            if outcome is Outcome.WRITTEN:
-                self._metrics.freshness_seconds.observe(max(0.0, now - part.trace["closed"] / 1000))
-        for raised in batch.alerts:
-            if raised.alert["event"] != "RESOLVED":
-                self._metrics.freshness_seconds.observe(max(0.0, now - raised.alert["time"] / 1000))
         for (kind, outcome), number in report.records.items():
             self._metrics.record(kind, outcome, number)
         for letter in batch.dead_letters:
@@ -281,6 +287,19 @@ class Runner:
                 self._metrics.record(whole, Outcome.DEAD_LETTER)
             else:
                 self._metrics.part(Outcome.DEAD_LETTER)
+
+        self._tally.update(f"parts {outcome}" for outcome in report.parts)
+        self._tally.update({f"{kind}s {outcome}": number for (kind, outcome), number in report.records.items()})
+        self._tally.update({"dead letters": len(batch.dead_letters) + len(report.dead_letters)})
+
+    def _observe_freshness(self, batch: Batch, report: Report) -> None:
+        now = self._clock()
+        for part, outcome in zip(batch.parts, report.parts, strict=True):
+            if outcome is Outcome.WRITTEN:
+                self._metrics.freshness_seconds.observe(max(0.0, now - part.trace["closed"] / 1000))
+        for raised in batch.alerts:
+            if raised.alert["event"] != "RESOLVED":
+                self._metrics.freshness_seconds.observe(max(0.0, now - raised.alert["time"] / 1000))
 
     def _give_back(self, batch: Batch, held: Batch) -> None:
         given_back = _parts(batch, self._kinds) - _parts(held, self._kinds)

@@ -1,7 +1,7 @@
 """What a sink is: it writes batches to a target, and says of each part and record what became of it."""
 
 from collections import Counter
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -41,6 +41,8 @@ class Message:
     origin: Origin
     key: bytes | None
     value: bytes
+    carried: Sequence[tuple[str, bytes]] = ()
+    """Headers that its dead letters must have, too."""
 
     @property
     def partition(self) -> Partition:
@@ -92,7 +94,7 @@ class DeadLetter:
     def headers(self, sink: str, redact: Callable[[str], str]) -> Headers:
         """Return its headers; `redact` takes secrets out of the detail, which may quote the record."""
         error = InvalidRecord(self.error.reason, redact(self.error.detail))
-        return headers(error, self.message.origin, sink=sink, kind=self.kind)
+        return [*headers(error, self.message.origin, sink=sink, kind=self.kind), *self.message.carried]
 
 
 @dataclass(frozen=True, slots=True)

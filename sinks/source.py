@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -13,6 +13,8 @@ from confluent_kafka import Message as KafkaMessage
 from sinks.sink import Message, Partition
 from tracelink.dead_letters import Origin
 from tracelink.kafka import PASSING, client_log, client_properties
+from tracelink.redriven import redriven
+from tracelink.replays import is_end
 from tracelink.settings import SinkSettings
 
 _log = logging.getLogger(__name__)
@@ -59,7 +61,13 @@ class Source:
     a rebalance, with the batch that is being retried.
     """
 
-    def __init__(self, settings: SinkSettings, group: str, topics: tuple[str, ...]) -> None:
+    def __init__(self, settings: SinkSettings, group: str, topics: tuple[str, ...], *, ends: bool = False) -> None:
+        """Subscribe; `ends` says that the topics are a replay job's: nothing is read behind a partition's end marker.
+
+        What is committed there is the marker's own offset, so that whoever comes later finds it again.
+        """
+        self._ends = ends
+        self._ended: dict[Partition, int] = {}  # and the offsets of their markers
         self.assigned: set[Partition] = set()
         self.paused = False
         self._gathered: list[Gathered] = []  # and not committed
@@ -173,9 +181,16 @@ class Source:
                 partition = (answer.topic, answer.partition)
                 self._committed[partition] = self._uncommitted.pop(partition)
 
+    @property
+    def through(self) -> bool:
+        """Whether there are partitions, and all are committed up to their end markers."""
+        return bool(self.assigned) and all(map(self._is_over, self.assigned))
+
     def done(self) -> dict[Partition, int]:
-        """Return the offset committed for each partition; -1 before the first commit."""
-        return {partition: self._committed.get(partition, -1) for partition in self.assigned}
+        """Return the offset committed for each partition that is not over; -1 before the first commit."""
+        return {
+            partition: self._committed.get(partition, -1) for partition in self.assigned if not self._is_over(partition)
+        }
 
     def lag(self) -> dict[Partition, int]:
         """Count the messages not committed yet of each partition of which that is known."""
@@ -183,12 +198,16 @@ class Source:
         for partition, offset in self._committed.items():
             _low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
             if high >= 0:
-                found[partition] = max(0, high - offset)
+                found[partition] = 0 if self._is_over(partition) else max(0, high - offset)
         return found
 
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close()
+
+    def _is_over(self, partition: Partition) -> bool:
+        end = self._ended.get(partition)
+        return end is not None and self._committed.get(partition) == end
 
     def _full(self) -> bool:
         return self._bytes >= self._batch_bytes or len(self._messages) >= _MOST_MESSAGES
@@ -202,9 +221,9 @@ class Source:
     def _take(self, polled: KafkaMessage) -> None:
         """Take a polled message or event in."""
         error = polled.error()
-        topic, partition, offset = polled.topic(), polled.partition(), polled.offset()
+        topic, partition, offset = str(polled.topic()), int(polled.partition() or 0), int(polled.offset() or 0)
         if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - as above
-            self._positions[str(topic), int(partition or 0)] = int(offset or 0)
+            self._positions[topic, partition] = self._ended.get((topic, partition), offset)
             return
         if error is not None:
             if error.fatal() or not (error.retriable() or error.code() in PASSING):
@@ -212,12 +231,16 @@ class Source:
             _log.warning("Kafka: %s", error.str())
             return
         value = polled.value() or b""
-        origin = Origin(str(topic), int(partition or 0), int(offset or 0), polled.timestamp()[1])
+        if self._ends and ((topic, partition) in self._ended or (not value and is_end(polled))):
+            self._positions[topic, partition] = self._ended.setdefault((topic, partition), offset)
+            return
+        origin = Origin(topic, partition, offset, polled.timestamp()[1])
+        headers = cast("list[tuple[str, bytes]] | None", polled.headers())
         if not self._messages:
             self._since = time.monotonic()
-        self._messages.append(Message(origin, polled.key(), value))
+        self._messages.append(Message(origin, polled.key(), value, redriven(headers) if headers else ()))
         self._bytes += len(value)
-        self._positions[origin.topic, origin.partition] = origin.offset + 1
+        self._positions[topic, partition] = offset + 1
 
     def _pass_over(self, error: KafkaError) -> None:
         if error.code() in _NOT_OURS:
@@ -241,7 +264,7 @@ class Source:
             gathered.lost.update(gone)
         self._messages = [message for message in self._messages if message.partition not in gone]
         self._bytes = sum(len(message.value) for message in self._messages)
-        for known in (self._positions, self._committed, self._uncommitted):
+        for known in (self._positions, self._committed, self._uncommitted, self._ended):
             for partition in gone:
                 known.pop(partition, None)
         consumer.incremental_unassign(partitions)

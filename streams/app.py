@@ -30,7 +30,7 @@ class Work(Protocol):
         """Give the app, before it starts, what the work needs of it."""
 
     def run(self) -> None:
-        """Work until told to stop; blocks."""
+        """Work until told to stop, or until there is nothing more to come; blocks."""
 
     def stop(self) -> None:
         """End soon, with everything committed or left to the next worker; may be called from any thread."""
@@ -55,8 +55,8 @@ class App(faust.App):
 class WorkService(Service):
     """Runs the work in a thread of its own, because it blocks.
 
-    When it fails, `failure` has the reason and `on_failure` is called: crashing the service instead would print
-    a traceback whatever the reason.
+    When it ends by itself, `on_end` is called. Where it failed, `failure` has the reason: crashing the service instead
+    would print a traceback whatever the reason.
     """
 
     def __init__(self, work: Work, **kwargs: Any) -> None:  # noqa: ANN401 - mode's own arguments
@@ -64,7 +64,7 @@ class WorkService(Service):
         self._work = work
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="work")
         self.failure: Exception | None = None
-        self.on_failure: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self.on_end: Callable[[], Coroutine[Any, Any, None]] | None = None
 
     @Service.task
     async def _run(self) -> None:
@@ -72,9 +72,9 @@ class WorkService(Service):
             await asyncio.get_running_loop().run_in_executor(self._thread, self._work.run)
         except Exception as error:  # noqa: BLE001 - whatever it is, `run_worker` raises it
             self.failure = error
-            if self.on_failure is not None:
-                # Not awaited: it ends this very task.
-                self.add_future(self.on_failure())
+        if self.on_end is not None and not self.should_stop:
+            # Not awaited: it ends this very task.
+            self.add_future(self.on_end())
 
     async def on_stop(self) -> None:
         """Wait until the loop has committed."""
@@ -83,7 +83,7 @@ class WorkService(Service):
 
 
 def run_worker(name: str, broker: str, work: Work, log_level: str) -> None:
-    """Run the worker until SIGTERM or Ctrl-C; raises what ended its work."""
+    """Run the worker until its work ends, or SIGTERM, or Ctrl-C; raises what ended its work where that failed."""
     gc.set_threshold(_GC_THRESHOLD)
     service = WorkService(work)
     # Faust makes a folder for tables, of which there are none.
@@ -94,7 +94,7 @@ def run_worker(name: str, broker: str, work: Work, log_level: str) -> None:
             app, service, loglevel=log_level, redirect_stdouts=False, logging_config=logging_config(log_level)
         )
         worker.spinner = None
-        service.on_failure = worker.stop
+        service.on_end = worker.stop
         try:
             worker.execute_from_commandline()
         except SystemExit:  # Faust ends the process: here the reason of the end comes first

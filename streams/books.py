@@ -49,7 +49,8 @@ class Books:
         for kind, name in enumerate(_KINDS):
             self._metrics.records.labels(name, label).inc(partition.count_taken(kind))
         self._metrics.skipped.labels(label).inc(partition.skipped)
-        partition.skipped = 0
+        self._metrics.given_back.labels(label).inc(partition.left)
+        partition.skipped = partition.left = 0
 
 
 def _open_records(partition: Partition) -> int:

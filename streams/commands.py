@@ -21,18 +21,20 @@ def join(**flags: str | None) -> None:
     """Join spans and logs by trace id, and flag errored traces.
 
     Reads the topics spans and logs, writes traces, error-traces and dead-letters, exactly once. Start as many workers
-    as there are partitions, each with its own --instance-id.
+    as there are partitions, each with its own --instance-id. With --replay a worker ends once there is nothing left.
 
     \b
     Examples:
       tracelink join
       tracelink join --idle-gap 10 --http-port 9101
+      tracelink join --replay friday
       TRACELINK_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 tracelink join --instance-id join-1
     """  # noqa: D301 - click reads the escape itself
     from streams.join import Join  # noqa: PLC0415 - heavy, not for --help
+    from tracelink.topics import join_group  # noqa: PLC0415 - as above
 
     settings = JoinSettings.load(**flags)
-    _run(settings, settings.join_group, lambda registry: Join(settings, registry))
+    _run(settings, join_group(settings), lambda registry: Join(settings, registry))
 
 
 @click.command(short_help="Group errored traces into problems, and raise alerts.")

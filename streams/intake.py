@@ -24,6 +24,7 @@ class Message(Protocol):
     def value(self) -> bytes | None: ...  # noqa: D102 - as above
     def offset(self) -> int: ...  # noqa: D102 - as above
     def timestamp(self) -> tuple[int, int]: ...  # noqa: D102 - as above
+    def headers(self) -> list[tuple[str, bytes]] | None: ...  # noqa: D102 - as above
 
 
 class Poison(NamedTuple):

@@ -18,6 +18,7 @@ from streams.journal import Ledger
 from streams.ownership import Committed, Ownership
 from streams.partition import Partition, Target
 from streams.recovery import Recovery
+from streams.replayed import ReplayedPartition
 from streams.sessions import retention_has_passed, run_sessions
 from streams.window import LOGS, SPANS, Limits
 from tracelink.errors import UserError
@@ -26,7 +27,7 @@ from tracelink.metrics import JoinMetrics
 from tracelink.points import Point, reached
 from tracelink.progress import Progress
 from tracelink.settings import JoinSettings
-from tracelink.topics import TopicNames
+from tracelink.topics import TopicNames, join_group, names_of
 from tracelink.transactions import Aborted, Transactions
 
 _log = logging.getLogger(__name__)
@@ -41,21 +42,23 @@ _QUEUE_BYTES = 32 * 1024 * 1024
 
 
 class Join:
-    """Joins the partitions that the group gives to this worker, until it is told to stop.
+    """Joins the partitions that the group gives to this worker, until it is told to stop, or a replay is through.
 
     `run` blocks and belongs into a thread of its own; `stop` and `not_ready` may be called from any.
     """
 
     def __init__(self, settings: JoinSettings, registry: CollectorRegistry) -> None:
-        names = TopicNames(settings.topic_prefix)
+        names, live = names_of(settings), TopicNames(settings.topic_prefix)
         self._settings = settings
+        self._job = names.job
         self._inputs = (names.spans, names.logs)
+        self._live_inputs = (live.spans, live.logs)
         self._targets = {
             Target.TRACES: names.traces,
-            Target.ERROR_TRACES: names.error_traces,
+            Target.ERROR_TRACES: (live if settings.replay_alerts else names).error_traces,
             Target.DEAD_LETTERS: names.dead_letters,
         }
-        self._group = settings.join_group
+        self._group = join_group(settings)
         self._journal = names.journal(self._group)
         self._limits = Limits(
             idle_gap=round(settings.idle_gap * 1000),
@@ -69,6 +72,7 @@ class Join:
         self._books = Books(self._metrics)
         self.progress = Progress(settings.stuck_after)
         self._stopping = Event()
+        self._parts = 0
         self._waiting_for: str | None = "waiting for partitions"
         self._ownership = Ownership(self._make_partition)
         # Inputs, as (partition, kind), that run too far ahead of the other.
@@ -92,7 +96,7 @@ class Join:
         return self.progress.not_ready() or self._waiting_for
 
     def run(self) -> None:
-        """Join until `stop` is called; raises where the worker cannot go on."""
+        """Join until `stop` is called, or there is nothing more to come; raises where the worker cannot go on."""
         run_sessions(self._run_session, self._cause, self._settings, self._group, self._stopping)
 
     def _cause(self, error: KafkaException) -> KafkaError:
@@ -154,6 +158,7 @@ class Join:
                 if now >= next_commit:
                     self._commit()
                     self._note_progress(now)
+                    self._stop_if_through()
                     next_commit = now + settings.commit_interval
             except Aborted as why:
                 self._note_abort(why)
@@ -224,7 +229,8 @@ class Join:
     def _send(self) -> None:
         """Hand what has closed to the producer, which sends it while the loop reads on."""
         for message in self._ownership.unsent():
-            self._transactions.send(self._targets[message.target], message.key, message.value, message.headers)
+            topic = self._targets[message.target]
+            self._transactions.send(topic, message.key, message.value, message.headers, partition=message.partition)
         self._transactions.poll()
 
     def _commit(self) -> None:
@@ -249,10 +255,24 @@ class Join:
         self._metrics.transaction_seconds.observe(time.monotonic() - started)
         for number, gone_out in self._ownership.committed(written).items():
             self._books.commit(number, gone_out)
+            self._parts += gone_out.parts.total()
 
     def _offsets(self, number: int, committed: Committed) -> Iterable[TopicPartition]:
         for topic, offset in zip(self._inputs, committed.positions, strict=True):
             yield TopicPartition(topic, number, offset, metadata=committed.metadata())
+
+    def _stop_if_through(self) -> None:
+        """Stop once nothing will ever come out of this worker's partitions any more, and all is committed."""
+        partitions = self._ownership.partitions()
+        if partitions and all(partition.through for partition in partitions):
+            numbers = sorted(partition.number for partition in partitions)
+            _log.info(
+                "replay %s: through with partitions %s; %d parts of traces went out of this worker",
+                self._job,
+                numbers,
+                self._parts,
+            )
+            self.stop()
 
     def _note_abort(self, why: Aborted) -> None:
         _log.warning("transaction aborted, its parts go out in the next: %s", why)
@@ -265,7 +285,7 @@ class Join:
         numbers = sorted({one.partition for one in partitions})
         if len(partitions) != len(self._inputs) * len(numbers):
             raise UserError(
-                f"The group {self._settings.join_group} was not given both inputs of each partition: {partitions}. "
+                f"The group {self._group} was not given both inputs of each partition: {partitions}. "
                 "All its members must run this version with the strategy `range`."
             )
         started = time.monotonic()
@@ -325,9 +345,10 @@ class Join:
             self._give_back(self._ownership.lose(numbers))
 
     def _make_partition(self, number: int, committed: Committed, ledger: Ledger) -> Partition:
-        return Partition(
+        make = Partition if self._job is None else ReplayedPartition
+        return make(
             number,
-            topics=self._inputs,
+            topics=self._live_inputs,
             limits=self._limits,
             ledger=ledger,
             positions=committed.positions,
@@ -338,13 +359,17 @@ class Join:
     # Counting
 
     def _note_progress(self, now: float) -> None:
-        """Note how far the inputs are taken; called where nothing is left uncommitted of what has closed."""
+        """Note how far the inputs are taken, of those that have something to go on with.
+
+        Called where nothing is left uncommitted of what has closed.
+        """
         self.progress.report(
             now,
             {
                 (self._inputs[kind], partition.number): partition.taken_until(kind)
                 for partition in self._ownership.partitions()
                 for kind in (SPANS, LOGS)
+                if not partition.waits(kind)
             },
         )
 

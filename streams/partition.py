@@ -20,6 +20,7 @@ from streams.window import LOGS, SPANS, Limits, Record, Window
 from tracelink.dead_letters import Headers, Origin, headers
 from tracelink.errors import Reason
 from tracelink.records import Flag
+from tracelink.redriven import redriven
 
 _CREATE_TIME = 1
 _MESSAGE_BYTES = 256  # of a queued message, beside its value
@@ -27,6 +28,7 @@ _CLOCK_STEP = 250  # the most that the clock of an ended input goes on in a call
 _PARTS_IN_ENTRY = 20_000  # 660 kB
 _CUT_BYTES = 64 * 1024
 _ERROR = Flag.ERROR << 1
+_NEVER = 1 << 62
 _time, _offset, _message = itemgetter(0), itemgetter(2), itemgetter(5)
 
 
@@ -45,6 +47,8 @@ class Outgoing(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers | None = None
+    partition: int = -1
+    """Where in its topic; -1 where that is its key's."""
 
 
 @dataclass(slots=True)
@@ -61,10 +65,11 @@ class Output:
 
 
 @dataclass(slots=True)
-class _Input:
+class Input:
     """One input: what waits of it, its stream time, and the monotonic time of its last message.
 
-    `poison` has the messages in the queue that are no records, by their offsets.
+    `poison` has the messages in the queue that are no records, by their offsets; `marker` is the offset of the end
+    marker, behind which nothing ever comes.
     """
 
     queue: list[Record] = field(default_factory=list)
@@ -73,6 +78,7 @@ class _Input:
     time: int = 0
     heard: float | None = None
     at_end: bool = False
+    marker: int | None = None
     end: int = 0
     position: int = 0
     taken: int = 0
@@ -82,7 +88,8 @@ class Partition:
     """The join of spans[p] and logs[p].
 
     `positions` are the offsets from which the two inputs are read, `times` the stream times that they have there;
-    `topics` names them, for dead letters.
+    `topics` names them, for dead letters. `skipped` and `left` count records taken in that were passed over, or left to
+    others.
     """
 
     def __init__(  # noqa: PLR0913 - what a partition is made of
@@ -102,16 +109,24 @@ class Partition:
         self.watermark = 0
         self.pending = Output()
         self.skipped = 0
+        self.left = 0
         self._topics = topics
         self._allowance = allowance
         self._max_record_bytes = limits.max_record_bytes
         self._inputs = (
-            _Input(position=positions[SPANS], time=times[SPANS]),
-            _Input(position=positions[LOGS], time=times[LOGS]),
+            Input(position=positions[SPANS], time=times[SPANS]),
+            Input(position=positions[LOGS], time=times[LOGS]),
         )
         self._rereading = True
+        self._traces_partition = -1
+        self._latest = _NEVER
         self._clock: float | None = None
         self._largest_letter = limits.max_bytes
+
+    @property
+    def through(self) -> bool:
+        """Whether nothing will ever come out any more: what is live has no end."""
+        return False
 
     # Reading
 
@@ -161,6 +176,10 @@ class Partition:
         source = self._inputs[kind]
         return source.position if source.queue else max(source.position, source.end)
 
+    def waits(self, kind: int) -> bool:  # noqa: ARG002 - for those that have no clock to go on by
+        """Tell whether an input cannot go on before somebody else has done something."""
+        return False
+
     def count_taken(self, kind: int) -> int:
         """Return how many records an input has given since the last call."""
         source = self._inputs[kind]
@@ -185,6 +204,7 @@ class Partition:
         watermark = min(
             spans.queue[0][0] if spans.queue else spans_until,
             logs.queue[0][0] if logs.queue else logs_until,
+            self._latest,
         )
         if watermark > self.watermark:
             self.watermark = watermark
@@ -197,7 +217,7 @@ class Partition:
         """Move what the window has closed to `pending`."""
         pending, ledger = self.pending, self.ledger
         for part in self.window.take():
-            pending.messages.append(Outgoing(Target.TRACES, part.key, part.message))
+            pending.messages.append(Outgoing(Target.TRACES, part.key, part.message, None, self._traces_partition))
             erred = ledger.errored(part.key)
             if part.flags & _ERROR and not erred:
                 erred = True
@@ -210,7 +230,7 @@ class Partition:
             pending.records += part.records
             pending.size += len(part.message)
 
-    def _complete(self, source: _Input, now: float) -> int:
+    def _complete(self, source: Input, now: float) -> int:
         """Return the stream time below which an input has no record left to come.
 
         At its end that is the broker's time by now, as far as either input lets us know it, less the allowance for
@@ -222,7 +242,7 @@ class Partition:
         return max(source.time, int(max(clocks)) - self._allowance)
 
     @staticmethod
-    def _take(source: _Input, bisect: Callable[..., int], until: int) -> list[Record]:
+    def _take(source: Input, bisect: Callable[..., int], until: int) -> list[Record]:
         """Take what an input has up to a time; `bisect` says whether what has that very time comes along."""
         queue = source.queue
         end = bisect(queue, until, key=_time)
@@ -262,9 +282,11 @@ class Partition:
             self._inputs[kind].taken -= 1
             self.skipped += 1
             return
-        origin = Origin(self._topics[kind], self.number, message.offset(), message.timestamp()[1])
+        origin = Origin(
+            self._topics[kind], self.number, self._live_offset(kind, message.offset()), message.timestamp()[1]
+        )
         value = message.value()
-        found = headers(error, origin)
+        found = [*headers(error, origin), *redriven(message.headers())]
         if value is not None and len(value) > self._largest_letter:
             # Compressed by somebody better than we do: the topic might refuse it, and with it every transaction.
             found.append(("tracelink.cut-from-bytes", str(len(value)).encode()))
@@ -272,6 +294,10 @@ class Partition:
         self.pending.messages.append(Outgoing(Target.DEAD_LETTERS, message.key(), value, found))
         self.pending.dead_letters[error.reason] += 1
         self.pending.size += len(value or b"")
+
+    def _live_offset(self, kind: int, offset: int) -> int:  # noqa: ARG002 - of a copy that is another
+        """Return the offset that a message has in the live topic."""
+        return offset
 
     # Committing
 

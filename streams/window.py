@@ -8,7 +8,7 @@ watermark moves between two records: what a watermark closes, the next record of
 import heapq
 from binascii import unhexlify
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -87,8 +87,10 @@ class Window:
     `closed` collects what has closed until `take` hands it over; `records` and `size` count what is open.
     """
 
-    def __init__(self, partition: int, limits: Limits) -> None:
+    def __init__(self, partition: int, limits: Limits, named_by: Callable[[int, int], int] | None = None) -> None:
+        """`named_by` tells for a kind and an offset which one a part is named after, if that is another."""
         self._partition = partition
+        self._named_by = named_by
         self._limits = limits
         # A message reaches to the end of its trace id at least: a part of fewer bytes cannot hold too many.
         self._maybe_full = min(limits.max_bytes, limits.max_records * TRACE_ID.stop)
@@ -171,6 +173,14 @@ class Window:
         self._close(min(oldest, key=lambda part: part.first), _PRESSURE)
         return True
 
+    def drop(self) -> int:
+        """Let go of all that is open; returns how many records that is."""
+        records, self.records, self.size = self.records, 0, 0
+        for part in self._open.values():
+            part.open, part.spans, part.logs = False, None, None
+        self._open.clear()
+        return records
+
     def low(self, kind: int) -> tuple[int, int] | None:
         """Return the lowest offset of an input that an open part still needs, and its time; None where none does."""
         queue = self._trim(kind)
@@ -218,11 +228,13 @@ class Window:
         del self._open[part.key]
         part.open = False
         spans, logs = part.spans or (), part.logs or ()
-        name = f"s{self._partition}-{part.first_span}" if part.kind == SPANS else f"l{self._partition}-{part.first_log}"
+        input_, first = ("s", part.first_span) if part.kind == SPANS else ("l", part.first_log)
+        if self._named_by is not None:
+            first = self._named_by(part.kind, first)
         message = splice(
             flags=part.flags,
             trace_id=unhexlify(part.key),
-            name=name,
+            name=f"{input_}{self._partition}-{first}",
             opened=part.first,
             closed=part.last,
             reason=reason,

@@ -18,16 +18,17 @@ def instant(microseconds: int) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Indices:
-    """The names of the indices: prefix, kind, and the stretch of time that each holds."""
+    """The names of the indices: prefix, kind, the stretch of time that each holds, suffix."""
 
     prefix: str
     unit: str
     """`day` or `hour`."""
+    suffix: str = ""
 
     @classmethod
     def of(cls, settings: ElasticsearchSettings) -> "Indices":
         """Return the names under these settings."""
-        return cls(settings.index_prefix, settings.index_unit)
+        return cls(settings.index_prefix, settings.index_unit, settings.index_suffix)
 
     def logs(self, timestamp: int, opened: int) -> str:
         """Name the index of a log line; see `_name`."""
@@ -50,7 +51,7 @@ class Indices:
         opened *= 1000
         near = timestamp if abs(timestamp - opened) <= _DAY_US else opened
         length, form = _UNITS[self.unit]
-        return f"{self.prefix}{kind}-{_stretch(near // length, length, form)}"
+        return f"{self.prefix}{kind}-{_stretch(near // length, length, form)}{self.suffix}"
 
 
 @lru_cache(maxsize=256)

@@ -22,5 +22,8 @@ class FakeMessage:
     def offset(self) -> int:
         return self.at
 
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        return None
+
     def timestamp(self) -> tuple[int, int]:
         return self.clock, self.stamp
