@@ -1,0 +1,167 @@
+"""The commands `tracelink dead-letters …`: list, show, redrive, discard."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from streams.dead_letters.options import (
+    letter_options,
+    load_redaction,
+    load_settings,
+    redaction_options,
+    take_filters,
+)
+
+_YES = click.option("--yes", is_flag=True, help="Do not ask; needed for filters and --all where nobody can be asked.")
+_JSON_SUMMARY = click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done with each letter, and do nothing.")
+
+
+@click.group("dead-letters", short_help="Look at dead letters, send them again, or be done with them.")
+def dead_letters() -> None:
+    """Look at what could not be joined or written, mend the cause, send it again, or be done with it.
+
+    A letter's name is its place in the topic dead-letters, PARTITION-OFFSET: 3-17. All commands take names, filters, or
+    both. See docs/dead-letters.md.
+
+    \b
+    Examples:
+      tracelink dead-letters list --from 2h
+      tracelink dead-letters show 3-17
+      tracelink dead-letters redrive --sink elasticsearch --reason refused
+      tracelink dead-letters discard 3-17 3-18
+    """  # noqa: D301 - click reads the escape itself
+
+
+@dead_letters.command("list", short_help="List the open letters, the newest last.")
+@letter_options
+@click.option("--all", "settled", is_flag=True, help="List those that were redriven or discarded, too.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many, the newest.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a letter, a line each.")
+@redaction_options
+def list_letters(*, settled: bool, limit: int, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 - what click hands on
+    """List the letters that were neither redriven nor discarded, the newest last, and count them by reason.
+
+    \b
+    Examples:
+      tracelink dead-letters list
+      tracelink dead-letters list --reason body --reason schema --topic spans --from 2026-11-24T12:00
+      tracelink dead-letters list --all --limit 500 --json | jq -r 'select(.sink == "zipkin") | .letter'
+    """  # noqa: D301 - click reads the escape itself
+    from streams.dead_letters.looking import list_  # noqa: PLC0415 - heavy, not for --help
+
+    list_(load_settings(flags), load_redaction(flags), take_filters(flags), limit, settled=settled, as_json=as_json)
+
+
+@dead_letters.command(short_help="Show letters to the byte that is wrong.")
+@letter_options
+@click.option("--raw", is_flag=True, help="Show texts as they are: secrets are not redacted.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the payload of one letter, as it is, to a file; with --raw.",
+)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many, the newest.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a letter, a line each.")
+@redaction_options
+def show(*, raw: bool, output: Path | None, limit: int, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 - what click hands on
+    """Show letters with their headers and keys, field by field, and point at the byte that is wrong.
+
+    \b
+    Examples:
+      tracelink dead-letters show 3-17
+      tracelink dead-letters show --topic spans --partition 3 --offset 4711 --json
+      tracelink dead-letters show 3-17 --raw --output letter.avro
+    """  # noqa: D301 - click reads the escape itself
+    from streams.dead_letters.looking import show_  # noqa: PLC0415 - heavy, not for --help
+
+    filters = take_filters(flags)
+    if filters.is_empty:
+        raise click.UsageError("Name a letter (3-17) or a filter: `tracelink dead-letters list` lists them.")
+    if output is not None and not raw:
+        raise click.UsageError("--output writes the payload as it is, secrets and all: say --raw, too.")
+    redaction = None if raw else load_redaction(flags)
+    show_(load_settings(flags), redaction, filters, limit, output=output, as_json=as_json)
+
+
+@dead_letters.command(short_help="Send letters to where they came from.")
+@letter_options
+@click.option("--all", "everything", is_flag=True, help="All open letters: needed where nothing else is named.")
+@click.option(
+    "--at-most",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Refuse a message that was redriven so many times.",
+)
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="At most so many a second.")
+@_DRY_RUN
+@_YES
+@_JSON_SUMMARY
+@click.pass_context
+def redrive(  # noqa: PLR0913 - one parameter an option
+    ctx: click.Context,
+    /,
+    *,
+    everything: bool,
+    at_most: int,
+    rate: float | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    **flags: Any,  # noqa: ANN401 - what click hands on
+) -> None:
+    """Send letters to the topics that they came from, each once, as they are.
+
+    The message and the mark that it was sent are one Kafka transaction: a letter goes out once, however often this is
+    called or killed. What comes back as a dead letter is counted, and goes out at most --at-most times. Letters of a
+    replay job go to the live topics. The exit code is 1 if a letter was refused.
+
+    Letters that are named one by one are sent at once. Otherwise it says how many there are and asks; where there is
+    no terminal, --yes is needed.
+
+    \b
+    Examples:
+      tracelink dead-letters redrive 3-17
+      tracelink dead-letters redrive --reason refused --sink elasticsearch --from 2h --dry-run
+      tracelink dead-letters redrive --all --yes --rate 500
+    """  # noqa: D301 - click reads the escape itself
+    from streams.dead_letters.settling import Order, redrive_  # noqa: PLC0415 - heavy, not for --help
+
+    order = Order(take_filters(flags), everything, dry_run=dry_run, yes=yes, as_json=as_json)
+    ctx.exit(redrive_(load_settings(flags), order, at_most, rate))
+
+
+@dead_letters.command(short_help="Be done with letters.")
+@letter_options
+@click.option("--all", "everything", is_flag=True, help="All open letters: needed where nothing else is named.")
+@_DRY_RUN
+@_YES
+@_JSON_SUMMARY
+@click.pass_context
+def discard(
+    ctx: click.Context,
+    /,
+    *,
+    everything: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    **flags: Any,  # noqa: ANN401 - as above
+) -> None:
+    """Mark letters as done with, so that they are neither listed nor redriven; they stay in the topic until it ages.
+
+    It asks as `redrive` does. The exit code is 1 if a letter that was named is not there.
+
+    \b
+    Examples:
+      tracelink dead-letters discard 3-17 3-18
+      tracelink dead-letters discard --reason key --topic spans --to 1d --yes
+    """  # noqa: D301 - click reads the escape itself
+    from streams.dead_letters.settling import Order, discard_  # noqa: PLC0415 - heavy, not for --help
+
+    order = Order(take_filters(flags), everything, dry_run=dry_run, yes=yes, as_json=as_json)
+    ctx.exit(discard_(load_settings(flags), order))

@@ -1,0 +1,143 @@
+"""What is wrong with a dead letter: its key, its frame, and its body under the schema that it says. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from streams.dead_letters.letter import Letter
+from streams.dead_letters.walk import Fault, Leaf, walk
+from tracelink.codec import HEADER_BYTES, LOG_RECORD, MAGIC, SPAN, TRACE, TRACE_ID, Codec
+from tracelink.errors import Reason
+from tracelink.problems import ALERT, OCCURRENCE, PROBLEM
+from tracelink.records import TRACE_ID_CHARS
+
+_CODECS: dict[str, Codec[Any]] = {
+    "span": SPAN,
+    "log record": LOG_RECORD,
+    "trace": TRACE,
+    "problem": PROBLEM,
+    "alert": ALERT,
+    "occurrence": OCCURRENCE,
+}
+_OF_KIND = {"span": "span", "log": "log record", "trace": "trace", "problem": "problem", "alert": "alert"}
+# By how the topics' names end: a prefix may have any text, and a replay job's has more.
+_OF_TOPIC = {
+    "unlinked-logs": "log record",
+    "spans": "span",
+    "logs": "log record",
+    "traces": "trace",
+    "problems": "problem",
+    "alerts": "alert",
+    "errors": "occurrence",
+}
+_OF_HEADER = {codec.header: name for name, codec in _CODECS.items()}
+_NO_TRACE = "0" * TRACE_ID_CHARS
+_NOT_ONE_BYTE = 0x81
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What the payload of a letter is (`span`, …; None where it does not tell), its values, its faults, and remarks."""
+
+    what: str | None
+    leaves: tuple[Leaf, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def diagnose(letter: Letter) -> Diagnosis:
+    """Find what is wrong with a letter; remarks are what no byte is to blame for."""
+    expected = _expected(letter)
+    remarks = _remarks(letter, expected)
+    payload = letter.payload
+    if payload is None:
+        return Diagnosis(None, remarks=(*remarks, "There is no payload: the message had no value."))
+    what, framing = _frame(payload, expected)
+    leaves: list[Leaf] = []
+    faults = [*framing, *_opening(letter, payload, what)]
+    if what is not None:
+        for found in walk(_CODECS[what].schema, payload, HEADER_BYTES):
+            if isinstance(found, Leaf):
+                leaves.append(found)
+            else:
+                faults.append(found)
+    if not faults and not remarks:
+        remarks = (_sound(letter),)
+    return Diagnosis(what, tuple(leaves), tuple(faults), remarks)
+
+
+def _expected(letter: Letter) -> str | None:
+    """Return what a letter should be, from what it was cut out as or where it came from."""
+    if letter.kind is not None:
+        return _OF_KIND.get(letter.kind)
+    return next((what for ending, what in _OF_TOPIC.items() if letter.topic.endswith(ending)), None)
+
+
+def _remarks(letter: Letter, expected: str | None) -> tuple[str, ...]:
+    found: list[str] = []
+    if letter.cut_from is not None:
+        found.append(
+            f"The payload was cut where it went into the dead letters: {letter.size} of {letter.cut_from} bytes."
+        )
+    if letter.reason == Reason.SIZE and letter.payload is not None:
+        found.append(f"The size is wrong: {letter.detail}")
+    if expected in {"span", "log record", "trace"} and not letter.topic.endswith("unlinked-logs"):
+        key = letter.key
+        if key is None:
+            found.append("There is no key: it must be the trace id, 32 lower-case hex characters.")
+        elif not _is_trace_id(key):
+            found.append(
+                f"The key is no trace id, which has 32 lower-case hex characters, not all zero ({len(key)} bytes)."
+            )
+    return tuple(found)
+
+
+def _frame(payload: bytes, expected: str | None) -> tuple[str | None, list[Fault]]:
+    """Return under which schema the payload says that it was written, and what is wrong with that."""
+    for at, byte in enumerate(MAGIC):
+        if payload[at : at + 1] != bytes([byte]):
+            return None, [
+                Fault((), at, f"no Avro message of ours: it starts with {_start(payload)}, not {MAGIC.hex()}")
+            ]
+    if len(payload) < HEADER_BYTES:
+        return None, [Fault((), len(payload), f"it ends in its frame, which has {HEADER_BYTES} bytes")]
+    fingerprint = payload[len(MAGIC) : HEADER_BYTES].hex()
+    what = _OF_HEADER.get(payload[:HEADER_BYTES])
+    if what is None:
+        wanted = f"; a {expected} has {_CODECS[expected].header[2:].hex()}" if expected else ""
+        return None, [Fault((), len(MAGIC), f"the fingerprint {fingerprint} is of no schema of this version{wanted}")]
+    if expected is not None and what != expected:
+        return what, [Fault((), len(MAGIC), f"the fingerprint is that of a {what}, and a {expected} belongs here")]
+    return what, []
+
+
+def _start(payload: bytes) -> str:
+    return payload[: len(MAGIC)].hex() or "nothing"
+
+
+def _opening(letter: Letter, payload: bytes, what: str | None) -> list[Fault]:
+    """Return what is wrong with the flags and the trace id, which the join reads where they lie."""
+    if what not in {"span", "log record", "trace"} or len(payload) < TRACE_ID.stop:
+        return []
+    found: list[Fault] = []
+    if payload[HEADER_BYTES] & _NOT_ONE_BYTE:
+        found.append(Fault(("flags",), HEADER_BYTES, "flags take one byte, and are not negative"))
+    elif letter.key is not None and _is_trace_id(letter.key) and not letter.topic.endswith("unlinked-logs"):
+        key, inside = bytes.fromhex(letter.key.decode()), payload[TRACE_ID]
+        wrong = next((at for at, (a, b) in enumerate(zip(key, inside, strict=True)) if a != b), None)
+        if wrong is not None:
+            why = f"the trace id here is {inside.hex()}, and the key says {key.hex()}"
+            found.append(Fault(("traceId",), TRACE_ID.start + wrong, why))
+    return found
+
+
+def _sound(letter: Letter) -> str:
+    who = letter.sink or "who read it"
+    if letter.reason == Reason.REFUSED:
+        return f"Nothing is wrong with these bytes: the target of {who} refuses them: {letter.detail}"
+    said = f"{who} said: {letter.reason} {letter.detail}"
+    return f"Nothing is wrong with these bytes, as far as this version can tell; {said}"
+
+
+def _is_trace_id(key: bytes) -> bool:
+    text = key.decode(errors="replace")
+    return len(text) == TRACE_ID_CHARS and not text.strip("0123456789abcdef") and text != _NO_TRACE

@@ -1,0 +1,116 @@
+"""What of a letter may be seen: secrets are redacted, in its values and among its bytes. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from streams.dead_letters.diagnosis import Diagnosis
+from streams.dead_letters.walk import Leaf, Path
+from tracelink.secret_forms import MARK
+
+_TEXT = re.compile(rb"[\x20-\x7e]{4,}")
+
+
+class Redacts(Protocol):
+    """What the redactor does."""
+
+    def redact(self, text: str) -> str: ...  # noqa: D102 - as the redactor's
+
+    def redact_map(self, texts: dict[str, str]) -> dict[str, str]: ...  # noqa: D102 - as above
+
+
+class AsItIs:
+    """Redacts nothing."""
+
+    def redact(self, text: str) -> str:
+        """Return the text."""
+        return text
+
+    def redact_map(self, texts: dict[str, str]) -> dict[str, str]:
+        """Return the texts."""
+        return texts
+
+
+def path_of(path: Path, redactor: Redacts) -> str:
+    """Return the way to a value as people write it."""
+    found = ""
+    for step in path:
+        if isinstance(step, int):
+            found += f"[{step}]"
+        else:
+            found += ("." if found else "") + redactor.redact(step)
+    return found
+
+
+def value_of(leaf: Leaf, redactor: Redacts) -> object:
+    """Return a value as JSON can have it: bytes in hex, texts redacted."""
+    if isinstance(leaf.value, bytes):
+        return MARK if _is_secret(leaf.value.decode(errors="replace"), leaf.path, redactor) else leaf.value.hex()
+    if isinstance(leaf.value, str):
+        return _redacted(leaf.value, leaf.path, redactor)
+    return leaf.value
+
+
+def key_of(key: bytes | None, redactor: Redacts) -> dict[str, str | None]:
+    """Return a key for JSON: as text, or in hex where it is none."""
+    if key is None:
+        return {"key": None}
+    try:
+        return {"key": redactor.redact(key.decode())}
+    except UnicodeDecodeError:
+        return {"keyHex": key.hex()}
+
+
+def headers_of(headers: Mapping[str, str], redactor: Redacts) -> dict[str, str]:
+    """Return headers without secrets."""
+    return redactor.redact_map(dict(headers))
+
+
+def hidden(payload: bytes, diagnosis: Diagnosis, window: range, redactor: Redacts) -> frozenset[int]:
+    """Return which bytes of a stretch of the payload must not be seen.
+
+    Those of values that are redacted; and what looks like text where nobody can tell what it is, behind a fault.
+    The byte at fault stays.
+    """
+    if isinstance(redactor, AsItIs):
+        return frozenset()
+    found: set[int] = set()
+    for text in _TEXT.finditer(payload):
+        if text.start() < window.stop and text.end() > window.start:
+            found.update(_common(range(text.start(), text.end()), window))
+    for leaf in _near(diagnosis.leaves, window):
+        inside = _common(range(leaf.start, leaf.end), window)
+        if value_of(leaf, redactor) == value_of(leaf, AsItIs()):
+            found.difference_update(inside)
+        else:
+            found.update(inside)
+    return frozenset(found - {fault.at for fault in diagnosis.faults})
+
+
+def as_text(payload: bytes, redactor: Redacts, longest: int) -> str | None:
+    """Return the beginning of a payload that is text and no record; None where it is none."""
+    try:
+        text = payload[: 4 * longest].decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(payload[: 4 * longest]) - 4:
+            return None
+        text = payload[: error.start].decode()
+    return redactor.redact(text) if text and all(char.isprintable() or char.isspace() for char in text) else None
+
+
+def _near(leaves: Sequence[Leaf], window: range) -> list[Leaf]:
+    return [leaf for leaf in leaves if leaf.start < window.stop and leaf.end > window.start]
+
+
+def _common(one: range, other: range) -> range:
+    return range(max(one.start, other.start), min(one.stop, other.stop))
+
+
+def _redacted(text: str, path: Path, redactor: Redacts) -> str:
+    name = next((step for step in reversed(path) if isinstance(step, str)), "")
+    (value,) = redactor.redact_map({name: text}).values()
+    return value
+
+
+def _is_secret(text: str, path: Path, redactor: Redacts) -> bool:
+    return _redacted(text, path, redactor) != text

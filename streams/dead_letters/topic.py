@@ -1,0 +1,106 @@
+"""The topic of dead letters and that of their marks, read outside of any group."""
+
+import logging
+import time
+from collections.abc import Generator, Mapping
+
+from streams.dead_letters.letter import Letter
+from streams.dead_letters.marks import Marks, Source
+from streams.dead_letters.wanted import Filters, Wanted
+from tracelink.errors import InvalidRecord, UserError
+from tracelink.kafka import Properties, connect
+from tracelink.progress import Partition
+from tracelink.replays import is_end
+from tracelink.settings import ReplayedSettings
+from tracelink.stretches import Edges, Reader, Stretch, milliseconds_of
+from tracelink.topics import TopicNames, names_of
+
+_log = logging.getLogger(__name__)
+_TIMEOUT = 10.0
+# Letters may be large, and few are needed ahead.
+_FETCH: Properties = {"queued.min.messages": 1000, "queued.max.messages.kbytes": 65_536}
+
+
+class LettersTopic:
+    """The dead letters of the live pipeline, or of a replay job; raises UserError where there is no such topic.
+
+    `total` and `done` count messages of what is being read, for a progress bar.
+    """
+
+    def __init__(self, settings: ReplayedSettings) -> None:
+        self.live = TopicNames(settings.topic_prefix)
+        self.names = names_of(settings)
+        self.source = Source(self.names.job)
+        self.total = self.done = 0
+        self._settings = settings
+        self._admin = connect(settings)
+        self._edges = Edges(self._admin)
+        self._known = frozenset(self._admin.list_topics(timeout=_TIMEOUT).topics)
+        if self.names.job and self.names.dead_letters not in self._known:
+            raise UserError(f"There is no replay job {self.names.job}. The jobs there are: tracelink replay list")
+        for topic in (self.names.dead_letters, self.live.settled_letters):
+            if topic not in self._known:
+                raise UserError(f"Kafka has no topic {topic}. Create the topics with: tracelink topics apply")
+
+    def wanted(self, filters: Filters) -> Wanted:
+        """Return what filters ask for; raises UserError where a moment is that of a record that is not there."""
+        now = time.time_ns() // 1_000_000
+        begin, end = (
+            None if text is None else milliseconds_of(text, now, self._settings, self._edges)
+            for text in (filters.since, filters.until)
+        )
+        names = (self.live, self.names)
+        topics = {filters.topic, *(one.prefix + filters.topic for one in names)} if filters.topic else ()
+        return Wanted(filters, begin, end, frozenset(topics))
+
+    def stretches(self, wanted: Wanted) -> dict[Partition, Stretch]:
+        """Return where what is wanted lies, up to the end as it is now."""
+        partitions = self._edges.partitions(self.names.dead_letters)
+        begins, ends = self._edges.begins(partitions), self._edges.ends(partitions)
+        if wanted.begin is not None:
+            since = self._edges.at(partitions, wanted.begin)
+            begins = {one: max(begin, since[one]) for one, begin in begins.items()}
+        found: dict[Partition, Stretch] = {}
+        for one, begin in begins.items():
+            named = [name.offset for name in wanted.filters.letters if name.partition == one[1]]
+            if named:
+                found[one] = Stretch(max(begin, min(named)), min(ends[one], max(named) + 1))
+            elif not wanted.filters.letters:
+                found[one] = Stretch(begin, ends[one])
+        return found
+
+    def read(self, wanted: Wanted, stretches: Mapping[Partition, Stretch]) -> Generator[list[Letter]]:
+        """Yield what is wanted of these stretches, read by read, which may be nothing; raises UserError."""
+        self.total, self.done = sum(max(0, end - start) for start, end in stretches.values()), 0
+        with Reader(self._settings, f"{self.live.prefix}dead-letters.read", stretches, defaults=_FETCH) as reader:
+            while reader.unread:
+                found: list[Letter] = []
+                for partition, messages in reader.poll():
+                    letters = (Letter.of(partition, message) for message in messages if not is_end(message))
+                    found += [letter for letter in letters if letter in wanted]
+                self.done = sum(offset - stretches[one].start for one, offset in reader.positions.items())
+                yield found
+
+    def marks(self) -> Marks:
+        """Read what became of the letters."""
+        partitions = self._edges.partitions(self.live.settled_letters)
+        begins, ends = self._edges.begins(partitions), self._edges.ends(partitions)
+        marks = Marks()
+        whole = {one: Stretch(begins[one], ends[one]) for one in partitions}
+        with Reader(self._settings, f"{self.live.prefix}dead-letters.settled.read", whole) as reader:
+            while reader.unread:
+                for partition, messages in reader.poll():
+                    for message in messages:
+                        try:
+                            marks.take(message.key() or b"", message.value())
+                        except InvalidRecord as error:
+                            place = f"{partition[0]}[{partition[1]}]@{message.offset()}"
+                            _log.warning("%s is no mark and is left out: %s", place, error)
+        return marks
+
+    def outdated(self, marks: Marks) -> list[bytes]:
+        """Return the keys of marks whose letters retention has passed, or whose replay job was deleted."""
+        partitions = self._edges.partitions(self.names.dead_letters)
+        begins = {(self.source, number): offset for (_, number), offset in self._edges.begins(partitions).items()}
+        gone = [Source(job) for job in marks.jobs() if self.live.of_job(job).dead_letters not in self._known]
+        return marks.outdated(begins, gone)

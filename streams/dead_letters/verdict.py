@@ -1,0 +1,77 @@
+"""What is to be done with a dead letter that is to go out again. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from streams.dead_letters.letter import Letter, Name
+from streams.dead_letters.marks import Marks, Source
+from tracelink.topics import TopicNames
+
+
+class Outcome(StrEnum):
+    """What becomes of a letter; the name of its count in the summary."""
+
+    SENT = "sent"
+    DISCARDED = "discarded"
+    SETTLED = "settled"
+    """It was redriven or discarded before."""
+    CUT = "cut"
+    """A part of its payload is all there is."""
+    TOO_OFTEN = "too_often"
+    """It has come back as often as it may."""
+    NO_WAY_BACK = "no_way_back"
+    """It came from no topic that takes anything from outside."""
+    NOT_TAKEN = "not_taken"
+    """Kafka refuses it."""
+    MISSING = "missing"
+    """There is no letter of that name."""
+
+
+REFUSED = (Outcome.CUT, Outcome.TOO_OFTEN, Outcome.NO_WAY_BACK, Outcome.NOT_TAKEN, Outcome.MISSING)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a letter: where it goes, how many times it was redriven with that, and why it does not."""
+
+    name: Name
+    outcome: Outcome
+    topic: str | None = None
+    count: int = 0
+    why: str = ""
+
+
+def destination(letter: Letter, live: TopicNames) -> str | None:
+    """Return the live topic that a letter goes back to; None where there is none.
+
+    A line without a trace that a sink has cut out goes back to those, for the join would not take it.
+    """
+    whole = {name: name for name in (live.spans, live.logs, live.unlinked_logs, live.traces)}
+    topic = whole.get(letter.topic)
+    if topic is None and letter.topic.startswith(f"{live.prefix}replay."):
+        topic = whole.get(live.prefix + letter.topic.rpartition(".")[2])
+    if topic is None or letter.kind is None:
+        return topic
+    if letter.kind == "log":
+        return topic if topic == live.unlinked_logs else live.logs
+    return live.spans if letter.kind == "span" else None
+
+
+def judge(letter: Letter, marks: Marks, source: Source, live: TopicNames, at_most: int) -> Verdict:
+    """Return whether and where a letter goes, no message more than `at_most` times."""
+    name = letter.name
+    mark = marks.of(source, letter)
+    if mark is not None:
+        return Verdict(name, Outcome.SETTLED, why=f"it was {mark['action'].lower()} before")
+    if letter.cut_from is not None:
+        why = f"only {letter.size} of {letter.cut_from} bytes are here: what is left of it is no message"
+        return Verdict(name, Outcome.CUT, why=why)
+    topic = destination(letter, live)
+    if topic is None:
+        why = f"it came from {letter.topic or 'nowhere'}, which takes nothing from outside"
+        return Verdict(name, Outcome.NO_WAY_BACK, why=why)
+    count = marks.count(letter) + 1
+    if count > at_most:
+        why = f"it has come back {count - 1} times; send it all the same with --at-most {count}"
+        return Verdict(name, Outcome.TOO_OFTEN, topic, count, why)
+    return Verdict(name, Outcome.SENT, topic, count)
