@@ -1,0 +1,1 @@
+"""What Kafka holds against what the stores hold, by ids: the holes, and the replay that fills them."""

@@ -1,0 +1,183 @@
+"""The command `tracelink verify`.
+
+The clients are imported where they are used: `--help` needs none of them.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tracelink.errors import UserError
+from tracelink.moments import HELP, Moment, shown
+from tracelink.options import settings_options
+from tracelink.records import shown_trace_id
+from tracelink.settings import (
+    ElasticsearchSettings,
+    JoinSettings,
+    Settings,
+    ZipkinSettings,
+    flag_of,
+    without_credentials,
+)
+
+if TYPE_CHECKING:
+    from sinks.verify.holes import Hole
+    from sinks.verify.run import Verified
+    from tracelink.topics import TopicNames
+
+_JOIN = ("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix", "replay", "idle_gap", "max_age")
+_ELASTICSEARCH = (
+    "elasticsearch_url", "elasticsearch_api_key", "elasticsearch_username", "elasticsearch_password",
+    "elasticsearch_ca", "index_prefix", "index_suffix", "index_unit", "keep_log_level",
+    "keep_share", "keep_slower_than", "sink_group", "request_timeout",
+)  # fmt: skip
+_ZIPKIN = ("zipkin_url", "zipkin_headers", "zipkin_ca")
+# What leads a replay to the same servers.
+_REPEATED = ("kafka_bootstrap_servers", "topic_prefix", "elasticsearch_url", "index_prefix", "zipkin_url")
+
+
+@click.command(short_help="Find what the stores lack, and the replay that fills it.")
+@click.option("--from", "begin", type=Moment(), default="1h", show_default=True, help=f"Begin: {HELP}.")
+@click.option("--to", "end", type=Moment(), default="now", show_default=True, help="End, in the same ways.")
+@click.option("--only", type=click.Choice(["elasticsearch", "zipkin"]), help="Ask one store alone.")
+@click.option("--all", "everything", is_flag=True, help="Show all partitions and hours, not only those with holes.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: rows, totals, holes, commands.")
+@click.option(
+    "--missing",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write the ids of traces with holes to; where they are few among many, the replay takes only those.",
+)
+@settings_options(JoinSettings, only=_JOIN)
+@settings_options(ElasticsearchSettings, only=_ELASTICSEARCH)
+@settings_options(ZipkinSettings, only=_ZIPKIN)
+def verify(  # noqa: PLR0913 - its options
+    *,
+    begin: str,
+    end: str,
+    only: str | None,
+    everything: bool,
+    as_json: bool,
+    missing: Path | None,
+    **flags: str | None,
+) -> None:
+    """Compare what the join has put out with what Elasticsearch and Zipkin hold, by ids, and name the holes.
+
+    For each partition and hour it counts the parts of traces, spans and log lines in Kafka, and what of them the stores
+    lack: not what is in the dead letters, what the keep policy leaves out, or what the sinks have still to come to. At
+    the end stands the replay that fills the holes. Give the sinks' own settings: where those of the two differ, ask for
+    one store after the other with --only. Ends with 1 where there are holes.
+
+    \b
+    Examples:
+      tracelink verify
+      tracelink verify --from 2026-11-24T12:00 --to 2026-11-24T14:00 --all
+      tracelink verify --from 2d --only zipkin --keep-share 0.1
+      tracelink verify --from 1d --missing missing.txt
+      tracelink verify --from 6h --json | jq -r .commands[]
+    """  # noqa: D301 - click reads the escape itself
+    from sinks.verify.holes import command  # noqa: PLC0415 - see the module's docstring
+
+    found, first, last = _compare(begin, end, only, flags)
+    holes = found.holes.stretches()
+    if missing is not None:
+        _write_ids(missing, holes)
+    given = [word for name in _REPEATED if (value := flags[name]) is not None for word in (flag_of(name), value)]
+    given = [without_credentials(word) for word in given]
+    commands = [command(hole, given, str(missing) if missing else None) for hole in holes]
+    _note(found, first, last)
+    if as_json:
+        _print_json(found, holes, commands)
+    else:
+        _print(found, holes, commands, _names(flags).prefix, everything=everything, ids=missing is not None)
+    if holes:
+        raise SystemExit(1)
+
+
+def _compare(begin: str, end: str, only: str | None, flags: dict[str, str | None]) -> "tuple[Verified, int, int]":
+    """Return what was found, and the stretch of time in milliseconds."""
+    from sinks.verify.run import AllSettings  # noqa: PLC0415 - as above
+    from sinks.verify.run import verify as compare  # noqa: PLC0415 - as above
+    from tracelink.bars import bars  # noqa: PLC0415 - as above
+    from tracelink.kafka import connect  # noqa: PLC0415 - as above
+    from tracelink.stretches import Edges, milliseconds_of  # noqa: PLC0415 - as above
+
+    settings = AllSettings(
+        JoinSettings.load(**_of(JoinSettings, flags)),
+        ElasticsearchSettings.load(**_of(ElasticsearchSettings, flags)),
+        ZipkinSettings.load(**_of(ZipkinSettings, flags)),
+    )
+    admin = connect(settings.join)
+    now = time.time_ns() // 1_000_000
+    first, last = (milliseconds_of(text, now, settings.join, Edges(admin)) for text in (begin, end))
+    if first >= last:
+        raise UserError(f"--from ({shown(first)}) is not before --to ({shown(last)}).")
+    with bars() as tell:
+        found = compare(settings, admin, first, last, only=only, tell=lambda *done: tell("comparing", *done))
+        return found, first, last
+
+
+def _of(settings: type[Settings], flags: dict[str, str | None]) -> dict[str, str | None]:
+    return {name: value for name, value in flags.items() if name in settings.model_fields}
+
+
+def _names(flags: dict[str, str | None]) -> "TopicNames":
+    from tracelink.topics import names_of  # noqa: PLC0415 - as above
+
+    return names_of(JoinSettings.load(**_of(JoinSettings, flags)))
+
+
+def _write_ids(path: Path, holes: "list[Hole]") -> None:
+    ids = sorted({shown_trace_id(one) for hole in holes for one in hole.traces})
+    try:
+        path.write_text("".join(f"{one}\n" for one in ids), encoding="ascii")
+    except OSError as error:
+        raise UserError(f"--missing: cannot write {str(path)!r} ({error}).") from None
+
+
+def _note(found: "Verified", first: int, last: int) -> None:
+    """Say what cannot be told."""
+    if found.told_from is not None and found.told_from > first:
+        since = "nothing of this can be told" if found.told_from >= last else "what came before cannot be told"
+        click.echo(
+            f"Retention has passed what the join put out before {shown(found.told_from)}: {since}. Where the inputs "
+            f"reach further back, `tracelink replay --from {shown(first)}` joins them again.",
+            err=True,
+        )
+    if found.unseen:
+        click.echo(
+            f"Zipkin does not show more than 10,000 spans of a trace: whether it has {found.unseen:,} spans of larger "
+            "ones is not known.",
+            err=True,
+        )
+
+
+def _print_json(found: "Verified", holes: "list[Hole]", commands: list[str]) -> None:
+    from sinks.verify.view import as_json  # noqa: PLC0415 - as above
+
+    told_from = None if found.told_from is None else shown(found.told_from)
+    click.echo(json.dumps(as_json(found.tally, holes, commands, told_from=told_from, unseen=found.unseen)))
+
+
+def _print(  # noqa: PLR0913 - what is printed
+    found: "Verified", holes: "list[Hole]", commands: list[str], prefix: str, *, everything: bool, ids: bool
+) -> None:
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    from sinks.verify.view import table  # noqa: PLC0415 - as above
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=200)
+    console.print(table(found.tally, prefix, everything=everything))
+    if not holes:
+        click.echo("No holes.")
+        return
+    sparse = sum(hole.sparse for hole in holes)
+    if sparse and not ids:
+        click.echo("Few of the traces there have holes: with --missing FILE the replay takes only those.")
+    click.echo("To fill the holes:")
+    for one in commands:
+        click.echo(f"  {one}")

@@ -1,0 +1,76 @@
+"""Which records were given up by the sinks: what the dead letters say."""
+
+from collections.abc import Iterator
+from typing import cast
+
+from confluent_kafka import Message as KafkaMessage
+from confluent_kafka.admin import AdminClient
+
+from sinks.verify.tally import Place
+from tracelink.codec import LOG_RECORD, SPAN
+from tracelink.errors import InvalidRecord
+from tracelink.settings import KafkaSettings
+from tracelink.stretches import Edges, Reader, Stretch
+from tracelink.topics import TopicNames
+
+# Where a worker's clock and a broker's differ, a letter is older than what it was found in.
+_SKEW_MS = 60_000
+
+SpanKey = tuple[str, str | None]
+"""A span's id as Zipkin writes it, and its kind: a client and its server may share the id."""
+
+
+def span_key(span_id: str, kind: str | None) -> SpanKey:
+    """Return the identity of a span within its trace."""
+    return span_id.zfill(16), kind or None
+
+
+class Buried:
+    """What a sink has put into the dead letters of certain topics."""
+
+    def __init__(self, topics: frozenset[str]) -> None:
+        self._topics = topics
+        self._known: set[tuple[str, Place, str | SpanKey | None]] = set()
+
+    def has(self, sink: str, place: Place, record: str | SpanKey | None = None) -> bool:
+        """Tell whether a sink gave up a message as a whole, or of it a line by its id, or a span by its key."""
+        return (sink, place, record) in self._known
+
+    def take(self, letter: KafkaMessage) -> None:
+        """Take in a dead letter; what is none of ours is passed over."""
+        headers = cast("list[tuple[str, bytes | None]]", letter.headers() or [])
+        found = {name: value.decode(errors="replace") for name, value in headers if value is not None}
+        sink, topic = found.get("tracelink.sink"), found.get("tracelink.topic", "")
+        if sink is None or topic not in self._topics:
+            return
+        try:
+            place = Place(topic, int(found["tracelink.partition"]), int(found["tracelink.offset"]))
+            record = _record(found.get("tracelink.kind"), letter.value() or b"")
+        except (InvalidRecord, KeyError, ValueError):
+            return  # of a record that does not decode the part itself tells
+        self._known.add((sink, place, record))
+
+
+def _record(kind: str | None, payload: bytes) -> str | SpanKey | None:
+    if kind == "log":
+        return LOG_RECORD.decode(payload)["id"]
+    if kind == "span":
+        span = SPAN.decode(payload)
+        return span_key(span["id"], span.get("kind"))
+    return None
+
+
+def read_letters(
+    settings: KafkaSettings, admin: AdminClient, names: TopicNames, begin: int, buried: Buried
+) -> Iterator[None]:
+    """Take in all dead letters from `begin` (milliseconds) on; yields after each read. Raises UserError."""
+    edges = Edges(admin)
+    partitions = edges.partitions(names.dead_letters)
+    starts, ends = edges.at(partitions, begin - _SKEW_MS), edges.ends(partitions)
+    stretches = {one: Stretch(min(starts[one], ends[one]), ends[one]) for one in partitions}
+    with Reader(settings, f"{names.prefix}verify", stretches) as reader:
+        while reader.unread:
+            for _, letters in reader.poll():
+                for letter in letters:
+                    buried.take(letter)
+            yield

@@ -1,0 +1,96 @@
+"""What Kafka holds of a stretch of time, and how far the sinks have come with it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from confluent_kafka import Message as KafkaMessage
+from confluent_kafka.admin import AdminClient
+
+from sinks.sink import Message
+from tracelink.dead_letters import Origin
+from tracelink.joined import JoinedParts
+from tracelink.progress import Partition
+from tracelink.replays import is_end
+from tracelink.settings import JoinSettings
+from tracelink.stretches import Edges, Reader, Stretch
+from tracelink.topics import TopicNames, names_of
+
+_BATCH_BYTES = 4 * 1024 * 1024
+
+
+class Written:
+    """How far a sink's group has come."""
+
+    def __init__(self, offsets: Mapping[Partition, int]) -> None:
+        """`offsets` are those that it has committed; without any at all, it is taken to have come to everything."""
+        self._offsets = offsets
+
+    def covers(self, partition: Partition, offset: int) -> bool:
+        """Tell whether a message was the sink's to write."""
+        return not self._offsets or offset < self._offsets.get(partition, 0)
+
+
+def written(admin: AdminClient, group: str, partitions: Iterable[Partition]) -> Written:
+    """Ask what a group has committed; raises UserError."""
+    found = Edges(admin).committed(group, partitions)
+    return Written({partition: one.offset for partition, one in found.items() if one.offset >= 0})
+
+
+class Held:
+    """The messages that the sinks have to write, of a stretch from `begin` to before `end` (milliseconds).
+
+    Those are the parts that have a record in it by stream time, and the lines without a trace by the times of their
+    messages. `total` and `done` count messages, for a progress bar.
+    """
+
+    def __init__(self, settings: JoinSettings, admin: AdminClient, begin: int, end: int, *, unlinked: bool) -> None:
+        """Find where to read; the lines without a trace only with `unlinked`."""
+        self._settings, self._begin, self._end = settings, begin, end
+        edges = Edges(admin)
+        self._parts = JoinedParts(settings, edges, begin, end)
+        lone = edges.partitions(names_of(settings).unlinked_logs) if unlinked else []
+        starts, ends = edges.at(lone, begin), edges.ends(lone)
+        # To the end: publishers' clocks differ, so that a record of the stretch may lie behind later ones.
+        self._lone = {one: Stretch(min(starts[one], ends[one]), ends[one]) for one in lone}
+        self.total = self._parts.total + sum(stretch.end - stretch.start for stretch in self._lone.values())
+        self.done = 0
+
+    def read(self) -> Iterator[list[Message]]:
+        """Yield messages in batches of a few MiB, or an empty one where there is nothing new; raises UserError."""
+        for found in self._parts.read():
+            self.done = self._parts.done
+            yield from _batches([one.message for one in found if one.head is not None or self._covers(one.message)])
+        with Reader(self._settings, f"{self._settings.topic_prefix}verify", self._lone) as reader:
+            while reader.unread:
+                for _, messages in reader.poll():
+                    yield from _batches([message for message in messages if self._covers(message)])
+                self.done = self._parts.total + sum(
+                    offset - self._lone[one].start for one, offset in reader.positions.items()
+                )
+                yield []
+
+    @property
+    def told_from(self) -> int | None:
+        """When what can be told begins, in milliseconds, where older parts were deleted; known after reading."""
+        return self._parts.told_from
+
+    def _covers(self, message: KafkaMessage) -> bool:
+        return self._begin <= message.timestamp()[1] < self._end and not is_end(message)
+
+
+def _batches(messages: Sequence[KafkaMessage]) -> Iterator[list[Message]]:
+    batch: list[Message] = []
+    size = 0
+    for message in messages:
+        value = message.value() or b""
+        if batch and size + len(value) > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        origin = Origin(message.topic() or "", message.partition() or 0, message.offset() or 0, message.timestamp()[1])
+        batch.append(Message(origin, message.key(), value))
+        size += len(value)
+    yield batch
+
+
+def topics_of(names: TopicNames) -> frozenset[str]:
+    """Return the topics whose messages are looked at."""
+    return frozenset({names.traces, names.unlinked_logs})

@@ -1,0 +1,127 @@
+"""The comparison: reads what the sinks had to write, and asks the stores for it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from confluent_kafka.admin import AdminClient
+
+from sinks.decoding import decode, record_kinds
+from sinks.sink import Message, Part, UnlinkedLog
+from sinks.verify import elasticsearch, zipkin
+from sinks.verify.elasticsearch import ElasticsearchStore
+from sinks.verify.holes import Holes
+from sinks.verify.letters import Buried, read_letters
+from sinks.verify.read import Held, Written, topics_of, written
+from sinks.verify.tally import Judged, Place, Tally
+from sinks.verify.zipkin import ZipkinStore
+from tracelink.errors import Unavailable, UserError
+from tracelink.settings import ElasticsearchSettings, JoinSettings, TraceSinkSettings, ZipkinSettings
+from tracelink.stretches import Edges
+from tracelink.topics import TopicNames, names_of, sink_group
+
+Store = ElasticsearchStore | ZipkinStore
+Advance = Callable[[int, int], None]
+"""Told how many messages were looked at, and of how many."""
+
+
+class AllSettings(NamedTuple):
+    """The settings of those whose work is looked at."""
+
+    join: JoinSettings
+    elasticsearch: ElasticsearchSettings
+    zipkin: ZipkinSettings
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was found."""
+
+    tally: Tally = field(default_factory=Tally)
+    holes: Holes = field(default_factory=Holes)
+    told_from: int | None = None
+    """When what can be told begins, in milliseconds, where retention has passed the begin that was asked for."""
+    unseen: int = 0
+    """Spans of traces that Zipkin cannot show whole: whether it has them is not known."""
+
+
+def verify(  # noqa: PLR0913 - what it compares
+    settings: AllSettings, admin: AdminClient, begin: int, end: int, *, only: str | None, tell: Advance
+) -> Verified:
+    """Compare a stretch of time, in milliseconds, with both stores or `only` one; raises UserError."""
+    names = names_of(settings.join)
+    found = Verified()
+    buried = Buried(topics_of(names))
+    with ExitStack() as stores:
+        # In this order: what is committed was written before, and its dead letters are out.
+        due = _due(settings, admin, names)
+        asked: list[Store] = []
+        try:
+            if only != zipkin.NAME:
+                asked.append(stores.enter_context(closing(ElasticsearchStore(settings.elasticsearch, buried))))
+            if only != elasticsearch.NAME:
+                asked.append(stores.enter_context(closing(ZipkinStore(settings.zipkin, buried))))
+            for store in asked:
+                store.check()
+            for _ in read_letters(settings.join, admin, names, begin, buried):
+                tell(0, 1)
+            held = Held(settings.join, admin, begin, end, unlinked=only != zipkin.NAME)
+            for messages in held.read():
+                for judged in _judge(messages, names, asked, due):
+                    found.tally.add(judged)
+                    found.holes.add(judged)
+                tell(held.done, held.total)
+        except Unavailable as error:
+            raise UserError(f"{error}. Is it running? `tracelink stack up` starts one on this machine.") from None
+        found.told_from = held.told_from
+        found.unseen = sum(store.unseen for store in asked if isinstance(store, ZipkinStore))
+    return found
+
+
+def _due(settings: AllSettings, admin: AdminClient, names: TopicNames) -> dict[str, Written]:
+    edges = Edges(admin)
+    partitions = [*edges.partitions(names.traces), *edges.partitions(names.unlinked_logs)]
+    of: dict[str, TraceSinkSettings] = {
+        elasticsearch.NAME: settings.elasticsearch,
+        zipkin.NAME: settings.zipkin,
+    }
+    return {name: written(admin, sink_group(one, name), partitions) for name, one in of.items()}
+
+
+def _judge(
+    messages: Sequence[Message], names: TopicNames, stores: Iterable[Store], due: Mapping[str, Written]
+) -> list[Judged]:
+    """Say of each message what became of it."""
+    kinds = record_kinds(names)
+    batch = decode(messages, kinds)
+    all_judged = {_place(message): _unjudged(message) for message in messages}
+    for letter in batch.dead_letters:
+        all_judged[_place(letter.message)].counts.dead_letters += 1
+    for part in batch.parts:
+        judged, trace = all_judged[_place(part.message)], part.trace
+        judged.opened, judged.closed, judged.trace_id = trace["opened"], trace["closed"], trace["traceId"]
+        judged.counts.parts, judged.counts.spans, judged.counts.lines = 1, len(trace["spans"]), len(trace["logs"])
+    for log in batch.unlinked:
+        all_judged[_place(log.message)].counts.lines = 1
+    for store in stores:
+        records: list[Part | UnlinkedLog] = [*batch.parts]
+        if store.name == elasticsearch.NAME:
+            records += batch.unlinked
+        ready: list[tuple[Part | UnlinkedLog, Judged]] = []
+        for record in records:
+            judged = all_judged[_place(record.message)]
+            if due[store.name].covers(record.message.partition, record.message.origin.offset):
+                ready.append((record, judged))
+            else:
+                judged.counts.pending = 1
+        store.judge(ready)
+    return list(all_judged.values())
+
+
+def _place(message: Message) -> Place:
+    return Place(*message.partition, message.origin.offset)
+
+
+def _unjudged(message: Message) -> Judged:
+    return Judged(_place(message), message.origin.timestamp, message.origin.timestamp, None)

@@ -1,0 +1,171 @@
+"""What Zipkin lacks of a batch: by the ids of its spans."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import orjson
+import urllib3
+from prometheus_client import CollectorRegistry
+
+from sinks.keep import KeepPolicy
+from sinks.sink import Part, Refused, UnlinkedLog
+from sinks.verify.letters import Buried, SpanKey, span_key
+from sinks.verify.tally import Judged
+from sinks.zipkin import ZipkinSink
+from tracelink.errors import Unavailable
+from tracelink.http_settings import headers_of, trusting
+from tracelink.metrics import SinkMetrics
+from tracelink.records import TRACE_ID_CHARS, Flag, Span, print_trace_id, shown_trace_id
+from tracelink.settings import ZipkinSettings, without_credentials
+
+NAME = "zipkin"
+# A request's first line has at most 4 KiB.
+_TRACES_AT_ONCE = 100
+# Zipkin takes no more than 10,000 spans from Elasticsearch for an answer, and does not say that there are more.
+_SPANS_AT_ONCE = 2_000
+_MOST_SPANS = 10_000
+# Where STRICT_TRACE_ID is false, a trace is found by the lower half of its id, and shown under the longest that it has.
+_LOW = 16
+# Of a single trace it is asked under another path, where "not found" may come from whatever else answers there.
+_NONE_SUCH = ("f" * TRACE_ID_CHARS, "e" * TRACE_ID_CHARS)
+_SETTLING = 5.0
+
+Record = tuple[Part | UnlinkedLog, Judged]
+
+
+class _Answer(NamedTuple):
+    """The spans of traces by the lower half of their ids, and whether there may be more."""
+
+    spans: dict[str, set[SpanKey]]
+    cut: bool
+
+
+class ZipkinStore:
+    """Asks Zipkin for the spans that its sink would send under the same settings; raises Unavailable and Refused.
+
+    Zipkin answers before it has stored, and its storage shows only later what it was given: a few seconds after this
+    was made, it shows all that was sent before.
+
+    `unseen` counts the spans of traces that are too large for Zipkin to show them whole.
+    """
+
+    name = NAME
+
+    def __init__(self, settings: ZipkinSettings, buried: Buried) -> None:
+        self._sink = ZipkinSink(settings, SinkMetrics(CollectorRegistry(), "verify"))
+        self._keep = KeepPolicy(settings.keep_share, settings.keep_slower_than)
+        self._buried = buried
+        self._url = settings.zipkin_url.rstrip("/")
+        self._where = without_credentials(self._url)
+        self._settled_at: float | None = time.monotonic() + _SETTLING
+        self.unseen = 0
+        self._pool = urllib3.PoolManager(
+            retries=False,
+            timeout=settings.request_timeout,
+            headers=headers_of(settings.zipkin_headers, "TRACELINK_ZIPKIN_HEADERS"),
+            ssl_context=trusting(settings.zipkin_ca, "TRACELINK_ZIPKIN_CA") if settings.zipkin_ca else None,
+        )
+
+    def check(self) -> None:
+        """Ask whether it is there, and Zipkin."""
+        self._sink.check()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._sink.close()
+        self._pool.clear()
+
+    def judge(self, records: Sequence[Record]) -> None:
+        """Count which spans of parts are missing or dead, and what is not kept."""
+        for some in _requests(records, self._wants):
+            answer = self._ask({_shown(span) for part, _ in some for span in part.trace["spans"]})
+            lacking = [(part, judged) for part, judged in some if _missing(part, answer)]
+            if lacking and self._settled_at is not None:
+                time.sleep(max(0.0, self._settled_at - time.monotonic()))
+                self._settled_at = None
+                answer = self._ask({_shown(span) for part, _ in lacking for span in part.trace["spans"]})
+            for part, judged in lacking:
+                self._count(part, judged, self._ask_alone(part) if answer.cut else answer)
+
+    def _wants(self, part: Part, judged: Judged) -> bool:
+        """Decide as the sink's `write` does."""
+        kept = self._keep.keeps(part.trace)
+        if not kept:  # at Elasticsearch too, if that is asked
+            judged.counts.not_kept = max(judged.counts.not_kept, len(part.trace["spans"]))
+        return kept and bool(part.trace["spans"])
+
+    def _ask_alone(self, part: Part) -> _Answer:
+        found = [self._ask({shown}) for shown in {_shown(span) for span in part.trace["spans"]}]
+        return _Answer({low: keys for one in found for low, keys in one.spans.items()}, any(one.cut for one in found))
+
+    def _count(self, part: Part, judged: Judged, answer: _Answer) -> None:
+        for key in _missing(part, answer):
+            if self._buried.has(NAME, judged.place, key):
+                judged.counts.dead_letters += 1
+            elif answer.cut:
+                self.unseen += 1
+            else:
+                judged.counts.missing_spans += 1
+
+    def _ask(self, traces: set[str]) -> _Answer:
+        asked = sorted(traces)
+        if len(asked) == 1:
+            asked.append(next(one for one in _NONE_SUCH if one not in traces))
+        found: dict[str, set[SpanKey]] = {}
+        count = 0
+        for trace in self._get(f"/api/v2/traceMany?traceIds={','.join(asked)}"):
+            for span in trace:
+                found.setdefault(span["traceId"][-_LOW:], set()).add(span_key(span["id"], span.get("kind")))
+                count += 1
+        return _Answer(found, count >= _MOST_SPANS)
+
+    def _get(self, path: str) -> list[list[dict[str, Any]]]:
+        try:
+            response = self._pool.request("GET", self._url + path)
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"Zipkin at {self._where} does not answer: {without_credentials(str(error))}") from error
+        if response.status != HTTPStatus.OK:
+            text = response.data[:300].decode(errors="replace")
+            raise Unavailable(f"Zipkin at {self._where} does not tell what it has, but says {response.status}: {text}")
+        try:
+            found = orjson.loads(response.data)
+        except orjson.JSONDecodeError:
+            found = None
+        if not isinstance(found, list):
+            raise Refused(f"What answers at {self._where} is no Zipkin: check TRACELINK_ZIPKIN_URL.")
+        return found
+
+
+def _missing(part: Part, answer: _Answer) -> set[SpanKey]:
+    found: set[SpanKey] = set()
+    for span in part.trace["spans"]:
+        key = span_key(span["id"], span.get("kind"))
+        if key not in answer.spans.get(_shown(span)[-_LOW:], ()):
+            found.add(key)
+    return found
+
+
+def _shown(span: Span) -> str:
+    """Return the trace id of a span as Zipkin keeps it: under 32 characters only where the upper half is not zero."""
+    if span["flags"] & Flag.SHORT_ID:
+        return print_trace_id(span["traceId"], span["flags"])
+    return shown_trace_id(span["traceId"])
+
+
+def _requests(records: Iterable[Record], wants: Callable[[Part, Judged], bool]) -> Iterator[list[tuple[Part, Judged]]]:
+    """Yield the parts that are to be there, so many as are asked for at once: of few enough traces and spans."""
+    some: list[tuple[Part, Judged]] = []
+    spans = 0
+    for part, judged in records:
+        if not isinstance(part, Part) or not wants(part, judged):
+            continue
+        more = len(part.trace["spans"])
+        if some and (len(some) == _TRACES_AT_ONCE or spans + more > _SPANS_AT_ONCE):
+            yield some
+            some, spans = [], 0
+        some.append((part, judged))
+        spans += more
+    if some:
+        yield some
