@@ -83,12 +83,14 @@ class Edges:
         missing = [partition for partition, offset in found.items() if offset < 0]
         return found | (self.ends(missing) if missing else {})
 
-    def committed(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, GroupOffset]:
-        """Return what a group has committed, once no transaction is open on it."""
+    def committed(
+        self, group: str, partitions: Iterable[Partition], *, stable: bool = True
+    ) -> dict[Partition, GroupOffset]:
+        """Return what a group has committed; where that is to be `stable`, once no transaction is open on it."""
         asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*partition) for partition in partitions])
 
         def ask() -> list[TopicPartition]:
-            future = self._admin.list_consumer_group_offsets([asked], require_stable=True, request_timeout=_TIMEOUT)
+            future = self._admin.list_consumer_group_offsets([asked], require_stable=stable, request_timeout=_TIMEOUT)
             answers: list[TopicPartition] = future[group].result().topic_partitions
             for one in answers:
                 if one.error:

@@ -149,9 +149,9 @@ def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
 
 
 def create_job(admin: AdminClient, settings: ReplayedSettings) -> None:
-    """Create the topics of a replay job, with as many partitions, replicas and bytes a message as the live ones have.
+    """Create the topics of a replay job that are missing, with partitions, replicas and message sizes as the live ones.
 
-    Raises UserError, also where some are there already.
+    Raises UserError.
     """
     live_names, names = TopicNames(settings.topic_prefix), names_of(settings)
     metadata = admin.list_topics(timeout=_TIMEOUT).topics
@@ -170,10 +170,8 @@ def create_job(admin: AdminClient, settings: ReplayedSettings) -> None:
         # A copy has a header more than its original.
         largest_copy = max(spec.at_least["max.message.bytes"], original + RECORD_OVERHEAD_BYTES)
         larger = replace(spec, at_least=spec.at_least | {"max.message.bytes": largest_copy})
-        new.append(_new(larger, settings, partitions))
-    there = [topic.topic for topic in new if topic.topic in metadata]
-    if there:
-        raise UserError(f"The topics of a replay job {names.job} are there: tracelink replay delete {names.job}")
+        if spec.name not in metadata:
+            new.append(_new(larger, settings, partitions))
     _create(admin, new)
     _wait_until_seen("created", lambda: check(admin, settings))
 

@@ -155,7 +155,7 @@ def specs(settings: TopicSettings) -> list[Spec]:
     problem = {**durable, "max.message.bytes": PROBLEM_BYTES}
     if names.job is not None:
         # The records' own times, however long ago: and nothing is forgotten before the job is deleted.
-        copied = {**kept, "message.timestamp.type": "CreateTime", "retention.ms": "-1"}
+        copied = {**kept, "message.timestamp.type": "CreateTime", "retention.ms": "-1", "retention.bytes": "-1"}
         return [
             Spec(names.spans, inputs=True, required=copied, at_least=record),
             Spec(names.logs, inputs=True, required=copied, at_least=record),

@@ -1,0 +1,80 @@
+"""The traces of a replay that are chosen one by one: by their ids, or by what the join has found of them."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+from aiokafka.partitioner import murmur2
+
+from tracelink import splice
+from tracelink.errors import InvalidRecord, UserError
+from tracelink.joined import JoinedPart, JoinedParts
+from tracelink.records import Flag, Trace, parse_trace_id, service_of
+
+_POSITIVE = 0x7FFFFFFF
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition that producers send a key to (`murmur2_random`, as Java's do)."""
+    return int((murmur2(key) & _POSITIVE) % partitions)
+
+
+def parse_keys(ids: Iterable[str], files: Iterable[Path]) -> frozenset[bytes]:
+    """Return the keys of traces that are given by their ids, and in files, one a line; raises UserError."""
+    keys = {_key(text, "--trace-id") for text in ids}
+    for path in files:
+        name = "standard input" if str(path) == "-" else str(path)
+        try:
+            with click.open_file(str(path), encoding="utf-8") as file:
+                for number, line in enumerate(file, 1):
+                    if text := line.partition("#")[0].strip():
+                        keys.add(_key(text, f"{name}:{number}"))
+        except OSError as error:
+            raise UserError(f"{name}: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise UserError(f"{name} is no text in UTF-8.") from None
+    return frozenset(keys)
+
+
+def joined_keys(
+    parts: JoinedParts, *, errored: bool, services: frozenset[str], tell: Callable[[int, int], None]
+) -> frozenset[bytes]:
+    """Return the keys of those joined traces that are errored, and that all the services had a part in, if asked for.
+
+    `tell` gets how many messages are read, of how many.
+    """
+    erred: set[bytes] = set()
+    served: dict[str, set[bytes]] = {service: set() for service in services}
+    for some in parts.read():
+        for part in some:
+            if part.head is not None and part.head.flags & Flag.ERROR:
+                erred.add(part.head.trace_id)
+            _note_services(part, served)
+        tell(parts.done, parts.total)
+    found = ([erred] if errored else []) + list(served.values())
+    return frozenset(one.hex().encode() for one in set.intersection(*found))
+
+
+def _note_services(part: JoinedPart, served: dict[str, set[bytes]]) -> None:
+    value = part.message.value() or b""
+    maybe = [service for service in served if service.encode() in value]  # a decode costs more than a search
+    if part.head is None or not maybe:
+        return
+    try:
+        there = _services(splice.decode(value).trace)
+    except InvalidRecord:
+        return
+    for service in there & set(maybe):
+        served[service].add(part.head.trace_id)
+
+
+def _services(trace: Trace) -> set[str]:
+    named = [*map(service_of, trace["spans"]), *[log.get("service") for log in trace["logs"]]]
+    return {service for service in named if service}
+
+
+def _key(text: str, where: str) -> bytes:
+    try:
+        return parse_trace_id(text.lower())[0].hex().encode()
+    except ValueError:
+        raise UserError(f"{where}: {text!r} is no trace id: that has 16 or 32 hex characters, not all zero.") from None

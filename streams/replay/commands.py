@@ -1,0 +1,216 @@
+"""The command `tracelink replay`."""
+
+import re
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from tracelink.moments import HELP, Moment
+from tracelink.options import settings_options
+from tracelink.settings import JOB_NAME, JoinSettings, variable_of
+
+_KAFKA = ("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix")
+_SETTINGS = (*_KAFKA, "idle_gap", "max_age")
+_SINKS = ("zipkin", "elasticsearch")
+_INTERRUPTED = 130
+
+
+def _job_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.match(JOB_NAME, value):
+        raise click.BadParameter(f"{value!r} is no name of a job: letters, digits, - and _, beginning without - or _.")
+    return value
+
+
+@click.group(invoke_without_command=True, short_help="Run a stretch of the past again.")
+@click.option("--from", "begin", type=Moment(), metavar="MOMENT", help=f"Begin of the range: {HELP}.")
+@click.option("--to", "end", type=Moment(), default="now", metavar="MOMENT", help="End of the range. [default: now]")
+@click.option("--trace-id", "ids", multiple=True, metavar="ID", help="Only this trace. May be given again.")
+@click.option(
+    "--trace-ids",
+    "files",
+    type=click.Path(path_type=Path, allow_dash=True),
+    multiple=True,
+    metavar="FILE",
+    help="Only the traces in this file, an id a line; - for standard input. May be given again.",
+)
+@click.option(
+    "--errored", is_flag=True, help="Only errored traces; what the join has put out is read first to find them."
+)
+@click.option(
+    "--service",
+    "services",
+    multiple=True,
+    metavar="NAME",
+    help="Only traces in which this service had a part; what the join has put out is read first to find them. May be "
+    "given again: then all of them.",
+)
+@click.option(
+    "--partition", "numbers", type=int, multiple=True, metavar="N", help="Only this partition. May be given again."
+)
+@click.option(
+    "--all-partitions",
+    is_flag=True,
+    help="Look for chosen traces in all partitions, not only in those that their ids map to now: for records from "
+    "before partitions were added.",
+)
+@click.option("--dry-run", is_flag=True, help="Count what would be copied, and copy nothing.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Read at most N records a second, to spare the brokers.",
+)
+@click.option("--job", metavar="NAME", callback=_job_name, help="Name of the job. [default: by the time]")
+@click.option("--resume", metavar="JOB", help="Go on with a job that was interrupted.")
+@click.option("--run", "run_all", is_flag=True, help="Also join and write what is copied, and end when all is done.")
+@click.option(
+    "--sink", "sinks", type=click.Choice(_SINKS), multiple=True, help="With --run: where to write. [default: both]"
+)
+@click.option("--alerts", is_flag=True, help="With --run: hand the errored traces to the live alerts.")
+@click.option("--index-suffix", metavar="TEXT", help="With --run: write to indices whose names end with this.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@settings_options(JoinSettings, only=_SETTINGS)
+@click.pass_context
+def replay(  # noqa: PLR0913 - one parameter an option
+    ctx: click.Context,
+    /,
+    *,
+    begin: str | None,
+    end: str,
+    ids: tuple[str, ...],
+    files: tuple[Path, ...],
+    errored: bool,
+    services: tuple[str, ...],
+    numbers: tuple[int, ...],
+    all_partitions: bool,
+    dry_run: bool,
+    rate: float | None,
+    job: str | None,
+    resume: str | None,
+    run_all: bool,
+    sinks: tuple[str, ...],
+    alerts: bool,
+    index_suffix: str | None,
+    as_json: bool,
+    **flags: str | None,
+) -> None:
+    """Copy a stretch of spans and logs to topics of its own, for a join and sinks of its own.
+
+    The range is in the time at which records reached Kafka. Each trace with a record in it is copied whole: back and
+    forth to a pause longer than --idle-gap. The options that choose traces narrow the range down together.
+
+    Live processing is not touched. The documents of a replay are those that there were: what Elasticsearch has
+    already stays as it is, and what it lacks is written. Alerts are not raised but for --alerts.
+
+    An interrupted replay (exit code 130) goes on where it was: --resume JOB.
+
+    \b
+    Examples:
+      tracelink replay --from 2026-11-24T10:00 --to 2026-11-24T11:30 --run
+      tracelink replay --from 2h --errored --service checkout --dry-run
+      tracelink replay --trace-id 4bf92f3577b34da6a3ce929d0e0e4736 --run --sink zipkin
+      tracelink replay --from 6h --run --sink elasticsearch --index-suffix=-fixed
+      tracelink replay --from 1d --job yesterday --rate 20000
+      tracelink replay --resume yesterday
+    """  # noqa: D301 - click reads the escape itself
+    if ctx.invoked_subcommand is not None:
+        return
+    from streams.replay import session  # noqa: PLC0415 - heavy, not for --help
+    from streams.replay.chosen import parse_keys  # noqa: PLC0415 - as above
+    from streams.replay.replay import Asked  # noqa: PLC0415 - as above
+    from streams.replay.session import How  # noqa: PLC0415 - as above
+    from streams.sessions import Stopped  # noqa: PLC0415 - as above
+
+    narrowed = bool(ids or files or errored or services or numbers or all_partitions)
+    has_end = ctx.get_parameter_source("end") is not ParameterSource.DEFAULT
+    if resume is not None and (begin is not None or has_end or narrowed or job is not None or dry_run):
+        raise click.UsageError("--resume goes on with what the job was made for: it takes no other selection.")
+    if resume is None and begin is None and not (ids or files):
+        raise click.UsageError("Say what to replay: --from MOMENT, or --trace-id ID.")
+    if not run_all and (sinks or alerts or index_suffix):
+        raise click.UsageError("--sink, --alerts and --index-suffix are for --run.")
+    keys = parse_keys(ids, files) if ids or files else None
+    asked = Asked(
+        begin, end, keys, errored, frozenset(services), frozenset(numbers) if numbers else None, all_partitions
+    )
+    settings = JoinSettings.load(**flags)
+    given = {name: value for name, value in flags.items() if value is not None}
+    given |= {"index_suffix": index_suffix} if index_suffix else {}
+    given |= {"replay_alerts": "true"} if alerts else {}
+    how = How(
+        rate,
+        as_json,
+        (("join",), *(("sink", name) for name in sinks or _SINKS)) if run_all else (),
+        {variable_of(name): value for name, value in given.items()},
+    )
+    try:
+        with session.replays(settings) as made:
+            if dry_run:
+                session.try_out(made, settings, asked, how)
+            elif resume is None:
+                session.start(made, asked, how, job)
+            else:
+                session.resume(made, resume, how)
+    except Stopped:
+        click.echo("Interrupted.", err=True)
+        ctx.exit(_INTERRUPTED)
+
+
+@replay.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a job, a line each.")
+@settings_options(JoinSettings, only=_KAFKA)
+def list_jobs(*, as_json: bool, **flags: str | None) -> None:
+    """List the jobs, and how far they are.
+
+    \b
+    Example:
+      tracelink replay list
+    """  # noqa: D301 - click reads the escape itself
+    from streams.replay.jobs import Jobs  # noqa: PLC0415 - heavy, not for --help
+    from streams.replay.status import Observer  # noqa: PLC0415 - as above
+    from streams.replay.view import print_jobs  # noqa: PLC0415 - as above
+    from tracelink.kafka import connect  # noqa: PLC0415 - as above
+
+    settings = JoinSettings.load(**flags)
+    observer = Observer(settings, connect(settings))
+    print_jobs(((one, observer.status(one)) for one in Jobs(settings).read().values()), as_json=as_json)
+
+
+@replay.command()
+@click.argument("job")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@settings_options(JoinSettings, only=_KAFKA)
+def status(*, job: str, as_json: bool, **flags: str | None) -> None:
+    """Show how far a job is: its copy, its join, its sinks.
+
+    \b
+    Example:
+      tracelink replay status yesterday
+    """  # noqa: D301 - click reads the escape itself
+    from streams.replay.jobs import Jobs  # noqa: PLC0415 - heavy, not for --help
+    from streams.replay.status import Observer  # noqa: PLC0415 - as above
+    from streams.replay.view import print_status  # noqa: PLC0415 - as above
+    from tracelink.kafka import connect  # noqa: PLC0415 - as above
+
+    settings = JoinSettings.load(**flags)
+    stored = Jobs(settings).get(job)
+    print_status(stored, Observer(settings, connect(settings)).status(stored), as_json=as_json)
+
+
+@replay.command()
+@click.argument("job")
+@settings_options(JoinSettings, only=_KAFKA)
+def delete(*, job: str, **flags: str | None) -> None:
+    """Delete a job, with its topics and groups. What its sinks have written stays.
+
+    \b
+    Example:
+      tracelink replay delete yesterday
+    """  # noqa: D301 - click reads the escape itself
+    from threading import Event  # noqa: PLC0415 - with the others
+
+    from streams.replay.replay import Replays  # noqa: PLC0415 - heavy, not for --help
+
+    deleted = Replays(JoinSettings.load(**flags), Event(), lambda *_: None).delete(job)
+    click.echo(f"Deleted the job {job} with {len(deleted)} topics.")

@@ -1,0 +1,249 @@
+"""Copying what a plan has chosen to a job's topics, exactly once, however often it is interrupted.
+
+One transaction after the other holds copies and the offsets up to which the inputs are copied; that which reaches the
+end of a partition has its end marker. So the group's offsets say what is still to do.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Event
+from typing import cast
+
+from confluent_kafka import KafkaException, Message, TopicPartition
+
+from streams.replay.plan import Plan
+from streams.sessions import Stopped
+from tracelink.errors import UserError
+from tracelink.kafka import Properties, client_properties
+from tracelink.points import Point, reached
+from tracelink.progress import Partition
+from tracelink.replays import ORIGIN, end_headers
+from tracelink.settings import KafkaSettings
+from tracelink.stretches import Edges, GroupOffset, Reader, Stretch
+from tracelink.topics import TopicNames
+from tracelink.transactions import Aborted, Dated, Transactions
+
+_log = logging.getLogger(__name__)
+
+_COMMIT_EVERY = 1.0
+_FIRST_SLICE = 2_000
+_SLICES_A_SECOND = 5
+_MOST_ABORTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """How far a copy is: messages read of how many, records copied, and the bytes of their values."""
+
+    read: int
+    total: int
+    records: int
+    size: int
+
+
+@dataclass(slots=True)
+class _Done:
+    """How far a partition is copied."""
+
+    offset: int
+    records: int = 0
+    size: int = 0
+    ended: bool = False
+
+    def metadata(self) -> str:
+        return f"{self.records},{self.size}"
+
+
+class Copier:
+    """Copies what is chosen of the inputs; another copier of the same job is fenced off."""
+
+    def __init__(  # noqa: PLR0913 - what is copied, and how
+        self,
+        settings: KafkaSettings,
+        job: str,
+        plan: Plan,
+        edges: Edges,
+        *,
+        complete_until: int,
+        rate: float | None = None,
+        stopping: Event | None = None,
+        tell: Callable[[Copied], None] = lambda _: None,
+    ) -> None:
+        """`complete_until` is the stream time up to which the inputs were all there when the job was planned.
+
+        `rate` is the most records a second that are read; `tell` is called several times a second.
+        """
+        live = TopicNames(settings.topic_prefix)
+        names = live.of_job(job)
+        self._settings = settings
+        self._plan = plan
+        self._edges = edges
+        self._group = names.job_group("copy")
+        self._targets = {live.spans: names.spans, live.logs: names.logs, live.unlinked_logs: names.unlinked_logs}
+        self._end_headers = end_headers(complete_until)
+        self._rate = rate
+        self._stopping = stopping or Event()
+        self._tell = tell
+        self._stretches = plan.stretches()
+        self._total = sum(stretch.end - stretch.start for stretch in self._stretches.values())
+        self._done: dict[Partition, _Done] = {}
+
+    def run(self) -> Copied:
+        """Copy all that is still to be copied; raises Stopped where it is told to stop before."""
+        aborts = 0
+        while True:
+            transactions = Transactions(_properties(self._settings, self._group), self._stopping)
+            try:
+                transactions.start()  # from here on nothing of a predecessor is open
+                self._copy(transactions)
+                return self._copied()
+            except Aborted as why:
+                aborts += 1
+                if self._stopping.is_set():
+                    raise Stopped from why
+                if aborts == _MOST_ABORTS:
+                    raise UserError(f"Kafka does not take the copies: {why}.") from why
+                _log.warning("transaction aborted, going on from the last one: %s", why)
+            except KafkaException as error:
+                if self._stopping.is_set():
+                    raise Stopped from error
+                cause = transactions.cause(error)
+                again = "Another process copies this job" if "fenced" in cause.str().lower() else cause.str()
+                raise UserError(f"{again}; this one has ended, and all that it had committed counts.") from error
+
+    def _copy(self, transactions: Transactions) -> None:
+        self._done = {
+            one: _begin(self._stretches[one], found)
+            for one, found in self._edges.committed(self._group, self._stretches).items()
+        }
+        left = {one: Stretch(done.offset, self._stretches[one].end) for one, done in self._done.items()}
+        with Reader(self._settings, self._group, left, defaults=self._fetching()) as reader:
+            started, read = time.monotonic(), 0
+            due = started + _COMMIT_EVERY
+            self._tell(self._copied())
+            while reader.unread:
+                for partition, messages in reader.poll():
+                    for some in self._slices(messages):
+                        self._send(transactions, partition, some)
+                        read += len(some)
+                        due = self._keep_to_rate(transactions, reader, started, read, due)
+                for partition, offset in reader.positions.items():
+                    self._done[partition].offset = offset
+                due = self._keep_to_rate(transactions, reader, started, read, due)
+            self._commit(transactions, reader)
+
+    def _slices(self, messages: list[Message]) -> list[list[Message]]:
+        size = _FIRST_SLICE if self._rate is None else max(1, round(self._rate / _SLICES_A_SECOND))
+        return [messages[at : at + size] for at in range(0, len(messages), size)]
+
+    def _send(self, transactions: Transactions, partition: Partition, messages: list[Message]) -> None:
+        done = self._done[partition]
+        chosen = self._plan.choose(partition, messages)
+        copies = [_copy_of(message) for message in chosen]
+        transactions.send_dated(self._targets[partition[0]], partition[1], copies)
+        transactions.poll()
+        done.offset = (messages[-1].offset() or 0) + 1
+        done.records += len(chosen)
+        done.size += sum([len(value) for _, value, _, _ in copies if value is not None])
+
+    def _keep_to_rate(self, transactions: Transactions, reader: Reader, started: float, read: int, due: float) -> float:
+        """Wait while more was read than the rate allows; returns when the next commit is due."""
+        while True:
+            if self._stopping.is_set():
+                self._commit(transactions, reader)
+                raise Stopped
+            now = time.monotonic()
+            if now >= due:
+                due = self._commit(transactions, reader)
+            ahead = 0.0 if self._rate is None else read / self._rate - (now - started)
+            if ahead <= 0:
+                return due
+            self._stopping.wait(min(ahead, due - now))
+
+    def _commit(self, transactions: Transactions, reader: Reader) -> float:
+        """Commit what was sent and how far that is; returns when the next commit is due."""
+        reached(Point.REPLAY_SENT)
+        for (topic, number), done in self._done.items():
+            if done.offset >= self._stretches[topic, number].end and not done.ended:
+                done.ended = True
+                transactions.send(self._targets[topic], None, None, self._end_headers, partition=number)
+        transactions.flush()
+        transactions.commit(
+            [TopicPartition(*one, done.offset, metadata=done.metadata()) for one, done in self._done.items()],
+            reader.member(),
+        )
+        reached(Point.REPLAY_COMMITTED)
+        self._tell(self._copied())
+        return time.monotonic() + _COMMIT_EVERY
+
+    def _copied(self) -> Copied:
+        return Copied(
+            sum(done.offset - self._stretches[one].start for one, done in self._done.items()),
+            self._total,
+            sum(done.records for done in self._done.values()),
+            sum(done.size for done in self._done.values()),
+        )
+
+    def _fetching(self) -> Properties:
+        # A burst of what is fetched ahead would be over any rate.
+        slow = {} if self._rate is None else {"queued.min.messages": max(1, round(self._rate / _SLICES_A_SECOND))}
+        return {"fetch.queue.backoff.ms": 20, "receive.message.max.bytes": 1_500_000_000, **slow}
+
+
+def fence(settings: KafkaSettings, job: str, stopping: Event) -> None:
+    """End whoever copies a job; raises KafkaException."""
+    Transactions(
+        _properties(settings, TopicNames(settings.topic_prefix).of_job(job).job_group("copy")), stopping
+    ).start()
+
+
+def _properties(settings: KafkaSettings, group: str) -> Properties:
+    return client_properties(
+        settings,
+        promised={
+            "transactional.id": group,
+            "transaction.timeout.ms": 60_000,
+            "acks": "all",
+            "enable.idempotence": True,
+            "message.max.bytes": 1_000_000_000,
+        },
+        defaults={
+            "compression.type": "lz4",
+            "linger.ms": 20,
+            "batch.size": 1_000_000,
+            "queue.buffering.max.messages": 500_000,
+            "queue.buffering.max.kbytes": 256 * 1024,
+            # As in the join: else sending offsets may wait for ever after all brokers were away.
+            "metadata.recovery.strategy": "none",
+        },
+    )
+
+
+def progress_of(stretches: Mapping[Partition, Stretch], offsets: Mapping[Partition, GroupOffset]) -> Copied:
+    """Tell from a group's committed offsets how far a copy is."""
+    done = {one: _begin(stretches[one], offset) for one, offset in offsets.items()}
+    return Copied(
+        sum(one.offset - stretches[where].start for where, one in done.items()),
+        sum(stretch.end - stretch.start for stretch in stretches.values()),
+        sum(one.records for one in done.values()),
+        sum(one.size for one in done.values()),
+    )
+
+
+def _begin(stretch: Stretch, found: GroupOffset) -> _Done:
+    """Return how far a partition was copied by what was committed, if anything was."""
+    if found.offset < 0:
+        return _Done(stretch.start)
+    records, _, size = (found.metadata or "").partition(",")
+    ended = found.offset >= stretch.end
+    return _Done(found.offset, int(records or 0), int(size or 0), ended)
+
+
+def _copy_of(message: Message) -> Dated:
+    """Return a message as it is copied: as it is, with its offset in a header more."""
+    headers: list[tuple[str, str | bytes | None]] = [(ORIGIN, b"%d" % (message.offset() or 0))]
+    if own := message.headers():
+        headers += cast("list[tuple[str, bytes | None]]", own)
+    return message.key(), message.value(), message.timestamp()[1], headers

@@ -1,0 +1,179 @@
+"""The replay jobs as their compacted topic has them: a record for each, and beside it the chosen trace ids."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypedDict
+
+from confluent_kafka import KafkaError, Producer
+
+from streams.replay.plan import Range, Selection
+from tracelink.codec import Codec, load_schema
+from tracelink.errors import InvalidRecord, UserError
+from tracelink.kafka import PARTITIONER, client_properties, connect
+from tracelink.progress import Partition
+from tracelink.settings import KafkaSettings
+from tracelink.stretches import Edges, Reader, Stretch
+from tracelink.topics import TopicNames
+
+_KEYS_AT_ONCE = 50_000
+_KEY_BYTES = 16
+_TIMEOUT = 30.0
+
+
+class Input(TypedDict):
+    """See replay_job.avsc."""
+
+    topic: str
+    partition: int
+    head: int
+    start: int
+    end: int
+    tail: int
+    limit: int
+
+
+class Job(TypedDict):
+    """See replay_job.avsc."""
+
+    name: str
+    created: int
+    state: str
+    asked: str
+    begin: int
+    end: int
+    gap: int
+    traces: int | None
+    numbers: list[int] | None
+    inputs: list[Input]
+    records: int
+    bytes: int
+    cut: int
+
+
+JOB: Codec[Job] = Codec(load_schema("replay_job"))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A job, and the keys of the traces that were chosen (None for all)."""
+
+    job: Job
+    keys: frozenset[bytes] | None
+
+    def selection(self) -> Selection:
+        """Return what it selects."""
+        job = self.job
+        numbers = None if job["numbers"] is None else frozenset(job["numbers"])
+        return Selection(job["begin"], job["end"], job["gap"], self.keys, numbers)
+
+    def ranges(self) -> dict[Partition, Range]:
+        """Return where its range lies."""
+        return {
+            (one["topic"], one["partition"]): Range(one["start"], one["end"], one["limit"])
+            for one in self.job["inputs"]
+        }
+
+    def stretches(self) -> dict[Partition, Stretch]:
+        """Return what is read of the inputs."""
+        return {(one["topic"], one["partition"]): Stretch(one["head"], one["tail"]) for one in self.job["inputs"]}
+
+
+class Jobs:
+    """Reads and writes the topic; raises UserError."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._topic = TopicNames(settings.topic_prefix).jobs
+
+    def read(self) -> dict[str, Stored]:
+        """Return the jobs by their names, the oldest first."""
+        newest: dict[bytes, bytes] = {}
+        for key, value in self._records():
+            if value is None:
+                newest.pop(key, None)
+            else:
+                newest[key] = value
+        found: dict[str, Stored] = {}
+        for key, value in newest.items():
+            if b"/" in key:
+                continue
+            try:
+                job = JOB.decode(value)
+            except InvalidRecord as error:
+                raise UserError(
+                    f"The job {key.decode(errors='replace')} in {self._topic} is unreadable: {error}"
+                ) from None
+            parts = [newest.get(one, b"") for one in _parts_of(job)]
+            keys = frozenset(_keys(b"".join(parts)))
+            found[job["name"]] = Stored(job, None if job["traces"] is None else keys)
+        return dict(sorted(found.items(), key=lambda one: one[1].job["created"]))
+
+    def get(self, name: str) -> Stored:
+        """Return a job; raises UserError where there is none of that name."""
+        found = self.read().get(name)
+        if found is None:
+            raise no_such_job(name)
+        if found.keys is not None and len(found.keys) != found.job["traces"]:
+            raise UserError(
+                f"The job {name} was not written to its end: delete it with: tracelink replay delete {name}"
+            )
+        return found
+
+    def write(self, stored: Stored) -> None:
+        """Write a new job, its trace ids first."""
+        job = stored.job
+        packed = b"".join(map(bytes.fromhex, map(bytes.decode, sorted(stored.keys or ()))))
+        size = _KEYS_AT_ONCE * _KEY_BYTES
+        parts = {key: packed[number * size : (number + 1) * size] for number, key in enumerate(_parts_of(job))}
+        self._produce({**parts, job["name"].encode(): JOB.encode(job)})
+
+    def update(self, job: Job) -> None:
+        """Write a job anew; its trace ids stay."""
+        self._produce({job["name"].encode(): JOB.encode(job)})
+
+    def delete(self, job: Job) -> None:
+        """Forget a job and its trace ids."""
+        self._produce(dict.fromkeys([job["name"].encode(), *_parts_of(job)]))
+
+    def _records(self) -> Iterator[tuple[bytes, bytes | None]]:
+        edges = Edges(connect(self._settings))
+        partitions = edges.partitions(self._topic)
+        begins, ends = edges.begins(partitions), edges.ends(partitions)
+        stretches = {one: Stretch(begins[one], ends[one]) for one in partitions}
+        with Reader(self._settings, f"{self._topic}.list", stretches) as reader:
+            while reader.unread:
+                for _, messages in reader.poll():
+                    yield from ((one.key() or b"", one.value()) for one in messages)
+
+    def _produce(self, records: dict[bytes, bytes | None]) -> None:
+        failed: list[KafkaError] = []
+        properties = client_properties(
+            self._settings,
+            # A record that goes out twice does no harm, and an idempotent producer takes half a second to begin.
+            promised={"acks": "all", "max.in.flight.requests.per.connection": 1, "partitioner": PARTITIONER},
+            defaults={"message.max.bytes": 4 * 1024 * 1024, "compression.type": "lz4"},
+        )
+        producer = Producer(dict(properties))
+        for key, value in records.items():
+            producer.produce(
+                self._topic, value, key, on_delivery=lambda error, _: failed.append(error) if error else None
+            )
+        if producer.flush(_TIMEOUT) or failed:
+            why = failed[0].str() if failed else "Kafka does not answer"
+            raise UserError(f"Cannot write to {self._topic}: {why}.")
+
+
+def no_such_job(name: str) -> UserError:
+    """Return what to say of a name that no job has."""
+    return UserError(f"There is no replay job {name}. The jobs there are: tracelink replay list")
+
+
+def _parts_of(job: Job) -> list[bytes]:
+    """Return the keys of the records that have a job's trace ids: too many for one message."""
+    count = -(-(job["traces"] or 0) // _KEYS_AT_ONCE)
+    return [f"{job['name']}/{number}".encode() for number in range(count)]
+
+
+def _keys(packed: bytes) -> Iterator[bytes]:
+    for at in range(0, len(packed), _KEY_BYTES):
+        yield packed[at : at + _KEY_BYTES].hex().encode()

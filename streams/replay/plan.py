@@ -1,0 +1,275 @@
+"""Which records a replay copies: those of a range, and of its traces also what lies beyond the range's edges."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import NamedTuple
+
+from confluent_kafka import Message
+
+from streams.replay.chains import Chains
+from tracelink.kafka import Properties
+from tracelink.progress import Partition
+from tracelink.settings import KafkaSettings
+from tracelink.stretches import Edges, Reader, Stretch
+from tracelink.topics import TopicNames
+
+
+class Range(NamedTuple):
+    """Offsets of an input: the range itself, and where the input ended when the replay was planned."""
+
+    start: int
+    end: int
+    limit: int
+
+
+class Reach(NamedTuple):
+    """Offsets of an input: from where to where it is read, for what its traces have beyond the range."""
+
+    head: int
+    tail: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is asked for: stream times in milliseconds, the traces (all where None), and the partitions (as well)."""
+
+    begin: int
+    end: int
+    gap: int
+    """The join's `idle_gap`, in milliseconds: a trace is followed up to a longer one."""
+    keys: frozenset[bytes] | None = None
+    numbers: frozenset[int] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it selects by time alone, and so the log lines without a trace as well."""
+        return self.keys is None and self.numbers is None
+
+    def wants(self, number: int) -> bool:
+        """Tell whether a partition is asked for."""
+        return self.numbers is None or number in self.numbers
+
+
+@dataclass(slots=True)
+class Beyond:
+    """What a partition's traces have beyond the edges of the range, as times in milliseconds by their keys."""
+
+    since: Mapping[bytes, int] = field(default_factory=dict)
+    until: Mapping[bytes, int] = field(default_factory=dict)
+    cut: frozenset[bytes] = frozenset()
+    """Traces whose beginning retention has passed, perhaps: their parts would not be those that they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is read of each input, and what of it is copied."""
+
+    selection: Selection
+    ranges: Mapping[Partition, Range]
+    reaches: Mapping[Partition, Reach]
+    beyond: Mapping[int, Beyond]
+    unlinked: str
+    """The topic of log lines without a trace."""
+
+    def stretches(self) -> dict[Partition, Stretch]:
+        """Return what is to be read of each input."""
+        return {one: Stretch(reach.head, reach.tail) for one, reach in self.reaches.items()}
+
+    def choose(self, partition: Partition, messages: list[Message]) -> list[Message]:
+        """Return those messages of an input that are copied; they come in the order of their offsets."""
+        topic, number = partition
+        if topic == self.unlinked:
+            return messages
+        keys, beyond, found = self.selection.keys, self.beyond[number], self.ranges[partition]
+        first, last = messages[0].offset() or 0, messages[-1].offset() or 0
+        if found.start <= first and last < found.end:
+            chosen = messages if keys is None else [one for one in messages if one.key() in keys]
+        else:
+            chosen = [one for one in messages if self._is_chosen(one, found, beyond)]
+        return [one for one in chosen if one.key() not in beyond.cut] if beyond.cut else chosen
+
+    def _is_chosen(self, message: Message, found: Range, beyond: Beyond) -> bool:
+        key, offset, (_, time) = message.key() or b"", message.offset() or 0, message.timestamp()
+        if offset < found.start:
+            return time >= beyond.since.get(key, time + 1)
+        if offset >= found.end:
+            return time <= beyond.until.get(key, time - 1)
+        return self.selection.keys is None or key in self.selection.keys
+
+    @property
+    def cut(self) -> int:
+        """How many traces are left out because retention may have passed their beginning."""
+        return sum(len(beyond.cut) for beyond in self.beyond.values())
+
+
+class Planner:
+    """Asks Kafka for what a plan is made of; raises UserError."""
+
+    def __init__(self, settings: KafkaSettings, edges: Edges, also: Callable[[], None] = lambda: None) -> None:
+        """`also` is called now and then while much is read, and may raise what ends it."""
+        self._settings = settings
+        self._also = also
+        self._edges = edges
+        self._names = TopicNames(settings.topic_prefix)
+
+    def ranges(self, selection: Selection) -> dict[Partition, Range]:
+        """Look up the range's offsets of every input, with the ends that they have now."""
+        names, edges = self._names, self._edges
+        partitions = [
+            one for topic in (names.spans, names.logs, names.unlinked_logs) for one in edges.partitions(topic)
+        ]
+        limits = edges.ends(partitions)
+        starts, ends = edges.at(partitions, selection.begin), edges.at(partitions, selection.end)
+        found: dict[Partition, Range] = {}
+        for one in partitions:
+            start = min(starts[one], limits[one])
+            wanted = selection.is_whole if one[0] == names.unlinked_logs else selection.wants(one[1])
+            # What is not wanted is there as well, empty: its copy needs an end marker, too.
+            end = max(start, min(ends[one], limits[one])) if wanted else start
+            found[one] = Range(start, end, limits[one])
+        return found
+
+    def plan(self, selection: Selection, ranges: Mapping[Partition, Range]) -> Plan:
+        """Find what the range's traces have beyond its edges."""
+        names = self._names
+        inputs = {one: found for one, found in ranges.items() if one[0] != names.unlinked_logs}
+        numbers = sorted({number for _, number in inputs})
+        wanted = {one: found for one, found in inputs.items() if selection.wants(one[1])}
+        heads, horizons = self._heads(selection, wanted)
+        tails = self._tails(selection, wanted)
+        beyond = {number: Beyond() for number in numbers}
+        for number, chains in heads.items():
+            distance = selection.begin - horizons[number] if number in horizons else None
+            cut = frozenset(() if distance is None else chains.reaching(distance))
+            beyond[number].cut = cut
+            beyond[number].since = {key: selection.begin - far for key, far in chains.beyond.items() if key not in cut}
+        for number, chains in tails.items():
+            cut = beyond[number].cut
+            beyond[number].until = {key: selection.end + far for key, far in chains.beyond.items() if key not in cut}
+        reaches = {one: Reach(found.start, found.end) for one, found in ranges.items()}
+        for number in numbers:
+            since, until = beyond[number].since, beyond[number].until
+            mine = _of(number, wanted)
+            first = self._edges.at(mine, min(since.values())) if since else {}
+            behind = self._edges.at(mine, max(until.values()) + 1) if until else {}
+            for one in mine:
+                start, end, limit = ranges[one]
+                reaches[one] = Reach(min(start, first.get(one, start)), min(limit, max(end, behind.get(one, end))))
+        return Plan(selection, ranges, reaches, beyond, names.unlinked_logs)
+
+    def _heads(
+        self, selection: Selection, ranges: Mapping[Partition, Range]
+    ) -> tuple[dict[int, Chains], dict[int, int]]:
+        """Follow the traces back from the range's begin.
+
+        Also returns, for each partition of which retention has deleted something, the time up to which it may have.
+        """
+        begin, gap = selection.begin, selection.gap
+        begins = self._edges.begins(ranges)
+        horizons = self._horizons(begins, ranges)
+        before = {one for one, found in ranges.items() if begins[one] < found.start}
+        numbers = {number for _, number in before} | horizons.keys()
+        chains = {number: Chains(gap) for number in numbers}
+        # What comes later in the range cannot go on before it.
+        near = {
+            number: self._edges.at(_of(number, ranges), max(begin, horizons.get(number, 0)) + gap + 1)
+            for number in numbers
+        }
+        inside = {
+            one: Stretch(found.start, min(found.end, near[one[1]][one]))
+            for one, found in ranges.items()
+            if one[1] in numbers
+        }
+        for number, records in self._records(inside, selection.keys):
+            chains[number].inside((begin - time, key) for time, key in records)
+        high = {one: found.start for one, found in ranges.items()}
+        reach, alive = 0, numbers
+        while alive := {number for number in alive if chains[number].go_on(reach)}:
+            step = max(4 * gap, reach)
+            mine = [one for one in ranges if one[1] in alive and high[one] > begins[one]]
+            if not mine:
+                break
+            low = self._edges.at(mine, begin - reach - step)
+            # Behind the limit there may be records by now.
+            stretches = {one: Stretch(min(low[one], high[one]), high[one]) for one in mine}
+            self._follow(chains, stretches, selection.keys, lambda time: begin - time)
+            high |= {one: stretch.start for one, stretch in stretches.items()}
+            reach += step
+        return chains, horizons
+
+    def _tails(self, selection: Selection, ranges: Mapping[Partition, Range]) -> dict[int, Chains]:
+        """Follow the traces on from the range's end."""
+        end, gap = selection.end, selection.gap
+        numbers = {number for (_, number), found in ranges.items() if found.end < found.limit}
+        chains = {number: Chains(gap) for number in numbers}
+        mine = [one for one in ranges if one[1] in numbers]
+        near = self._edges.at(mine, end - gap)
+        inside = {one: Stretch(max(ranges[one].start, near[one]), ranges[one].end) for one in mine}
+        for number, records in self._records(inside, selection.keys):
+            chains[number].inside((time - end, key) for time, key in records)
+        low = {one: ranges[one].end for one in mine}
+        reach, alive = 0, numbers
+        while alive := {number for number in alive if chains[number].go_on(reach)}:
+            step = max(4 * gap, reach)
+            mine = [one for one in mine if one[1] in alive and low[one] < ranges[one].limit]
+            if not mine:
+                break
+            high = self._edges.at(mine, end + reach + step)
+            stretches = {one: Stretch(low[one], min(ranges[one].limit, high[one])) for one in mine}
+            self._follow(chains, stretches, selection.keys, lambda time: time - end)
+            low |= {one: stretch.end for one, stretch in stretches.items()}
+            reach += step
+        return chains
+
+    def _horizons(self, begins: Mapping[Partition, int], ranges: Mapping[Partition, Range]) -> dict[int, int]:
+        """Return the time of the oldest record there is, of each partition of which older ones were deleted."""
+        cut = {one: Stretch(first, ranges[one].limit) for one, first in begins.items() if 0 < first < ranges[one].limit}
+        oldest: dict[Partition, int] = {}
+        one_record: Properties = {
+            "queued.min.messages": 1,
+            "max.partition.fetch.bytes": 1024,
+            "fetch.queue.backoff.ms": 20,
+        }
+        with self._reader(cut, one_record) as reader:
+            while reader.unread:
+                for one, messages in reader.poll():
+                    reader.finish(one)
+                    oldest.setdefault(one, messages[0].timestamp()[1])  # more may have come with it
+        found: dict[int, int] = {}
+        for (_, number), time in oldest.items():
+            found[number] = max(found.get(number, time), time)
+        return found
+
+    def _follow(
+        self,
+        chains: Mapping[int, Chains],
+        stretches: Mapping[Partition, Stretch],
+        keys: frozenset[bytes] | None,
+        distance_of: Callable[[int], int],
+    ) -> None:
+        """Follow traces through stretches of both inputs, one step farther from the edge."""
+        found: dict[int, list[tuple[int, bytes]]] = {}
+        for number, records in self._records(stretches, keys):
+            mine = found.setdefault(number, [])
+            mine += [(distance_of(time), key) for time, key in records if key in chains[number]]
+        for number, records in found.items():
+            chains[number].outside(sorted(records, key=itemgetter(0)))
+
+    def _records(
+        self, stretches: Mapping[Partition, Stretch], keys: frozenset[bytes] | None
+    ) -> Iterator[tuple[int, list[tuple[int, bytes]]]]:
+        """Yield (time, trace) of the records of stretches, by partitions; what has no key belongs to no trace."""
+        with self._reader(stretches) as reader:
+            while reader.unread:
+                for (_, number), messages in reader.poll():
+                    self._also()
+                    records = [(one.timestamp()[1], one.key() or b"") for one in messages]
+                    yield number, [one for one in records if (one[1] if keys is None else one[1] in keys)]
+
+    def _reader(self, stretches: Mapping[Partition, Stretch], defaults: Properties | None = None) -> Reader:
+        return Reader(self._settings, f"{self._settings.topic_prefix}replay.plan", stretches, defaults=defaults)
+
+
+def _of(number: int, inputs: Iterable[Partition]) -> list[Partition]:
+    return [one for one in inputs if one[1] == number]

@@ -1,0 +1,257 @@
+"""A replay from what is asked for to its last record: planned, copied, and where that is wanted joined and written."""
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Event
+
+from confluent_kafka import KafkaError, KafkaException
+
+from streams.replay.chosen import joined_keys, partition_of
+from streams.replay.copy import Copied, Copier, fence
+from streams.replay.jobs import Job, Jobs, Stored, no_such_job
+from streams.replay.plan import Plan, Planner, Selection
+from streams.replay.stages import Stages
+from streams.replay.status import Observer, Status
+from streams.sessions import Stopped
+from tracelink.bars import Tell
+from tracelink.errors import UserError
+from tracelink.joined import JoinedParts
+from tracelink.kafka import connect
+from tracelink.moments import shown
+from tracelink.settings import JoinSettings
+from tracelink.stretches import Edges, milliseconds_of
+from tracelink.topic_admin import create_job, require
+from tracelink.topics import TopicNames
+
+_LOOK_SECONDS = 0.5
+_TIMEOUT = 30.0
+_GONE = (KafkaError.GROUP_ID_NOT_FOUND, KafkaError.UNKNOWN_TOPIC_OR_PART)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a user asks for; moments as `tracelink.moments` reads them."""
+
+    begin: str | None
+    end: str
+    keys: frozenset[bytes] | None = None
+    errored: bool = False
+    services: frozenset[str] = frozenset()
+    numbers: frozenset[int] | None = None
+    all_partitions: bool = False
+
+    def words(self) -> str:
+        """Say what it is, in a line."""
+        words = []
+        if self.keys is not None:
+            words.append(f"{len(self.keys):,} trace ids")
+        words += ["errored"] if self.errored else []
+        words += [f"service {service}" for service in sorted(self.services)]
+        if self.numbers is not None:
+            words.append(f"partitions {', '.join(map(str, sorted(self.numbers)))}")
+        return ", ".join(words) or "all traces"
+
+
+class Replays:
+    """Plans, copies and runs replays; raises UserError, and Stopped within a moment after `stopping` is set."""
+
+    def __init__(self, settings: JoinSettings, stopping: Event, tell: Tell) -> None:
+        self._settings = settings
+        self._stopping = stopping
+        self._told = tell
+        self._admin = connect(settings)
+        self._edges = Edges(self._admin)
+        self._names = TopicNames(settings.topic_prefix)
+        self._planner = Planner(settings, self._edges, self._go_on_or_stop)
+        self.jobs = Jobs(settings)
+        self.observer = Observer(settings, self._admin)
+
+    def select(self, asked: Asked) -> Selection:
+        """Resolve the moments and the traces of what is asked for."""
+        now = round(time.time() * 1000)
+        begin, end = (
+            0 if text is None else milliseconds_of(text, now, self._settings, self._edges)
+            for text in (asked.begin, asked.end)
+        )
+        if end <= begin:
+            raise UserError(f"--from {shown(begin)} is not before --to {shown(end)}.")
+        keys, numbers = asked.keys, asked.numbers
+        count = len(self._edges.partitions(self._names.spans))
+        if missing := sorted(number for number in numbers or () if not 0 <= number < count):
+            raise UserError(f"{self._names.spans} has no partition {missing[0]}: it has {count}, from 0 on.")
+        if asked.errored or asked.services:
+            parts = JoinedParts(self._settings, self._edges, begin, end)
+            found = joined_keys(
+                parts,
+                errored=asked.errored,
+                services=asked.services,
+                tell=lambda done, total: self.tell("looking for traces", done, total),
+            )
+            keys = found if keys is None else keys & found
+        if keys is not None:
+            if not keys:
+                raise UserError("No trace is like that between those times.")
+            if not asked.all_partitions:
+                mapped = frozenset(partition_of(key, count) for key in keys)
+                numbers = mapped if numbers is None else numbers & mapped
+        return Selection(begin, end, round(self._settings.idle_gap * 1000), keys, numbers)
+
+    def plan(self, selection: Selection) -> Plan:
+        """Find out what of the inputs is to be copied."""
+        self.tell("looking at the range's edges", 0, 0)
+        return self._planner.plan(selection, self._planner.ranges(selection))
+
+    def create(self, name: str, asked: Asked) -> tuple[Stored, Plan]:
+        """Plan a new job, and make its topics."""
+        if name in self.jobs.read():
+            raise UserError(
+                f"There is a replay job {name} already. Go on with it: tracelink replay --resume {name}; "
+                f"or forget it: tracelink replay delete {name}"
+            )
+        if self._topics(name):
+            raise UserError(
+                f"There are topics of a replay job {name}: delete them with: tracelink replay delete {name}"
+            )
+        selection = self.select(asked)
+        created = round(time.time() * 1000)
+        plan = self.plan(selection)
+        stored = Stored(_job(name, created, asked, plan), selection.keys)
+        # Before its topics: whatever interrupts it from here on, there is a job to go on with.
+        self.jobs.write(stored)
+        create_job(self._admin, self._of_job(name))
+        return stored, plan
+
+    def resume(self, name: str) -> tuple[Stored, Plan]:
+        """Plan a job again as it was; raises UserError also where Kafka no longer has what it was planned with."""
+        stored = self.jobs.get(name)
+        group = self._names.of_job(name).job_group("copy")
+        if all(one.offset < 0 for one in self._edges.committed(group, stored.stretches(), stable=False).values()):
+            create_job(self._admin, self._of_job(name))
+        require(self._admin, self._of_job(name))
+        self.tell("looking at the range's edges", 0, 0)
+        plan = self._planner.plan(stored.selection(), stored.ranges())
+        if plan.cut != stored.job["cut"]:
+            raise UserError(
+                f"Retention has passed records that the job {name} was planned with: what is left of it would not fit "
+                f"what was copied. Forget it, and begin anew: tracelink replay delete {name}"
+            )
+        return stored, plan
+
+    def copy(self, stored: Stored, plan: Plan, rate: float | None, also: Callable[[], object] = lambda: None) -> Copied:
+        """Copy what is left of a job; `also` is called now and then, and may raise what ends it."""
+        job = stored.job
+
+        def tell(copied: Copied) -> None:
+            also()
+            self._told("copying", copied.read, copied.total)
+
+        copier = Copier(
+            self._settings,
+            job["name"],
+            plan,
+            self._edges,
+            complete_until=job["created"] - round(self._settings.allowance * 1000),
+            rate=rate,
+            stopping=self._stopping,
+            tell=tell,
+        )
+        copied = copier.run()
+        if job["state"] != "COPIED":
+            self.jobs.update(Job(**(job | {"state": "COPIED", "records": copied.records, "bytes": copied.size})))
+        return copied
+
+    def run(self, stored: Stored, plan: Plan, rate: float | None, stages: Stages) -> Copied:
+        """Copy while the join and the sinks work, and wait until they are through."""
+        with stages:
+            copied = self.copy(stored, plan, rate, also=stages.are_through)
+            while not stages.are_through():
+                if self._stopping.wait(_LOOK_SECONDS):
+                    raise Stopped
+                self._show(self.observer.status(stored))
+            self._show(self.observer.status(stored))
+        return copied
+
+    def delete(self, name: str) -> list[str]:
+        """Delete a job with its topics and groups; returns the topics' names. Raises UserError where it runs."""
+        stored = self.jobs.read().get(name)
+        prefix, topics = self._names.of_job(name).prefix, self._topics(name)
+        groups = self.observer.groups(name)
+        if stored is None and not topics:
+            raise no_such_job(name)
+        if running := sorted(group.removeprefix(prefix) for group, has_members in groups.items() if has_members):
+            raise UserError(f"The job {name} still runs: {', '.join(running)}. End these processes first.")
+        try:
+            if topics:
+                # From here on no copier can write to them.
+                fence(self._settings, name, self._stopping)
+                _finish(self._admin.delete_topics(topics, operation_timeout=_TIMEOUT))
+            if groups:
+                _finish(self._admin.delete_consumer_groups(sorted(groups), request_timeout=_TIMEOUT))
+        except KafkaException as error:
+            raise UserError(f"Cannot delete what the job {name} has: {error.args[0].str()}.") from None
+        # Last of all: as long as something of it is left it can be deleted again.
+        if stored is not None:
+            self.jobs.delete(stored.job)
+        return topics
+
+    def _topics(self, name: str) -> list[str]:
+        prefix = self._names.of_job(name).prefix
+        return sorted(one for one in self._admin.list_topics(timeout=_TIMEOUT).topics if one.startswith(prefix))
+
+    def _of_job(self, name: str) -> JoinSettings:
+        return self._settings.model_copy(update={"replay": name})
+
+    def _show(self, status: Status) -> None:
+        for stage in status.stages:
+            self.tell(stage.name, stage.done, stage.total)
+
+    def tell(self, what: str, done: int, total: int) -> None:
+        """Show what goes on; raises Stopped."""
+        self._go_on_or_stop()
+        self._told(what, done, total)
+
+    def _go_on_or_stop(self) -> None:
+        if self._stopping.is_set():
+            raise Stopped
+
+
+def _finish(deletions: Mapping[str, Future[object]]) -> None:
+    """Wait until all are deleted; a group that has lost its last topic may have gone by itself."""
+    for future in deletions.values():
+        try:
+            future.result(_TIMEOUT)
+        except KafkaException as error:
+            if error.args[0].code() not in _GONE:
+                raise
+
+
+def _job(name: str, created: int, asked: Asked, plan: Plan) -> Job:
+    selection = plan.selection
+    return Job(
+        name=name,
+        created=created,
+        state="COPYING",
+        asked=asked.words(),
+        begin=selection.begin,
+        end=selection.end,
+        gap=selection.gap,
+        traces=None if selection.keys is None else len(selection.keys),
+        numbers=None if selection.numbers is None else sorted(selection.numbers),
+        inputs=[
+            {
+                "topic": topic,
+                "partition": number,
+                "head": plan.reaches[topic, number].head,
+                "start": found.start,
+                "end": found.end,
+                "tail": plan.reaches[topic, number].tail,
+                "limit": found.limit,
+            }
+            for (topic, number), found in plan.ranges.items()
+        ],
+        records=0,
+        bytes=0,
+        cut=plan.cut,
+    )

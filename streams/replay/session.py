@@ -1,0 +1,80 @@
+"""A replay at a terminal: what the command does, what it shows meanwhile, and how it ends on Ctrl-C."""
+
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event
+
+import click
+
+from streams.replay.jobs import Stored
+from streams.replay.plan import Plan
+from streams.replay.replay import Asked, Replays
+from streams.replay.stages import Stages
+from streams.replay.trial import count
+from streams.replay.view import print_copied, print_trial
+from streams.sessions import Stopped
+from tracelink.bars import bars
+from tracelink.settings import JoinSettings
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a replay is done; `commands` are those of the processes that join and write, empty for none."""
+
+    rate: float | None
+    as_json: bool
+    commands: tuple[tuple[str, ...], ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def replays(settings: JoinSettings) -> Iterator[Replays]:
+    """Give what does replays, and shows how far it is; it is told to stop by Ctrl-C and SIGTERM. Main thread only."""
+    with _told_to_stop() as stopping, bars() as tell:
+        yield Replays(settings, stopping, tell)
+
+
+def try_out(made: Replays, settings: JoinSettings, asked: Asked, how: How) -> None:
+    """Count what a replay would copy; raises Stopped."""
+    plan = made.plan(made.select(asked))
+    found = count(settings, plan, lambda done, total: made.tell("counting", done, total))
+    print_trial(found, plan, how.rate, as_json=how.as_json)
+
+
+def start(made: Replays, asked: Asked, how: How, job: str | None) -> None:
+    """Make a job, and copy it; raises Stopped."""
+    _finish(made, *made.create(job or f"{datetime.now(UTC):%Y%m%d-%H%M%S}", asked), how)
+
+
+def resume(made: Replays, job: str, how: How) -> None:
+    """Copy what is left of a job; raises Stopped."""
+    _finish(made, *made.resume(job), how)
+
+
+def _finish(made: Replays, stored: Stored, plan: Plan, how: How) -> None:
+    job = stored.job["name"]
+    try:
+        if how.commands:
+            copied = made.run(stored, plan, how.rate, Stages(job, how.commands, how.environment))
+        else:
+            copied = made.copy(stored, plan, how.rate)
+    except Stopped:
+        click.echo(f"To go on with it: tracelink replay --resume {job}{' --run' * bool(how.commands)}", err=True)
+        raise
+    print_copied(stored, copied, through=bool(how.commands), as_json=how.as_json)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[Event]:
+    """Give an event that Ctrl-C and SIGTERM set while the context lasts; main thread only."""
+    stopping = Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: stopping.set()) for number in numbers}
+    try:
+        yield stopping
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

@@ -1,0 +1,97 @@
+"""How far a job is: its copy, its join and its sinks, as their groups have committed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from streams.replay.copy import Copied, progress_of
+from streams.replay.jobs import Stored
+from tracelink.errors import UserError
+from tracelink.settings import KafkaSettings
+from tracelink.stretches import Edges
+from tracelink.topics import TopicNames
+
+_TIMEOUT = 10.0
+# Behind the last record of a partition lie its end marker, and that of the transaction.
+_MARKERS = 2
+_SINK = "sink-"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage of a job: messages done, of how many that there are by now; `running` as long as it has members."""
+
+    name: str
+    done: int
+    total: int
+    running: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left of what there is."""
+        return self.done >= self.total
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How far a job is."""
+
+    copied: Copied
+    stages: tuple[Stage, ...]
+    """The join, and the sinks that have begun."""
+
+
+class Observer:
+    """Looks at jobs; raises UserError."""
+
+    def __init__(self, settings: KafkaSettings, admin: AdminClient) -> None:
+        self._live = TopicNames(settings.topic_prefix)
+        self._admin = admin
+        self._edges = Edges(admin)
+
+    def status(self, stored: Stored) -> Status:
+        """Return how far a job is."""
+        names = self._live.of_job(stored.job["name"])
+        stretches = stored.stretches()
+        copied = progress_of(stretches, self._edges.committed(names.job_group("copy"), stretches, stable=False))
+        groups = self.groups(stored.job["name"])
+        stages = [self._stage("join", names, (names.spans, names.logs), groups)]
+        for group in sorted(groups):
+            stage = group.removeprefix(names.prefix)
+            if stage.startswith(_SINK):
+                unlinked = (names.unlinked_logs,) if stage.startswith("sink-elasticsearch") else ()
+                stages.append(self._stage(stage, names, (names.traces, *unlinked), groups))
+        return Status(copied, tuple(stages))
+
+    def groups(self, job: str) -> dict[str, bool]:
+        """Return the groups of a job, and whether each has members."""
+        prefix = self._live.of_job(job).prefix
+        try:
+            listed = self._admin.list_consumer_groups(request_timeout=_TIMEOUT).result().valid or []
+            names = [one.group_id for one in listed if one.group_id.startswith(prefix)]
+            if not names:
+                return {}
+            described = self._admin.describe_consumer_groups(names, request_timeout=_TIMEOUT)
+            return {name: bool(future.result().members) for name, future in described.items()}
+        except KafkaException as error:
+            raise UserError(f"Kafka does not tell of its groups: {error.args[0].str()}.") from None
+
+    def _stage(self, stage: str, names: TopicNames, topics: Iterable[str], groups: dict[str, bool]) -> Stage:
+        there = self._admin.list_topics(timeout=_TIMEOUT).topics
+        # A job that was not deleted to its end has some of them no more.
+        partitions = [one for topic in topics if topic in there for one in self._edges.partitions(topic)]
+        if not partitions:
+            return Stage(stage, 0, 0)
+        begins, ends = self._edges.begins(partitions), self._edges.ends(partitions)
+        group = names.job_group(stage)
+        found = self._edges.committed(group, partitions, stable=False)
+        total = {one: max(0, ends[one] - begins[one] - _MARKERS) for one in partitions}
+        done = {one: max(0, found[one].offset - begins[one]) for one in partitions}
+        return Stage(
+            stage,
+            sum(min(done[one], total[one]) for one in partitions),
+            sum(total.values()),
+            groups.get(group, False),
+        )

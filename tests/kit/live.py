@@ -1,0 +1,148 @@
+"""A live pipeline of a test, as processes: join, alerts and both sinks; and what it has written."""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from tests.kit.processes import Process, running
+from tests.kit.waiting import wait_for
+from tracelink.kafka import PARTITIONER, connect
+from tracelink.local.stack import Endpoints
+from tracelink.settings import JoinSettings
+from tracelink.topic_admin import apply
+from tracelink.topics import TopicNames
+
+Document = tuple[tuple[int, int], dict[str, Any]]
+"""Sequence number and version of a document, and its content."""
+_SINKS = ("zipkin", "elasticsearch")
+
+
+@dataclass(frozen=True)
+class Dated:
+    """A message with the time that it has in Kafka, in milliseconds since the epoch."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    time: int
+
+
+@dataclass(frozen=True)
+class Live:
+    """Names, settings and servers of a test's pipeline."""
+
+    stack: Endpoints
+    topic_prefix: str
+    index_prefix: str
+    environment: dict[str, str]
+    logs: Path
+    admin: AdminClient
+
+    @property
+    def names(self) -> TopicNames:
+        return TopicNames(self.topic_prefix)
+
+    def publish_dated(self, messages: Iterable[Dated]) -> None:
+        """Send messages under their own times, as if the broker's clock had shown them."""
+        self._set_clock("CreateTime")
+        producer = Producer({"bootstrap.servers": self.stack.kafka, "partitioner": PARTITIONER, "linger.ms": 5})
+        for message in messages:
+            producer.produce(message.topic, message.value, message.key, timestamp=message.time)
+        assert producer.flush(30) == 0
+        self._set_clock("LogAppendTime")
+
+    def _set_clock(self, kind: str) -> None:
+        entry = ConfigEntry("message.timestamp.type", kind, incremental_operation=AlterConfigOpType.SET)
+        topics = [
+            ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
+            for name in (self.names.spans, self.names.logs)
+        ]
+        for future in self.admin.incremental_alter_configs(topics).values():
+            future.result(10)
+
+        def is_seen() -> bool:
+            described = self.admin.describe_configs(topics)
+            return all(one.result(10)["message.timestamp.type"].value == kind for one in described.values())
+
+        wait_for(f"{kind} on the inputs", is_seen)
+
+    @contextmanager
+    def running(self) -> Iterator[dict[str, Process]]:
+        """Run the processes, each ready."""
+        commands = {"join": ("join",), "alerts": ("alerts",), **{name: ("sink", name) for name in _SINKS}}
+        with ExitStack() as ending:
+            started = {
+                name: ending.enter_context(
+                    running(
+                        *command,
+                        log=self.logs / f"{name}.log",
+                        **self.environment,
+                        TRACELINK_SINK_GROUP=f"{self.topic_prefix}sink-{name}",
+                    )
+                )
+                for name, command in commands.items()
+            }
+            for process in started.values():
+                process.wait_until_ready()
+            yield started
+
+    @contextmanager
+    def command(self, *arguments: str, log: str) -> Iterator[Process]:
+        with running(*arguments, log=self.logs / log, **self.environment) as process:
+            yield process
+
+    def documents(self, suffix: str = "") -> dict[tuple[str, str], Document]:
+        """Return all documents of log lines and parts by (index without the suffix, id)."""
+        base = f"{self.stack.elasticsearch}/{self.index_prefix}"
+        found: dict[tuple[str, str], Document] = {}
+        listed = urllib3.request("GET", f"{self.stack.elasticsearch}/_cat/indices/{self.index_prefix}*?h=index")
+        for index in listed.data.decode().split():
+            bare = index.removeprefix(self.index_prefix)
+            if not re.fullmatch(rf"(logs|traces)-[\d.]+{re.escape(suffix)}", bare):
+                continue
+            urllib3.request("POST", f"{base}{bare}/_refresh")
+            answer = urllib3.request(
+                "POST",
+                f"{base}{bare}/_search",
+                json={"size": 10_000, "seq_no_primary_term": True, "version": True, "query": {"match_all": {}}},
+            ).json()["hits"]["hits"]
+            assert len(answer) < 10_000
+            for hit in answer:
+                found[bare.removesuffix(suffix), hit["_id"]] = ((hit["_seq_no"], hit["_version"]), hit["_source"])
+        return found
+
+    def delete(self, documents: Iterable[tuple[str, str]]) -> None:
+        """Lose documents."""
+        for index, identity in documents:
+            answer = urllib3.request("DELETE", f"{self.stack.elasticsearch}/{self.index_prefix}{index}/_doc/{identity}")
+            assert answer.status == 200, answer.data
+
+
+def live_pipeline(stack: Endpoints, topic_prefix: str, index_prefix: str, logs: Path, **more: str) -> Live:
+    """Make the topics of a pipeline, and name all that is its own."""
+    environment = {
+        "TRACELINK_KAFKA_BOOTSTRAP_SERVERS": stack.kafka,
+        "TRACELINK_ZIPKIN_URL": stack.zipkin,
+        "TRACELINK_ELASTICSEARCH_URL": stack.elasticsearch,
+        "TRACELINK_TOPIC_PREFIX": topic_prefix,
+        "TRACELINK_INDEX_PREFIX": index_prefix,
+        "TRACELINK_JOIN_GROUP": f"{topic_prefix}join",
+        "TRACELINK_ALERTS_GROUP": f"{topic_prefix}alerts",
+        **more,
+    }
+    settings = JoinSettings(
+        kafka_bootstrap_servers=stack.kafka,
+        topic_prefix=topic_prefix,
+        join_group=environment["TRACELINK_JOIN_GROUP"],
+        partitions=3,
+    )
+    admin = connect(settings)
+    apply(admin, settings)
+    return Live(stack, topic_prefix, index_prefix, environment, logs, admin)

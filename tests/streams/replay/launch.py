@@ -1,0 +1,48 @@
+"""`python -m tests.streams.replay.launch POINT:N… -- ARGUMENTS…` is `tracelink replay …`, killed again and again.
+
+For each POINT:N a process runs `tracelink ARGUMENTS…` that dies when it gets to the point for the Nth time; all but the
+first go on with the job, and so does the last, which nothing kills. Says how each has ended. They are forked, for most
+of a start is the imports.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import streams.replay.session  # noqa: F401 - what the command imports once it runs
+from streams.replay import copy
+from tracelink.cli import main
+from tracelink.points import Point, install
+
+KILLED = 9
+
+
+def _run(arguments: Sequence[str], point: Point | None, left: int) -> int:
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def hook(reached: Point) -> None:
+        nonlocal left
+        left -= reached is point
+        if reached is point and not left:
+            os._exit(KILLED)
+
+    # Many transactions of few records.
+    vars(copy).update(_COMMIT_EVERY=0.0, _FIRST_SLICE=50)
+    install(hook)
+    main(arguments)
+    raise AssertionError("a command ends the process")
+
+
+if __name__ == "__main__":
+    kills = sys.argv[1 : sys.argv.index("--")]
+    options = sys.argv[sys.argv.index("--") + 1 :]
+    job, first = options[0], options[1:]
+    place = first[first.index("--kafka-bootstrap-servers") :]
+    begin = ["replay", "--job", job, *first]
+    for kill in kills:
+        name, number = kill.split(":")
+        print(_run(begin, Point(name), int(number)), flush=True)  # noqa: T201 - what the test reads
+        begin = ["replay", "--resume", job, *place]
+    print(_run(begin, None, 0), flush=True)  # noqa: T201 - as above
