@@ -126,10 +126,19 @@ class Subject:
         if self._process.poll() is not None:
             raise UserError(f"{self._process.args!r} ended with {self._process.returncode}:\n{self.output()[-2000:]}")
 
-    def wait(self, seconds: float = 600.0) -> None:
-        """Wait until it has ended by itself; raises UserError where it fails."""
-        if self._process.wait(seconds):
+    def wait(self, seconds: float = 600.0) -> float:
+        """Wait until it has ended by itself; returns the most memory seen, in MiB. Raises UserError where it fails."""
+        deadline, peak = time.monotonic() + seconds, 0.0
+        while self._process.poll() is None:
+            if time.monotonic() > deadline:
+                raise UserError(f"{self._process.args!r} has not ended after {seconds:.0f} s")
+            with suppress(OSError):  # it has ended meanwhile
+                peak = max(peak, self.peak_mib())
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_EVERY)
+        if self._process.returncode:
             self.require_alive()
+        return peak
 
     def kill(self) -> None:
         """Kill it as a crash would."""

@@ -9,6 +9,7 @@ from benchmarks.cases import (
     pipeline,
     publisher,
     recovery,
+    replaying,
     scaling,
     steady,
     zipkin,
@@ -16,5 +17,17 @@ from benchmarks.cases import (
 
 CASES: dict[str, Case] = {
     module.CASE.name: module.CASE
-    for module in (join, steady, alerting, growth, recovery, scaling, publisher, zipkin, elasticsearch, pipeline)
+    for module in (
+        join,
+        steady,
+        alerting,
+        growth,
+        recovery,
+        replaying,
+        scaling,
+        publisher,
+        zipkin,
+        elasticsearch,
+        pipeline,
+    )
 }
