@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import urllib3
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from elasticsearch import Elasticsearch
+from elasticsearch.helpers import scan
 
 from tests.kit.processes import Process, running
 from tests.kit.waiting import wait_for
@@ -108,14 +110,11 @@ class Live:
             if not re.fullmatch(rf"(logs|traces)-[\d.]+{re.escape(suffix)}", bare):
                 continue
             urllib3.request("POST", f"{base}{bare}/_refresh")
-            answer = urllib3.request(
-                "POST",
-                f"{base}{bare}/_search",
-                json={"size": 10_000, "seq_no_primary_term": True, "version": True, "query": {"match_all": {}}},
-            ).json()["hits"]["hits"]
-            assert len(answer) < 10_000
-            for hit in answer:
-                found[bare.removesuffix(suffix), hit["_id"]] = ((hit["_seq_no"], hit["_version"]), hit["_source"])
+            query = {"seq_no_primary_term": True, "version": True, "query": {"match_all": {}}}
+            with closing(Elasticsearch(self.stack.elasticsearch)) as client:
+                for hit in scan(client, query, index=f"{self.index_prefix}{bare}", size=2000):
+                    where = (bare.removesuffix(suffix), hit["_id"])
+                    found[where] = ((hit["_seq_no"], hit["_version"]), hit["_source"])
         return found
 
     def delete(self, documents: Iterable[tuple[str, str]]) -> None:

@@ -160,13 +160,14 @@ def verified(live: Live, *arguments: str) -> tuple[int, list[str]]:
 
 
 @needs_shared
-@pytest.mark.parametrize("name", ["boutique", "trainticket"])
-def test_a_replay_at_full_speed_gives_the_very_same_documents(live: Live, name: str) -> None:
-    dataset = recorded(name)
+def test_a_replay_at_full_speed_gives_the_very_same_documents(live: Live) -> None:
+    datasets = [recorded("boutique"), recorded("trainticket")]
+    files = [word for one in datasets for word in ("--spans", str(one.spans), "--logs", str(one.logs))]
     with live.running():
-        with live.command("send", "--spans", str(dataset.spans), "--logs", str(dataset.logs), log="send.log") as send:
+        with live.command("send", *files, log="send.log") as send:
             finish(send)
-        wait_until_written(live, sum(dataset.lines.values()), sum(map(len, dataset.span_ids.values())))
+        lines = sum(sum(one.lines.values()) for one in datasets)
+        wait_until_written(live, lines, sum(len(ids) for one in datasets for ids in one.span_ids.values()))
     arguments = ("--from", "1h", "--run", "--sink", "elasticsearch", "--index-suffix=-again", "--job", "again")
     with replaying(live, *arguments) as process:
         finish(process)
@@ -181,7 +182,7 @@ def test_a_replay_that_is_killed_ten_times_gives_the_same_as_one_that_is_not(liv
     begin = round((datetime.now(UTC) - timedelta(hours=2)).timestamp() * 1000)
     hour = [
         message
-        for number in range(1, 400)
+        for number in range(1, 200)
         for message in a_trace(live, number, begin + number * 5000, pauses=(0, 900, 4000))
     ]
     live.publish_dated(sorted(hour, key=lambda message: message.time))
@@ -192,7 +193,7 @@ def test_a_replay_that_is_killed_ten_times_gives_the_same_as_one_that_is_not(liv
     for _ in range(10):
         with replaying(live, *selection, *arguments) as process:
             try:
-                process.wait(seconds=chance.uniform(0.3, 3))
+                process.wait(seconds=chance.uniform(0.3, 2))
             except subprocess.TimeoutExpired:
                 process.kill()
         made = any(topic.startswith(live.names.of_job("killed").prefix) for topic in live.admin.list_topics().topics)
@@ -202,17 +203,11 @@ def test_a_replay_that_is_killed_ten_times_gives_the_same_as_one_that_is_not(liv
     assert contents(live, "-again") == contents(live)
 
 
-def test_a_trace_that_is_still_open_is_left_to_the_live_join(
-    stack: Endpoints, topic_prefix: str, index_prefix: str, tmp_path: Path
-) -> None:
-    live = live_pipeline(stack, topic_prefix, index_prefix, tmp_path, TRACELINK_IDLE_GAP="20")
-    first, second = span_message(1, root=True), span_message(1)
-    with live.running():
-        publish(stack.kafka, live.names.spans, [(key(1), first)])
-        with replaying(live, "--from", "1h", "--run", "--sink", "elasticsearch") as process:
-            finish(process, seconds=15)
-        assert live.documents() == {}
-        publish(stack.kafka, live.names.spans, [(key(1), second)])
-        wait_for("the document", live.documents, seconds=40)
-        ((_, document),) = live.documents().values()
-        assert document["trace"]["span_count"] == 2
+def test_a_trace_that_is_still_open_is_left_to_the_live_join(live: Live) -> None:
+    now = round(datetime.now(UTC).timestamp() * 1000)
+    live.publish_dated([*a_trace(live, 1, now - 120_000), *a_trace(live, 2, now - 20_000)])
+    arguments = ("--from", "1h", "--run", "--sink", "elasticsearch", "--idle-gap", "60")
+    with replaying(live, *arguments) as process:
+        finish(process)
+    # Joined from the copy, the other would be a part of the right name with too few records.
+    assert {content["trace"]["id"] for _, content in live.documents().values()} == {f"{1:016x}"}

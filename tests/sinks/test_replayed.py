@@ -304,40 +304,30 @@ def written(topics: Topics, job: Job, stack: Endpoints, index_prefix: str, tmp_p
     return Written(job, documents(stack.elasticsearch, index_prefix), own, stack.elasticsearch, index_prefix)
 
 
-def test_a_replay_writes_the_live_documents_again_beside_them(written: Written, tmp_path: Path) -> None:
-    arguments, own = ("sink", "elasticsearch", "--replay", written.job.name), written.environment
-    with running(*arguments, f"--index-suffix={SUFFIX}", log=tmp_path / "beside.log", **own) as process:
-        assert process.wait(seconds=60) == 0
-        assert "replay j1: through" in process.output()
-        assert "5 parts written" in process.output()
-    assert written.documents(beside=True) == written.live
-    live = {"TRACELINK_SINK_GROUP": f"{written.job.live.prefix}sink"}  # which is no business of a replay
-    with running(*arguments, log=tmp_path / "over.log", **own, **live) as process:
-        assert process.wait(seconds=60) == 0
-        assert "5 parts duplicate" in process.output()
-        assert "parts written" not in process.output()
-    assert written.documents() == written.live
-
-
-@pytest.mark.parametrize("point", [Point.SINK_WRITTEN, Point.SINK_BEFORE_COMMIT])
-def test_a_sink_that_dies_is_followed_by_one_that_ends_with_the_same_documents(
-    written: Written, tmp_path: Path, point: Point
+def test_a_replay_whose_sink_dies_writes_the_live_documents_beside_them_and_changes_nothing_over_them(
+    written: Written, tmp_path: Path
 ) -> None:
     own = written.environment | {
         "TRACELINK_KAFKA_SESSION_TIMEOUT_MS": "2000",
         "TRACELINK_KAFKA_HEARTBEAT_INTERVAL_MS": "500",
+        "TRACELINK_SINK_GROUP": f"{written.job.live.prefix}sink",  # which is no business of a replay
     }
-    arguments = ("sink", "elasticsearch", "--replay", written.job.name, f"--index-suffix={SUFFIX}")
-    sink = Child("elasticsearch", arguments, own, tmp_path)
+    arguments = ("sink", "elasticsearch", "--replay", written.job.name)
+    sink = Child("elasticsearch", (*arguments, f"--index-suffix={SUFFIX}"), own, tmp_path)
     try:
-        sink.start(point)
-        assert sink.wait(30)
-        sink.start()
-        assert sink.wait(60)
-        assert sink.ends == [-9, 0]
+        for point in (Point.SINK_WRITTEN, Point.SINK_BEFORE_COMMIT, None):
+            sink.start(point) if point else sink.start()
+            assert sink.wait(60)
+        assert sink.ends == [-9, -9, 0]
     finally:
         sink.kill()
     assert written.documents(beside=True) == written.live
+    with running(*arguments, log=tmp_path / "over.log", **own) as process:
+        assert process.wait(seconds=60) == 0
+        assert "replay j1: through" in process.output()
+        assert "5 parts duplicate" in process.output()
+        assert "parts written" not in process.output()
+    assert written.documents() == written.live
 
 
 def test_zipkin_gets_the_spans_of_a_replay(topics: Topics, job: Job, stack: Endpoints, tmp_path: Path) -> None:
