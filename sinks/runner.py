@@ -288,6 +288,8 @@ class Runner:
             else:
                 self._metrics.part(Outcome.DEAD_LETTER)
 
+        if self._job is None:
+            return
         self._tally.update(f"parts {outcome}" for outcome in report.parts)
         self._tally.update({f"{kind}s {outcome}": number for (kind, outcome), number in report.records.items()})
         self._tally.update({"dead letters": len(batch.dead_letters) + len(report.dead_letters)})

@@ -1,16 +1,17 @@
 """How the workers' Kafka clients are set: each property that a promise rests on, and why."""
 
 from tracelink.kafka import PARTITIONER, Properties, client_properties, outside_group
-from tracelink.settings import WorkerSettings
+from tracelink.settings import ReplayedSettings, WorkerSettings
 
 
 def consumer_properties(settings: WorkerSettings, group: str) -> Properties:
-    """Read as a static member of the group."""
+    """Read as a static member of the group; of that of a replay job as one that leaves it when it is through."""
+    lasting = settings.replay is None if isinstance(settings, ReplayedSettings) else True
     return client_properties(
         settings,
         promised={
             "group.id": group,
-            "group.instance.id": settings.instance_id,
+            **({"group.instance.id": settings.instance_id} if lasting else {}),
             "session.timeout.ms": round(settings.session_timeout * 1000),
             "enable.auto.commit": False,
             "auto.offset.reset": "error",  # retention that has passed the group must be loud

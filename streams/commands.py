@@ -31,9 +31,12 @@ def join(**flags: str | None) -> None:
       TRACELINK_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 tracelink join --instance-id join-1
     """  # noqa: D301 - click reads the escape itself
     from streams.join import Join  # noqa: PLC0415 - heavy, not for --help
+    from streams.replay.jobs import refuse_other_gap  # noqa: PLC0415 - as above
     from tracelink.topics import join_group  # noqa: PLC0415 - as above
 
     settings = JoinSettings.load(**flags)
+    if settings.replay is not None:
+        refuse_other_gap(settings)
     _run(settings, join_group(settings), lambda registry: Join(settings, registry))
 
 

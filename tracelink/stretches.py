@@ -67,13 +67,17 @@ class Edges:
             raise UserError(f"Kafka has no topic {topic}. Create the topics with: tracelink topics apply")
         return [(topic, number) for number in sorted(found.partitions)]
 
+    def topics(self) -> frozenset[str]:
+        """Return the names of all topics."""
+        return frozenset(_answered(lambda: self._admin.list_topics(timeout=_TIMEOUT)).topics)
+
     def begins(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Return the offsets of the oldest records there are."""
         return self._ask(dict.fromkeys(partitions, _EARLIEST))
 
-    def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """Return the offsets behind the last committed records."""
-        return self._ask(dict.fromkeys(partitions, _LATEST))
+    def ends(self, partitions: Iterable[Partition], *, committed: bool = True) -> dict[Partition, int]:
+        """Return the offsets behind the last committed records, or those of open transactions included."""
+        return self._ask(dict.fromkeys(partitions, _LATEST), committed=committed)
 
     def at(self, partitions: Iterable[Partition], milliseconds: int) -> dict[Partition, int]:
         """Return the offsets of the first records of that time or later; the ends where there is none."""
@@ -99,17 +103,16 @@ class Edges:
 
         return {(one.topic, one.partition): GroupOffset(one.offset, one.metadata) for one in _answered(ask)}
 
-    def _ask(self, asked: Mapping[Partition, OffsetSpec]) -> dict[Partition, int]:
-        return _answered(lambda: self._ask_once(asked)) if asked else {}
+    def _ask(self, asked: Mapping[Partition, OffsetSpec], *, committed: bool = True) -> dict[Partition, int]:
+        level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        return _answered(lambda: self._ask_once(asked, level)) if asked else {}
 
-    def _ask_once(self, asked: Mapping[Partition, OffsetSpec]) -> dict[Partition, int]:
+    def _ask_once(self, asked: Mapping[Partition, OffsetSpec], level: IsolationLevel) -> dict[Partition, int]:
         # Else a client asks the leaders that it once knew: partitions that were just made have others.
         for topic in {topic for topic, _ in asked}:
             self._admin.list_topics(topic, timeout=_TIMEOUT)
         request = {TopicPartition(*partition): spec for partition, spec in asked.items()}
-        futures = self._admin.list_offsets(
-            request, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_TIMEOUT
-        )
+        futures = self._admin.list_offsets(request, isolation_level=level, request_timeout=_TIMEOUT)
         return {(one.topic, one.partition): int(future.result().offset) for one, future in futures.items()}
 
 

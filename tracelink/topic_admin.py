@@ -1,6 +1,6 @@
 """Creating the topics, and checking that the live ones keep the promises."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from confluent_kafka import KafkaError, KafkaException
@@ -113,8 +113,12 @@ def require(admin: AdminClient, settings: TopicSettings) -> None:
     job = names_of(settings).job
     if job and any(one.setting == "topic" for one in found):
         raise UserError(f"There is no replay job {job}. The jobs there are: tracelink replay list")
+    listed = "; ".join(map(str, found))
+    if job and found:
+        raise UserError(
+            f"The job's topics are not as they must be: {listed}. Begin anew: tracelink replay delete {job}"
+        )
     if found:
-        listed = "; ".join(map(str, found))
         raise UserError(f"The topics are not as they must be: {listed}. Mend them with: {apply_command(settings)}")
 
 
@@ -148,24 +152,23 @@ def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
     return done + mended
 
 
-def create_job(admin: AdminClient, settings: ReplayedSettings) -> None:
-    """Create the topics of a replay job that are missing, with partitions, replicas and message sizes as the live ones.
+def create_job(admin: AdminClient, settings: ReplayedSettings, counts: Mapping[str, int]) -> None:
+    """Create the topics of a replay job that are missing, with replicas and message sizes as the live ones have.
 
-    Raises UserError.
+    `counts` are the partitions of the live inputs by their names. Raises UserError.
     """
     live_names, names = TopicNames(settings.topic_prefix), names_of(settings)
     metadata = admin.list_topics(timeout=_TIMEOUT).topics
     for name in (live_names.spans, live_names.logs, live_names.unlinked_logs):
         if name not in metadata:
             raise UserError(f"Kafka has no topic {name}. Create the topics with: {apply_command(settings)}")
-    inputs = metadata[live_names.spans].partitions
-    unlinked = metadata[live_names.unlinked_logs].partitions
-    settings = settings.model_copy(update={"replication": len(inputs[0].replicas)})
+    replicas = metadata[live_names.spans].partitions[0].replicas
+    settings = settings.model_copy(update={"replication": len(replicas)})
     originals = [Spec(live_names.spans), Spec(live_names.logs), Spec(live_names.unlinked_logs)]
     largest = {name: int(live.settings["max.message.bytes"]) for name, live in _live(admin, originals).items()}
     new = []
     for spec in specs(settings):
-        partitions = len(unlinked if spec.name == names.unlinked_logs else inputs)
+        partitions = counts[live_names.unlinked_logs if spec.name == names.unlinked_logs else live_names.spans]
         original = largest.get(live_names.prefix + spec.name.removeprefix(names.prefix), 0)
         # A copy has a header more than its original.
         largest_copy = max(spec.at_least["max.message.bytes"], original + RECORD_OVERHEAD_BYTES)

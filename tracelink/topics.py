@@ -187,6 +187,12 @@ def specs(settings: TopicSettings) -> list[Spec]:
         Spec(names.alerts, required=kept, at_least=problem),
         Spec(names.dead_letters, required=kept, at_least=trace),
         Spec(names.journal(settings.join_group), inputs=True, required=kept, at_least=trace),
-        Spec(names.jobs, required=compacted, at_least=trace, created=soon),
+        # The broker's clock tells up to when a replay has all there was.
+        Spec(
+            names.jobs,
+            required={**compacted, "message.timestamp.type": "LogAppendTime"},
+            at_least=trace,
+            created=soon,
+        ),
         Spec(names.settled_letters, required=compacted, at_least=durable, created=soon),
     ]

@@ -35,8 +35,11 @@ _ELASTICSEARCH = (
     "keep_share", "keep_slower_than", "sink_group", "request_timeout",
 )  # fmt: skip
 _ZIPKIN = ("zipkin_url", "zipkin_headers", "zipkin_ca")
-# What leads a replay to the same servers.
-_REPEATED = ("kafka_bootstrap_servers", "topic_prefix", "elasticsearch_url", "index_prefix", "zipkin_url")
+# What leads a replay to the same servers and the same documents.
+_REPEATED = (
+    "kafka_bootstrap_servers", "kafka_config_file", "topic_prefix", "idle_gap", "max_age", "elasticsearch_url",
+    "index_prefix", "index_suffix", "index_unit", "keep_log_level", "keep_share", "keep_slower_than", "zipkin_url",
+)  # fmt: skip
 
 
 @click.command(short_help="Find what the stores lack, and the replay that fills it.")
@@ -84,8 +87,9 @@ def verify(  # noqa: PLR0913 - its options
     holes = found.holes.stretches()
     if missing is not None:
         _write_ids(missing, holes)
-    given = [word for name in _REPEATED if (value := flags[name]) is not None for word in (flag_of(name), value)]
-    given = [without_credentials(word) for word in given]
+    given = [
+        f"{flag_of(name)}={without_credentials(value)}" for name in _REPEATED if (value := flags[name]) is not None
+    ]
     commands = [command(hole, given, str(missing) if missing else None) for hole in holes]
     _note(found, first, last)
     if as_json:

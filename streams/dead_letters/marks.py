@@ -63,6 +63,11 @@ class Marks:
         mark = self._marks.get(source.key(letter.name))
         return mark if mark is not None and mark["letterTimestamp"] == letter.timestamp else None
 
+    def has(self, letter: Letter) -> bool:
+        """Tell whether a letter with the same key and payload was settled, wherever it lay."""
+        digest = letter.digest()
+        return any(mark["digest"] == digest for mark in self._marks.values())
+
     def count(self, letter: Letter) -> int:
         """Return how many times this message was redriven so far, as far as its header or a mark tells.
 

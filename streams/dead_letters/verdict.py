@@ -63,6 +63,10 @@ def judge(letter: Letter, marks: Marks, source: Source, live: TopicNames, at_mos
     mark = marks.of(source, letter)
     if mark is not None:
         return Verdict(name, Outcome.SETTLED, why=f"it was {mark['action'].lower()} before")
+    if source.job is not None and marks.has(letter):
+        return Verdict(
+            name, Outcome.SETTLED, why="the same message was settled before, as a live letter or another job's"
+        )
     if letter.cut_from is not None:
         why = f"only {letter.size} of {letter.cut_from} bytes are here: what is left of it is no message"
         return Verdict(name, Outcome.CUT, why=why)

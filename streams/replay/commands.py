@@ -8,12 +8,30 @@ from click.core import ParameterSource
 
 from tracelink.moments import HELP, Moment
 from tracelink.options import settings_options
-from tracelink.settings import JOB_NAME, JoinSettings, variable_of
+from tracelink.settings import (
+    JOB_NAME,
+    ElasticsearchSettings,
+    JoinSettings,
+    Settings,
+    ZipkinSettings,
+    flag_of,
+    variable_of,
+    without_credentials,
+)
 
 _KAFKA = ("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix")
 _SETTINGS = (*_KAFKA, "idle_gap", "max_age")
+_ELASTICSEARCH = (
+    "elasticsearch_url", "index_prefix", "index_suffix", "index_unit", "keep_share", "keep_slower_than",
+    "keep_log_level",
+)  # fmt: skip
+_ZIPKIN = ("zipkin_url",)
 _SINKS = ("zipkin", "elasticsearch")
 _INTERRUPTED = 130
+
+
+def _of(settings: type[Settings], flags: dict[str, str | None]) -> dict[str, str | None]:
+    return {name: value for name, value in flags.items() if name in settings.model_fields}
 
 
 def _job_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -68,9 +86,10 @@ def _job_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     "--sink", "sinks", type=click.Choice(_SINKS), multiple=True, help="With --run: where to write. [default: both]"
 )
 @click.option("--alerts", is_flag=True, help="With --run: hand the errored traces to the live alerts.")
-@click.option("--index-suffix", metavar="TEXT", help="With --run: write to indices whose names end with this.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @settings_options(JoinSettings, only=_SETTINGS)
+@settings_options(ElasticsearchSettings, only=_ELASTICSEARCH)
+@settings_options(ZipkinSettings, only=_ZIPKIN)
 @click.pass_context
 def replay(  # noqa: PLR0913 - one parameter an option
     ctx: click.Context,
@@ -91,7 +110,6 @@ def replay(  # noqa: PLR0913 - one parameter an option
     run_all: bool,
     sinks: tuple[str, ...],
     alerts: bool,
-    index_suffix: str | None,
     as_json: bool,
     **flags: str | None,
 ) -> None:
@@ -103,7 +121,8 @@ def replay(  # noqa: PLR0913 - one parameter an option
     Live processing is not touched. The documents of a replay are those that there were: what Elasticsearch has
     already stays as it is, and what it lacks is written. Alerts are not raised but for --alerts.
 
-    An interrupted replay (exit code 130) goes on where it was: --resume JOB.
+    An interrupted replay (exit code 130) goes on where it was: --resume JOB. The settings below are also those of the
+    join and the sinks that --run starts; others they take from the environment.
 
     \b
     Examples:
@@ -128,21 +147,29 @@ def replay(  # noqa: PLR0913 - one parameter an option
         raise click.UsageError("--resume goes on with what the job was made for: it takes no other selection.")
     if resume is None and begin is None and not (ids or files):
         raise click.UsageError("Say what to replay: --from MOMENT, or --trace-id ID.")
-    if not run_all and (sinks or alerts or index_suffix):
-        raise click.UsageError("--sink, --alerts and --index-suffix are for --run.")
+    if not run_all and (sinks or alerts):
+        raise click.UsageError("--sink and --alerts are for --run.")
     keys = parse_keys(ids, files) if ids or files else None
     asked = Asked(
         begin, end, keys, errored, frozenset(services), frozenset(numbers) if numbers else None, all_partitions
     )
-    settings = JoinSettings.load(**flags)
+    settings = JoinSettings.load(**_of(JoinSettings, flags))
+    # What is wrong for the sinks is to be said before anything is copied.
+    ElasticsearchSettings.load(**_of(ElasticsearchSettings, flags))
+    ZipkinSettings.load(**_of(ZipkinSettings, flags))
     given = {name: value for name, value in flags.items() if value is not None}
-    given |= {"index_suffix": index_suffix} if index_suffix else {}
-    given |= {"replay_alerts": "true"} if alerts else {}
     how = How(
         rate,
         as_json,
         (("join",), *(("sink", name) for name in sinks or _SINKS)) if run_all else (),
-        {variable_of(name): value for name, value in given.items()},
+        {variable_of(name): value for name, value in given.items()}
+        | ({variable_of("replay_alerts"): "true"} if alerts else {}),
+        (
+            *(["--run"] if run_all else []),
+            *[word for name in sinks for word in ("--sink", name)],
+            *(["--alerts"] if alerts else []),
+            *[f"{flag_of(name)}={without_credentials(value)}" for name, value in given.items()],
+        ),
     )
     try:
         with session.replays(settings) as made:

@@ -66,15 +66,11 @@ class Copier:
         plan: Plan,
         edges: Edges,
         *,
-        complete_until: int,
         rate: float | None = None,
         stopping: Event | None = None,
         tell: Callable[[Copied], None] = lambda _: None,
     ) -> None:
-        """`complete_until` is the stream time up to which the inputs were all there when the job was planned.
-
-        `rate` is the most records a second that are read; `tell` is called several times a second.
-        """
+        """`rate` is the most records a second that are read; `tell` is called several times a second."""
         live = TopicNames(settings.topic_prefix)
         names = live.of_job(job)
         self._settings = settings
@@ -82,7 +78,7 @@ class Copier:
         self._edges = edges
         self._group = names.job_group("copy")
         self._targets = {live.spans: names.spans, live.logs: names.logs, live.unlinked_logs: names.unlinked_logs}
-        self._end_headers = end_headers(complete_until)
+        self._end_headers = end_headers(plan.complete_until)
         self._rate = rate
         self._stopping = stopping or Event()
         self._tell = tell

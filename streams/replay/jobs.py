@@ -1,19 +1,22 @@
 """The replay jobs as their compacted topic has them: a record for each, and beside it the chosen trace ids."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypedDict
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message, Producer
 
 from streams.replay.plan import Range, Selection
 from tracelink.codec import Codec, load_schema
 from tracelink.errors import InvalidRecord, UserError
 from tracelink.kafka import PARTITIONER, client_properties, connect
 from tracelink.progress import Partition
-from tracelink.settings import KafkaSettings
+from tracelink.settings import JoinSettings, KafkaSettings
 from tracelink.stretches import Edges, Reader, Stretch
 from tracelink.topics import TopicNames
+
+_log = logging.getLogger(__name__)
 
 _KEYS_AT_ONCE = 50_000
 _KEY_BYTES = 16
@@ -37,6 +40,7 @@ class Job(TypedDict):
 
     name: str
     created: int
+    completeUntil: int
     state: str
     asked: str
     begin: int
@@ -100,9 +104,8 @@ class Jobs:
             try:
                 job = JOB.decode(value)
             except InvalidRecord as error:
-                raise UserError(
-                    f"The job {key.decode(errors='replace')} in {self._topic} is unreadable: {error}"
-                ) from None
+                _log.warning("a job in %s is unreadable and left out: %s: %s", self._topic, key, error)
+                continue
             parts = [newest.get(one, b"") for one in _parts_of(job)]
             keys = frozenset(_keys(b"".join(parts)))
             found[job["name"]] = Stored(job, None if job["traces"] is None else keys)
@@ -118,6 +121,10 @@ class Jobs:
                 f"The job {name} was not written to its end: delete it with: tracelink replay delete {name}"
             )
         return found
+
+    def now(self) -> int:
+        """Return the brokers' time, in milliseconds since the epoch: that of the records' times in the inputs."""
+        return self._produce({b"/now": None})
 
     def write(self, stored: Stored) -> None:
         """Write a new job, its trace ids first."""
@@ -145,8 +152,17 @@ class Jobs:
                 for _, messages in reader.poll():
                     yield from ((one.key() or b"", one.value()) for one in messages)
 
-    def _produce(self, records: dict[bytes, bytes | None]) -> None:
+    def _produce(self, records: dict[bytes, bytes | None]) -> int:
+        """Write records; returns the brokers' time of the last one, in milliseconds since the epoch."""
         failed: list[KafkaError] = []
+        times = [0]
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                failed.append(error)
+            elif message.timestamp()[0] == TIMESTAMP_LOG_APPEND_TIME:
+                times.append(message.timestamp()[1])
+
         properties = client_properties(
             self._settings,
             # A record that goes out twice does no harm, and an idempotent producer takes half a second to begin.
@@ -155,12 +171,27 @@ class Jobs:
         )
         producer = Producer(dict(properties))
         for key, value in records.items():
-            producer.produce(
-                self._topic, value, key, on_delivery=lambda error, _: failed.append(error) if error else None
-            )
+            producer.produce(self._topic, value, key, on_delivery=delivered)
         if producer.flush(_TIMEOUT) or failed:
             why = failed[0].str() if failed else "Kafka does not answer"
             raise UserError(f"Cannot write to {self._topic}: {why}.")
+        if not times[1:]:
+            raise UserError(f"{self._topic} has not the brokers' times. Mend it with: tracelink topics apply")
+        return max(times)
+
+
+def refuse_other_gap(settings: JoinSettings) -> None:
+    """Raise UserError where a job was copied for windows of another length: it would come out as other parts."""
+    names = TopicNames(settings.topic_prefix)
+    if settings.replay is None or names.jobs not in Edges(connect(settings)).topics():
+        return
+    stored = Jobs(settings).read().get(settings.replay)
+    gap = round(settings.idle_gap * 1000) if stored is None else stored.job["gap"]
+    if gap != round(settings.idle_gap * 1000):
+        raise UserError(
+            f"The job {settings.replay} was copied for TRACELINK_IDLE_GAP={gap / 1000:g}, and here it is "
+            f"{settings.idle_gap:g}: give it --idle-gap {gap / 1000:g}."
+        )
 
 
 def no_such_job(name: str) -> UserError:

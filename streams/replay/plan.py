@@ -6,13 +6,19 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from confluent_kafka import Message
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from streams.replay.chains import Chains
+from tracelink.errors import UserError
 from tracelink.kafka import Properties
 from tracelink.progress import Partition
 from tracelink.settings import KafkaSettings
 from tracelink.stretches import Edges, Reader, Stretch
 from tracelink.topics import TopicNames
+
+_LOOK_SECONDS = 0.2
+# A producer's usual time-out, and the brokers' scan for transactions that have passed it.
+_LONGEST_TRANSACTION = 75.0
 
 
 class Range(NamedTuple):
@@ -71,6 +77,8 @@ class Plan:
     beyond: Mapping[int, Beyond]
     unlinked: str
     """The topic of log lines without a trace."""
+    complete_until: int
+    """The stream time up to which the inputs were all there, in milliseconds."""
 
     def stretches(self) -> dict[Partition, Stretch]:
         """Return what is to be read of each input."""
@@ -80,7 +88,8 @@ class Plan:
         """Return those messages of an input that are copied; they come in the order of their offsets."""
         topic, number = partition
         if topic == self.unlinked:
-            return messages
+            begin, end = self.selection.begin, self.selection.end
+            return [one for one in messages if begin <= one.timestamp()[1] < end]
         keys, beyond, found = self.selection.keys, self.beyond[number], self.ranges[partition]
         first, last = messages[0].offset() or 0, messages[-1].offset() or 0
         if found.start <= first and last < found.end:
@@ -113,24 +122,60 @@ class Planner:
         self._edges = edges
         self._names = TopicNames(settings.topic_prefix)
 
-    def ranges(self, selection: Selection) -> dict[Partition, Range]:
-        """Look up the range's offsets of every input, with the ends that they have now."""
+    def ranges(self, selection: Selection, complete_until: int) -> dict[Partition, Range]:
+        """Look up the range's offsets of every input, with the ends up to which they may be copied.
+
+        That is what was there by `complete_until` (stream time in milliseconds): a later record might close a part
+        that another one, not to be seen yet, belongs to. Log lines without a trace belong to none.
+        """
         names, edges = self._names, self._edges
         partitions = [
             one for topic in (names.spans, names.logs, names.unlinked_logs) for one in edges.partitions(topic)
         ]
-        limits = edges.ends(partitions)
+        limits = self._readable_ends(partitions)
+        joined = [one for one in partitions if one[0] != names.unlinked_logs]
+        limits |= {one: min(limits[one], until) for one, until in edges.at(joined, complete_until).items()}
         starts, ends = edges.at(partitions, selection.begin), edges.at(partitions, selection.end)
         found: dict[Partition, Range] = {}
         for one in partitions:
             start = min(starts[one], limits[one])
-            wanted = selection.is_whole if one[0] == names.unlinked_logs else selection.wants(one[1])
+            if one[0] == names.unlinked_logs:
+                # Their times are the publishers': in no order, and so looked at one by one.
+                wanted, end = selection.is_whole, limits[one]
+            else:
+                wanted, end = selection.wants(one[1]), min(ends[one], limits[one])
             # What is not wanted is there as well, empty: its copy needs an end marker, too.
-            end = max(start, min(ends[one], limits[one])) if wanted else start
+            end = max(start, end) if wanted else start
             found[one] = Range(start, end, limits[one])
         return found
 
-    def plan(self, selection: Selection, ranges: Mapping[Partition, Range]) -> Plan:
+    def _readable_ends(self, partitions: list[Partition]) -> dict[Partition, int]:
+        """Return the ends as they are now, once no transaction is open before them."""
+        there = self._edges.ends(partitions, committed=False)
+
+        def ends() -> dict[Partition, int]:
+            self._also()
+            return self._edges.ends(partitions)
+
+        def are_open(found: dict[Partition, int]) -> bool:
+            return any(found[one] < end for one, end in there.items())
+
+        retrying = Retrying(
+            retry=retry_if_result(are_open),
+            wait=wait_fixed(_LOOK_SECONDS),
+            stop=stop_after_delay(_LONGEST_TRANSACTION),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )
+        found: dict[Partition, int] = retrying(ends)
+        for (topic, number), end in there.items():
+            if found[topic, number] < end:
+                raise UserError(
+                    f"A transaction is open on {topic}[{number}] at offset {found[topic, number]}: what lies behind it "
+                    "cannot be read. Begin the replay again once it has ended."
+                )
+        return found
+
+    def plan(self, selection: Selection, ranges: Mapping[Partition, Range], complete_until: int) -> Plan:
         """Find what the range's traces have beyond its edges."""
         names = self._names
         inputs = {one: found for one, found in ranges.items() if one[0] != names.unlinked_logs}
@@ -156,7 +201,7 @@ class Planner:
             for one in mine:
                 start, end, limit = ranges[one]
                 reaches[one] = Reach(min(start, first.get(one, start)), min(limit, max(end, behind.get(one, end))))
-        return Plan(selection, ranges, reaches, beyond, names.unlinked_logs)
+        return Plan(selection, ranges, reaches, beyond, names.unlinked_logs, complete_until)
 
     def _heads(
         self, selection: Selection, ranges: Mapping[Partition, Range]

@@ -1,8 +1,10 @@
 """A replay from what is asked for to its last record: planned, copied, and where that is wanted joined and written."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 
@@ -25,7 +27,7 @@ from tracelink.stretches import Edges, milliseconds_of
 from tracelink.topic_admin import create_job, require
 from tracelink.topics import TopicNames
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 2.0
 _TIMEOUT = 30.0
 _GONE = (KafkaError.GROUP_ID_NOT_FOUND, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
@@ -58,8 +60,10 @@ class Replays:
     """Plans, copies and runs replays; raises UserError, and Stopped within a moment after `stopping` is set."""
 
     def __init__(self, settings: JoinSettings, stopping: Event, tell: Tell) -> None:
-        self._settings = settings
+        # A variable for the workers of some job would lead elsewhere.
+        self._settings = settings = settings.model_copy(update={"replay": None})
         self._stopping = stopping
+        self.notes: list[str] = []
         self._told = tell
         self._admin = connect(settings)
         self._edges = Edges(self._admin)
@@ -90,18 +94,26 @@ class Replays:
                 tell=lambda done, total: self.tell("looking for traces", done, total),
             )
             keys = found if keys is None else keys & found
+            if parts.told_from is not None and parts.told_from > begin:
+                self.notes.append(
+                    f"Of what the join has put out, Kafka has nothing from before {shown(parts.told_from)} any more: "
+                    "older traces are not found."
+                )
         if keys is not None:
             if not keys:
                 raise UserError("No trace is like that between those times.")
             if not asked.all_partitions:
                 mapped = frozenset(partition_of(key, count) for key in keys)
                 numbers = mapped if numbers is None else numbers & mapped
+                if not numbers:
+                    raise UserError("The traces are not in the partitions that --partition names.")
         return Selection(begin, end, round(self._settings.idle_gap * 1000), keys, numbers)
 
     def plan(self, selection: Selection) -> Plan:
         """Find out what of the inputs is to be copied."""
         self.tell("looking at the range's edges", 0, 0)
-        return self._planner.plan(selection, self._planner.ranges(selection))
+        complete_until = self.jobs.now() - round(self._settings.allowance * 1000)
+        return self._planner.plan(selection, self._planner.ranges(selection, complete_until), complete_until)
 
     def create(self, name: str, asked: Asked) -> tuple[Stored, Plan]:
         """Plan a new job, and make its topics."""
@@ -115,23 +127,31 @@ class Replays:
                 f"There are topics of a replay job {name}: delete them with: tracelink replay delete {name}"
             )
         selection = self.select(asked)
-        created = round(time.time() * 1000)
         plan = self.plan(selection)
-        stored = Stored(_job(name, created, asked, plan), selection.keys)
+        stored = Stored(_job(name, asked, plan), selection.keys)
         # Before its topics: whatever interrupts it from here on, there is a job to go on with.
         self.jobs.write(stored)
-        create_job(self._admin, self._of_job(name))
+        self._create_topics(stored)
         return stored, plan
 
-    def resume(self, name: str) -> tuple[Stored, Plan]:
-        """Plan a job again as it was; raises UserError also where Kafka no longer has what it was planned with."""
+    def resume(self, name: str) -> tuple[Stored, Plan | None]:
+        """Plan a job again as it was, unless all is copied; raises UserError also where retention has passed of it."""
         stored = self.jobs.get(name)
-        group = self._names.of_job(name).job_group("copy")
-        if all(one.offset < 0 for one in self._edges.committed(group, stored.stretches(), stable=False).values()):
-            create_job(self._admin, self._of_job(name))
+        if stored.job["state"] == "COPIED":
+            require(self._admin, self._of_job(name))
+            return stored, None
+        names = self._names.of_job(name)
+        begun = self._edges.committed(names.job_group("copy"), stored.stretches(), stable=False)
+        if all(one.offset < 0 for one in begun.values()):
+            self._create_topics(stored)
+            copies = [one for topic in (names.spans, names.logs) for one in self._edges.partitions(topic)]
+            if any(self._edges.ends(copies).values()):
+                raise UserError(
+                    f"Kafka has forgotten how far the job {name} was copied. Begin anew: tracelink replay delete {name}"
+                )
         require(self._admin, self._of_job(name))
         self.tell("looking at the range's edges", 0, 0)
-        plan = self._planner.plan(stored.selection(), stored.ranges())
+        plan = self._planner.plan(stored.selection(), stored.ranges(), stored.job["completeUntil"])
         if plan.cut != stored.job["cut"]:
             raise UserError(
                 f"Retention has passed records that the job {name} was planned with: what is left of it would not fit "
@@ -139,9 +159,14 @@ class Replays:
             )
         return stored, plan
 
-    def copy(self, stored: Stored, plan: Plan, rate: float | None, also: Callable[[], object] = lambda: None) -> Copied:
-        """Copy what is left of a job; `also` is called now and then, and may raise what ends it."""
+    def copy(
+        self, stored: Stored, plan: Plan | None, rate: float | None, also: Callable[[], object] = lambda: None
+    ) -> Copied:
+        """Copy what is left of a job, if there is a plan; `also` is called now and then, and may raise what ends it."""
         job = stored.job
+        if plan is None:
+            read = sum(stretch.end - stretch.start for stretch in stored.stretches().values())
+            return Copied(read, read, job["records"], job["bytes"])
 
         def tell(copied: Copied) -> None:
             also()
@@ -152,7 +177,6 @@ class Replays:
             job["name"],
             plan,
             self._edges,
-            complete_until=job["created"] - round(self._settings.allowance * 1000),
             rate=rate,
             stopping=self._stopping,
             tell=tell,
@@ -162,15 +186,15 @@ class Replays:
             self.jobs.update(Job(**(job | {"state": "COPIED", "records": copied.records, "bytes": copied.size})))
         return copied
 
-    def run(self, stored: Stored, plan: Plan, rate: float | None, stages: Stages) -> Copied:
+    def run(self, stored: Stored, plan: Plan | None, rate: float | None, stages: Stages) -> Copied:
         """Copy while the join and the sinks work, and wait until they are through."""
         with stages:
             copied = self.copy(stored, plan, rate, also=stages.are_through)
             while not stages.are_through():
                 if self._stopping.wait(_LOOK_SECONDS):
                     raise Stopped
-                self._show(self.observer.status(stored))
-            self._show(self.observer.status(stored))
+                with suppress(UserError):  # who only looks on ends nothing
+                    self._show(self.observer.status(stored))
         return copied
 
     def delete(self, name: str) -> list[str]:
@@ -198,7 +222,11 @@ class Replays:
 
     def _topics(self, name: str) -> list[str]:
         prefix = self._names.of_job(name).prefix
-        return sorted(one for one in self._admin.list_topics(timeout=_TIMEOUT).topics if one.startswith(prefix))
+        return sorted(one for one in self._edges.topics() if one.startswith(prefix))
+
+    def _create_topics(self, stored: Stored) -> None:
+        counts = Counter(one["topic"] for one in stored.job["inputs"])
+        create_job(self._admin, self._of_job(stored.job["name"]), counts)
 
     def _of_job(self, name: str) -> JoinSettings:
         return self._settings.model_copy(update={"replay": name})
@@ -227,11 +255,12 @@ def _finish(deletions: Mapping[str, Future[object]]) -> None:
                 raise
 
 
-def _job(name: str, created: int, asked: Asked, plan: Plan) -> Job:
+def _job(name: str, asked: Asked, plan: Plan) -> Job:
     selection = plan.selection
     return Job(
         name=name,
-        created=created,
+        created=round(time.time() * 1000),
+        completeUntil=plan.complete_until,
         state="COPYING",
         asked=asked.words(),
         begin=selection.begin,

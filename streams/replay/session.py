@@ -1,11 +1,13 @@
 """A replay at a terminal: what the command does, what it shows meanwhile, and how it ends on Ctrl-C."""
 
+import shlex
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event
+from uuid import uuid4
 
 import click
 
@@ -17,7 +19,8 @@ from streams.replay.trial import count
 from streams.replay.view import print_copied, print_trial
 from streams.sessions import Stopped
 from tracelink.bars import bars
-from tracelink.settings import JoinSettings
+from tracelink.errors import UserError
+from tracelink.settings import JoinSettings, variable_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,12 @@ class How:
     as_json: bool
     commands: tuple[tuple[str, ...], ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    again: tuple[str, ...] = ()
+    """The flags that go on with it in the same way."""
+
+    def go_on(self, job: str, *more: str) -> str:
+        """Return the command that goes on with a job."""
+        return shlex.join(["tracelink", "replay", "--resume", job, *self.again, *more])
 
 
 @contextmanager
@@ -46,7 +55,7 @@ def try_out(made: Replays, settings: JoinSettings, asked: Asked, how: How) -> No
 
 def start(made: Replays, asked: Asked, how: How, job: str | None) -> None:
     """Make a job, and copy it; raises Stopped."""
-    _finish(made, *made.create(job or f"{datetime.now(UTC):%Y%m%d-%H%M%S}", asked), how)
+    _finish(made, *made.create(job or _new_name(), asked), how)
 
 
 def resume(made: Replays, job: str, how: How) -> None:
@@ -54,17 +63,26 @@ def resume(made: Replays, job: str, how: How) -> None:
     _finish(made, *made.resume(job), how)
 
 
-def _finish(made: Replays, stored: Stored, plan: Plan, how: How) -> None:
+def _new_name() -> str:
+    """Return a name for a job that no other has that is begun in this second."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid4().hex[:4]}"
+
+
+def _finish(made: Replays, stored: Stored, plan: Plan | None, how: How) -> None:
     job = stored.job["name"]
+    for note in made.notes:
+        click.echo(note, err=True)
     try:
         if how.commands:
-            copied = made.run(stored, plan, how.rate, Stages(job, how.commands, how.environment))
+            # Windows of another length would be other parts.
+            window = {variable_of("idle_gap"): f"{stored.job['gap'] / 1000:g}"}
+            copied = made.run(stored, plan, how.rate, Stages(job, how.commands, {**how.environment, **window}))
         else:
             copied = made.copy(stored, plan, how.rate)
-    except Stopped:
-        click.echo(f"To go on with it: tracelink replay --resume {job}{' --run' * bool(how.commands)}", err=True)
+    except (Stopped, UserError):
+        click.echo(f"To go on with it: {how.go_on(job)}", err=True)
         raise
-    print_copied(stored, copied, through=bool(how.commands), as_json=how.as_json)
+    print_copied(stored, copied, None if how.commands else how.go_on(job, "--run"), as_json=how.as_json)
 
 
 @contextmanager

@@ -72,7 +72,8 @@ class Stages:
                 self._failed = True
                 lines = self._log(name).read_text("utf-8", errors="replace").splitlines()[-_LAST_LINES:]
                 said = "\n".join(f"  {line}" for line in lines)
-                raise UserError(f"tracelink {name.replace('-', ' ')} ended with exit code {code}:\n{said}")
+                command = name.replace("-", " ")
+                raise UserError(f"tracelink {command} ended with exit code {code}, see {self._log(name)}:\n{said}")
         return all(process.poll() == 0 for process in self._processes.values())
 
     def _log(self, name: str) -> Path:

@@ -79,7 +79,7 @@ class Observer:
             raise UserError(f"Kafka does not tell of its groups: {error.args[0].str()}.") from None
 
     def _stage(self, stage: str, names: TopicNames, topics: Iterable[str], groups: dict[str, bool]) -> Stage:
-        there = self._admin.list_topics(timeout=_TIMEOUT).topics
+        there = self._edges.topics()
         # A job that was not deleted to its end has some of them no more.
         partitions = [one for topic in topics if topic in there for one in self._edges.partitions(topic)]
         if not partitions:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import click
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
+from rich.table import Column, Table
 
 from streams.replay.copy import Copied
 from streams.replay.jobs import Stored
@@ -45,22 +45,22 @@ def print_trial(count: Count, plan: Plan, rate: float | None, *, as_json: bool) 
     _print_cut(plan.cut)
 
 
-def print_copied(stored: Stored, copied: Copied, *, through: bool, as_json: bool) -> None:
-    """Print what was copied, and what comes next; `through` where it was joined and written as well."""
+def print_copied(stored: Stored, copied: Copied, run: str | None, *, as_json: bool) -> None:
+    """Print what was copied; `run` is the command that joins and writes it, None where that is done."""
     job = stored.job
     if as_json:
-        found = {"state": "copied", "records": copied.records, "bytes": copied.size, "through": through}
+        found = {"state": "copied", "records": copied.records, "bytes": copied.size, "through": run is None}
         click.echo(json.dumps(_job(stored) | found))
         return
     click.echo(f"Job {job['name']}: copied {copied.records:,} records, {decimal(copied.size)}.")
     _print_cut(job["cut"])
-    if through:
+    if run is None:
         click.echo(f"They are joined and written. To free their space: tracelink replay delete {job['name']}")
     else:
         click.echo(
             f"To join them: tracelink join --replay {job['name']}\n"
             f"To write them: tracelink sink elasticsearch --replay {job['name']}, and so zipkin\n"
-            f"Or all at once: tracelink replay --resume {job['name']} --run"
+            f"Or all at once: {run}"
         )
 
 
@@ -74,7 +74,9 @@ def print_jobs(jobs: Iterable[tuple[Stored, Status]], *, as_json: bool) -> None:
     if not jobs:
         click.echo("There are no replay jobs.")
         return
-    table = Table("job", "from", "to", "what", "copied", "joined", "written", box=None, pad_edge=False)
+    table = Table(
+        Column("job", no_wrap=True), "from", "to", "what", "copied", "joined", "written", box=None, pad_edge=False
+    )
     for stored, status in jobs:
         job = stored.job
         written = [f"{one.name.removeprefix('sink-')} {_percent(one.done, one.total)}" for one in status.stages[1:]]

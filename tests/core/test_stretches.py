@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from tests.kit.waiting import wait_for
@@ -197,10 +197,10 @@ def test_a_leader_that_is_not_known_yet_is_asked_for_again(
     edges = Edges(connect(settings))
     once = edges._ask_once  # noqa: SLF001 - what a broker answers for a moment only
 
-    def ask_once(asked: Mapping[Partition, OffsetSpec]) -> dict[Partition, int]:
+    def ask_once(asked: Mapping[Partition, OffsetSpec], level: IsolationLevel) -> dict[Partition, int]:
         if refusals:
             raise KafkaException(refusals.pop())
-        return once(asked)
+        return once(asked, level)
 
     monkeypatch.setattr(edges, "_ask_once", ask_once)
     assert edges.ends([(topic, 0)]) == {(topic, 0): 1}

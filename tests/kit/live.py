@@ -9,12 +9,11 @@ from typing import Any
 
 import urllib3
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, NewTopic
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import scan
 
 from tests.kit.processes import Process, running
-from tests.kit.waiting import wait_for
 from tracelink.kafka import PARTITIONER, connect
 from tracelink.local.stack import Endpoints
 from tracelink.settings import JoinSettings
@@ -45,35 +44,30 @@ class Live:
     index_prefix: str
     environment: dict[str, str]
     logs: Path
+    settings: JoinSettings
     admin: AdminClient
 
     @property
     def names(self) -> TopicNames:
         return TopicNames(self.topic_prefix)
 
+    def make_topics(self) -> None:
+        """Make the topics that are missing, and have the broker's clock show times from now on."""
+        apply(self.admin, self.settings)
+
     def publish_dated(self, messages: Iterable[Dated]) -> None:
-        """Send messages under their own times, as if the broker's clock had shown them."""
-        self._set_clock("CreateTime")
+        """Make the topics with messages under their own times, as if the broker's clock had shown them."""
+        dated = {"message.timestamp.type": "CreateTime"}
+        inputs = [
+            NewTopic(one, self.settings.partitions, 1, config=dated) for one in (self.names.spans, self.names.logs)
+        ]
+        for future in self.admin.create_topics(inputs, operation_timeout=20).values():
+            future.result(20)
         producer = Producer({"bootstrap.servers": self.stack.kafka, "partitioner": PARTITIONER, "linger.ms": 5})
         for message in messages:
             producer.produce(message.topic, message.value, message.key, timestamp=message.time)
         assert producer.flush(30) == 0
-        self._set_clock("LogAppendTime")
-
-    def _set_clock(self, kind: str) -> None:
-        entry = ConfigEntry("message.timestamp.type", kind, incremental_operation=AlterConfigOpType.SET)
-        topics = [
-            ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
-            for name in (self.names.spans, self.names.logs)
-        ]
-        for future in self.admin.incremental_alter_configs(topics).values():
-            future.result(10)
-
-        def is_seen() -> bool:
-            described = self.admin.describe_configs(topics)
-            return all(one.result(10)["message.timestamp.type"].value == kind for one in described.values())
-
-        wait_for(f"{kind} on the inputs", is_seen)
+        self.make_topics()
 
     @contextmanager
     def running(self) -> Iterator[dict[str, Process]]:
@@ -125,7 +119,7 @@ class Live:
 
 
 def live_pipeline(stack: Endpoints, topic_prefix: str, index_prefix: str, logs: Path, **more: str) -> Live:
-    """Make the topics of a pipeline, and name all that is its own."""
+    """Name all that is a pipeline's own; its topics are still to be made."""
     environment = {
         "TRACELINK_KAFKA_BOOTSTRAP_SERVERS": stack.kafka,
         "TRACELINK_ZIPKIN_URL": stack.zipkin,
@@ -143,5 +137,4 @@ def live_pipeline(stack: Endpoints, topic_prefix: str, index_prefix: str, logs: 
         partitions=3,
     )
     admin = connect(settings)
-    apply(admin, settings)
-    return Live(stack, topic_prefix, index_prefix, environment, logs, admin)
+    return Live(stack, topic_prefix, index_prefix, environment, logs, settings, admin)

@@ -324,7 +324,7 @@ def test_holes_far_apart_are_a_replay_each_with_the_flags_of_the_command(setting
     assert found["commands"] == [
         f"tracelink replay --trace-id {one.hex()} "
         f"--from 2026-01-01T{hour}:00:00.000Z --to 2026-01-01T{hour}:00:05.001Z "
-        f"--sink elasticsearch --index-prefix {setting.index_prefix} --run"
+        f"--sink elasticsearch --index-prefix={setting.index_prefix} --run"
         for one, hour in ((first, "00"), (last, "02"))
     ]
 

@@ -100,7 +100,7 @@ def test_the_bad_records_of_a_trace_are_named_and_the_others_are_not() -> None:
 
 
 def test_the_fields_are_shown_with_their_places_and_the_wrong_byte_with_a_mark_under_it() -> None:
-    message = span_message(1, name="a name")
+    message = span_message(1, name="a name", id="0" * 16, parentId="0" * 16)
     at = message.index(b"a name")
     shown = text(letter(message[: at + 2] + b"\xff" + message[at + 3 :], key=key(1)))
     assert f"{11:>8} traceId = {trace_id(1).hex()}" in shown

@@ -73,7 +73,6 @@ def refused(result: Result) -> str:
         (("--resume", "j", "--dry-run"), "--resume goes on with what the job was made for"),
         (("--from", "1h", "--sink", "zipkin"), "are for --run"),
         (("--from", "1h", "--alerts"), "are for --run"),
-        (("--from", "1h", "--index-suffix=-again"), "are for --run"),
         (("--from", "1h", "--run", "--sink", "alertmanager"), "'alertmanager' is not one of"),
         (("--from", "1h", "--job", "a.b"), "'a.b' is no name of a job"),
         (("--from", "1h", "--job", "-"), "is no name of a job"),
@@ -148,7 +147,7 @@ def test_jobs_are_listed_shown_and_deleted_with_all_that_is_theirs(inputs: Input
     inputs.put_span(2, 20)
     printed = on(inputs, *ALL, "--job", "first").output
     assert "Job first: copied 3 records, 12 bytes." in printed
-    assert "tracelink replay --resume first --run" in printed
+    assert "Or all at once: tracelink replay --resume first --idle-gap=1.0" in printed
     again = refused(on(inputs, *ALL, "--job", "first"))
     assert again.startswith("There is a replay job first already. Go on with it: tracelink replay --resume first;")
     chosen = said(on(inputs, "--trace-id", "1", "--to", END, "--all-partitions", "--job", "second", "--json"))
@@ -224,7 +223,7 @@ def test_to_delete_a_job_ends_its_copier(inputs: Inputs, monkeypatch: pytest.Mon
         if now.read and not deleted:
             deleted.extend(made.delete("j"))
 
-    copier = Copier(inputs.settings, "j", plan, inputs.edges, complete_until=0, tell=tell)
+    copier = Copier(inputs.settings, "j", plan, inputs.edges, tell=tell)
     with pytest.raises(UserError, match="this one has ended"):
         copier.run()
     assert len(deleted) == 7

@@ -10,6 +10,7 @@ from tests.kit.records import key
 from tests.streams.replay.traffic import (
     FAR,
     GAP,
+    NO_END,
     PARTITIONS,
     START,
     Inputs,
@@ -120,14 +121,14 @@ def test_what_arrives_after_the_planning_is_not_chosen_then_or_when_it_is_planne
     selections = (selection(2 * GAP, 3 * GAP), selection(0, FAR), selection(9 * GAP, FAR))
     for last, asked in enumerate(selections, 4):
         planner = Planner(inputs.settings, inputs.edges)
-        ranges = planner.ranges(asked)
+        ranges = planner.ranges(asked, NO_END)
         with inputs.transaction(commit=False):
             inputs.put_log(1, last * GAP)
         for time in (last * GAP, (last + 1) * GAP):
             for trace in (1, 2, 3):
                 inputs.put_span(trace, time)
                 inputs.put_log(trace, time)
-        plan = planner.plan(asked, ranges)
+        plan = planner.plan(asked, ranges, NO_END)
         after = inputs.records()
         assert len(after) > len(before)
         wanted = {place(one) for one in expected(inputs, before, asked)[0]}

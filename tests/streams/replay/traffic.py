@@ -36,6 +36,10 @@ Row = tuple[bytes | None, bytes | None, int, Headers]
 """Key, value, time and headers of a record."""
 
 
+NO_END = 1 << 61
+"""A stream time behind all records: none is left to the live join."""
+
+
 class Inputs:
     """The live topics, and those that a replay keeps its jobs in."""
 
@@ -48,7 +52,9 @@ class Inputs:
         self.admin = connect(self.settings)
         self.edges = Edges(self.admin)
         topics = (*self.topics, self.names.traces, self.names.jobs)
-        made = self.admin.create_topics([NewTopic(topic, PARTITIONS, 1) for topic in topics], operation_timeout=20)
+        brokers = {"message.timestamp.type": "LogAppendTime"}
+        new = [NewTopic(topic, PARTITIONS, 1, config=brokers if topic == self.names.jobs else {}) for topic in topics]
+        made = self.admin.create_topics(new, operation_timeout=20)
         for future in made.values():
             future.result(30)
         self._producer = Producer({"bootstrap.servers": servers, "linger.ms": 1})
@@ -103,7 +109,7 @@ class Inputs:
 
     def plan(self, selection: Selection) -> Plan:
         planner = Planner(self.settings, self.edges)
-        return planner.plan(selection, planner.ranges(selection))
+        return planner.plan(selection, planner.ranges(selection, NO_END), NO_END)
 
     def job(self, name: str) -> dict[Partition, list[Row]]:
         """Return what a job's topics have before their end markers, of which each partition has one, the last."""
