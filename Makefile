@@ -20,8 +20,8 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP) ## Run the whole pipeline with a small shop of services that sometimes fail (ARGS=--once for a bounded run)
 	$(BIN)/tracelink demo $(ARGS)
 
-test: $(STAMP) ## Run every test, against real servers, two at a time (ARGS=… for pytest alone)
-	$(BIN)/pytest $(or $(ARGS),--numprocesses 2 --dist worksteal)
+test: $(STAMP) ## Run every test, against real servers, three at a time (ARGS=… for pytest alone)
+	$(BIN)/pytest $(or $(ARGS),--numprocesses 3 --dist worksteal)
 
 faults: $(STAMP) ## Run every fault at up to 20 seeds, for about an hour; goes on where it stopped (ARGS=… for fewer: --help)
 	$(BIN)/python -m tests.faults.campaign $(ARGS)
