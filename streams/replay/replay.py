@@ -23,7 +23,7 @@ from tracelink.joined import JoinedParts
 from tracelink.kafka import connect
 from tracelink.moments import shown
 from tracelink.settings import JoinSettings
-from tracelink.stretches import Edges, milliseconds_of
+from tracelink.stretches import Edges, Reader, Stretch, milliseconds_of
 from tracelink.topic_admin import create_job, require
 from tracelink.topics import TopicNames
 
@@ -144,8 +144,7 @@ class Replays:
         begun = self._edges.committed(names.job_group("copy"), stored.stretches(), stable=False)
         if all(one.offset < 0 for one in begun.values()):
             self._create_topics(stored)
-            copies = [one for topic in (names.spans, names.logs) for one in self._edges.partitions(topic)]
-            if any(self._edges.ends(copies).values()):
+            if self._holds_copies(names):
                 raise UserError(
                     f"Kafka has forgotten how far the job {name} was copied. Begin anew: tracelink replay delete {name}"
                 )
@@ -223,6 +222,16 @@ class Replays:
     def _topics(self, name: str) -> list[str]:
         prefix = self._names.of_job(name).prefix
         return sorted(one for one in self._edges.topics() if one.startswith(prefix))
+
+    def _holds_copies(self, names: TopicNames) -> bool:
+        """Tell whether anything is committed in a job's inputs: what was aborted has offsets as well."""
+        copies = [one for topic in (names.spans, names.logs) for one in self._edges.partitions(topic)]
+        stretches = {one: Stretch(0, end) for one, end in self._edges.ends(copies).items()}
+        with Reader(self._settings, f"{names.prefix}copies", stretches) as reader:
+            while reader.unread:
+                if reader.poll():
+                    return True
+        return False
 
     def _create_topics(self, stored: Stored) -> None:
         counts = Counter(one["topic"] for one in stored.job["inputs"])
