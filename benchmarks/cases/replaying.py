@@ -81,7 +81,7 @@ def _forget(admin: AdminClient, names: TopicNames) -> None:
     """Delete what replays have left, and their list."""
     prefix = f"{names.prefix}replay"
     drop(admin, [topic for topic in admin.list_topics(timeout=30).topics if topic.startswith(f"{prefix}.")])
-    renew(admin, [names.jobs], {"cleanup.policy": "compact"})
+    renew(admin, [names.jobs], {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"})
 
 
 CASE = Case("replaying", "ten million records of an hour are replayed, and a single trace of them", ("kafka",), _run)
