@@ -1,5 +1,6 @@
 """The command `python -m benchmarks`."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -53,4 +54,4 @@ if __name__ == "__main__":
     try:
         main(standalone_mode=True)
     except UserError as error:
-        error.show()
+        sys.exit(f"Error: {error.message}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.result import Result
-from tracelink.local.stack import Endpoints
+from pipeline.local.stack import Endpoints
 
 
 @dataclass(frozen=True, slots=True)

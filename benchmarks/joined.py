@@ -9,11 +9,11 @@ from confluent_kafka.admin import AdminClient
 
 from benchmarks.load import PARTITIONS, Message, held, renew, send
 from benchmarks.traffic import Template, records_in, stream
-from tracelink.codec import HEADER_BYTES
-from tracelink.settings import JoinSettings
-from tracelink.splice import splice
-from tracelink.topic_admin import apply
-from tracelink.topics import TopicNames
+from pipeline.kafka.admin import apply
+from pipeline.model.splice import splice
+from streams.join.settings import JoinSettings
+from tracelink.kafka.topics import TopicNames
+from tracelink.model.codec import HEADER_BYTES
 
 _OPENED = 1_700_000_000_000  # milliseconds: when the traces of `traffic` begin
 

@@ -10,11 +10,11 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from benchmarks.traffic import Template, records_in, stream
+from pipeline.kafka.admin import apply
+from streams.join.settings import JoinSettings
 from tracelink.errors import UserError
-from tracelink.kafka import PARTITIONER, PASSING
-from tracelink.settings import JoinSettings
-from tracelink.topic_admin import apply
-from tracelink.topics import TopicNames
+from tracelink.kafka.client import PARTITIONER, PASSING
+from tracelink.kafka.topics import TopicNames
 
 PARTITIONS = 4
 _FOREVER = str(10 * 365 * 86_400)

@@ -15,9 +15,9 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from benchmarks.load import Load, Message, held, renew, send
 from benchmarks.traffic import ids_of, order, stream
-from tracelink.codec import LOG_RECORD, SPAN
-from tracelink.records import Flag, LogRecord, Span
-from tracelink.topics import TopicNames
+from tracelink.kafka.topics import TopicNames
+from tracelink.model.codec import LOG_RECORD, SPAN
+from tracelink.model.records import Flag, LogRecord, Span
 
 _NANOSECONDS = 1000
 """In a microsecond, which our records count."""

@@ -9,8 +9,8 @@ import time
 from confluent_kafka import Producer
 
 from benchmarks.traffic import Shape, stream
-from tracelink.kafka import PARTITIONER
-from tracelink.topics import TopicNames
+from tracelink.kafka.client import PARTITIONER
+from tracelink.kafka.topics import TopicNames
 
 _STEP = 0.01
 _GAP = 100

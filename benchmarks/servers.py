@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psutil
 
-from tracelink.local.events import ignore
-from tracelink.local.ports import Ports
-from tracelink.local.stack import Endpoints, Stack
+from pipeline.local.events import ignore
+from pipeline.local.ports import Ports
+from pipeline.local.stack import Endpoints, Stack
 
 _FREE = Ports(kafka=0, zipkin=0, elasticsearch=0)
 

@@ -173,7 +173,7 @@ def running(
 
 def tracelink(*arguments: str) -> list[str]:
     """Return the command line of a process of ours."""
-    return [sys.executable, "-m", "tracelink", *arguments]
+    return [sys.executable, "-m", "pipeline.cli", *arguments]
 
 
 def peer(name: str, *arguments: str) -> list[str]:

@@ -8,13 +8,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from producers.records import Parser, Ready
-from tracelink.codec import LOG_RECORD, SPAN, TRACE_ID
+from pipeline.cli.input_file import Source
+from producers.send.records import Parser, Ready
 from tracelink.errors import UserError
-from tracelink.files.source import Source
-from tracelink.messages import SPANS, Messages
-from tracelink.records import Endpoint, ErrorRule, Flag, LogRecord, Span
-from tracelink.topics import TopicNames
+from tracelink.kafka.messages import SPANS, Messages
+from tracelink.kafka.topics import TopicNames
+from tracelink.model.codec import LOG_RECORD, SPAN, TRACE_ID
+from tracelink.model.records import Endpoint, ErrorRule, Flag, LogRecord, Span
 
 # Where a message's trace id is, and where a log record's own id is if it has 32 characters, as all of ours have.
 _LOG_ID = slice(TRACE_ID.stop + 1, TRACE_ID.stop + 33)

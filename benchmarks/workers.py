@@ -10,8 +10,8 @@ from confluent_kafka.admin import AdminClient
 
 from benchmarks.load import PARTITIONS, Load, drop
 from benchmarks.subject import Subject, running, tracelink
-from tracelink.topic_admin import apply
-from tracelink.topics import TopicNames
+from pipeline.kafka.admin import apply
+from tracelink.kafka.topics import TopicNames
 
 _TIMEOUT = 30.0
 JOINED = "tracelink_join_joined_records_total"

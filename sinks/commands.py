@@ -5,9 +5,12 @@ The clients of Kafka, Zipkin and Elasticsearch are imported where they are used:
 
 import click
 
-from tracelink.options import settings_options
-from tracelink.settings import AlertmanagerSettings, ElasticsearchSettings, WebhookSettings, ZipkinSettings
-from tracelink.topics import TopicNames, names_of
+from pipeline.cli.options import settings_options
+from pipeline.settings import names_of
+from sinks.alerting.settings import AlertmanagerSettings, WebhookSettings
+from sinks.elasticsearch.settings import ElasticsearchSettings
+from sinks.zipkin.settings import ZipkinSettings
+from tracelink.kafka.topics import TopicNames
 
 
 @click.group(short_help="Write traces and alerts to their targets.")
@@ -20,7 +23,7 @@ def sink() -> None:
       tracelink sink elasticsearch --elasticsearch-url https://es:9200 --replicas 1
       tracelink sink alertmanager --alertmanager-url http://alertmanager:9093 --allow-networks 10.0.0.0/8
       TRACELINK_WEBHOOK_URL_FILE=/run/secrets/slack tracelink sink webhook --webhook-template slack
-    """  # noqa: D301 - click reads the escape itself
+    """
 
 
 @sink.command()
@@ -36,9 +39,9 @@ def zipkin(**flags: str | None) -> None:
       tracelink sink zipkin --keep-share 0.1 --keep-slower-than 2
       tracelink sink zipkin --replay friday
       TRACELINK_ZIPKIN_HEADERS_FILE=/run/secrets/zipkin tracelink sink zipkin --zipkin-url https://zipkin.example.org
-    """  # noqa: D301 - click reads the escape itself
-    from sinks.process import run  # noqa: PLC0415 - see the module's docstring
-    from sinks.zipkin import ZipkinSink  # noqa: PLC0415 - as above
+    """
+    from sinks.base.process import run
+    from sinks.zipkin.sink import ZipkinSink
 
     settings = ZipkinSettings.load(**flags)
     topics = (names_of(settings).traces,)
@@ -58,11 +61,11 @@ def elasticsearch(*, setup_only: bool, **flags: str | None) -> None:
       tracelink sink elasticsearch --keep-share 0.1 --keep-log-level WARN
       tracelink sink elasticsearch --replay friday --index-suffix=-friday
       TRACELINK_ELASTICSEARCH_API_KEY_FILE=/run/secrets/key tracelink sink elasticsearch --setup-templates false
-    """  # noqa: D301 - click reads the escape itself
-    from sinks.elasticsearch.sink import ElasticsearchSink  # noqa: PLC0415 - see the module's docstring
-    from sinks.elasticsearch.templates import set_up_now  # noqa: PLC0415 - as above
-    from sinks.process import run  # noqa: PLC0415 - as above
-    from sinks.red import ServiceBooks  # noqa: PLC0415 - as above
+    """
+    from sinks.base.process import run
+    from sinks.elasticsearch.sink import ElasticsearchSink
+    from sinks.elasticsearch.span_metrics import ServiceBooks
+    from sinks.elasticsearch.templates import set_up_now
 
     settings = ElasticsearchSettings.load(**flags)
     if setup_only:
@@ -95,9 +98,9 @@ def alertmanager(**flags: str | None) -> None:
       tracelink sink alertmanager
       tracelink sink alertmanager --alertmanager-url http://am-0:9093,http://am-1:9093 --allow-networks 10.0.0.0/8
       TRACELINK_ALERTMANAGER_HEADERS_FILE=/run/secrets/am tracelink sink alertmanager
-    """  # noqa: D301 - click reads the escape itself
-    from sinks.alertmanager import AlertmanagerSink  # noqa: PLC0415 - see the module's docstring
-    from sinks.process import run  # noqa: PLC0415 - as above
+    """
+    from sinks.alerting.alertmanager import AlertmanagerSink
+    from sinks.base.process import run
 
     settings = AlertmanagerSettings.load(**flags)
     names = TopicNames(settings.topic_prefix)
@@ -119,9 +122,9 @@ def webhook(**flags: str | None) -> None:
       TRACELINK_WEBHOOK_URL=https://ops.example.org/tracelink tracelink sink webhook
       TRACELINK_WEBHOOK_URL_FILE=/run/secrets/slack tracelink sink webhook --webhook-template slack
       TRACELINK_WEBHOOK_SECRET_FILE=/run/secrets/key tracelink sink webhook --webhook-events NEW,BACK
-    """  # noqa: D301 - click reads the escape itself
-    from sinks.process import run  # noqa: PLC0415 - see the module's docstring
-    from sinks.webhook import WebhookSink  # noqa: PLC0415 - as above
+    """
+    from sinks.alerting.webhook import WebhookSink
+    from sinks.base.process import run
 
     settings = WebhookSettings.load(**flags)
     topics = (TopicNames(settings.topic_prefix).alerts,)

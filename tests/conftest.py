@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,9 +14,11 @@ import pytest
 import urllib3
 from xdist.workermanage import WorkerController
 
-from tracelink.local.paths import default_directory
-from tracelink.local.ports import Ports
-from tracelink.local.stack import Endpoints, Stack
+from pipeline.local.paths import default_directory
+from pipeline.local.ports import Ports
+from pipeline.local.stack import Endpoints, Stack
+from tests.kit.alertmanager import Running
+from tests.kit.alertmanager import alertmanager as run_alertmanager
 
 
 def pytest_configure() -> None:
@@ -81,3 +84,17 @@ def index_prefix(stack: Endpoints) -> Iterator[str]:
     for index in listed.split():
         urllib3.request("DELETE", f"{stack.elasticsearch}/{index}")
     urllib3.request("DELETE", f"{stack.elasticsearch}/_index_template/{prefix}*")
+
+
+@pytest.fixture
+def unanswering() -> Iterator[str]:
+    """Give the URL of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture(scope="session")
+def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Run a real Alertmanager for the whole session."""
+    with run_alertmanager(tmp_path_factory.mktemp("alertmanager")) as running:
+        yield running

@@ -2,14 +2,18 @@
 
 from enum import StrEnum
 
-import click
 
-
-class UserError(click.ClickException):
-    """A mistake or a missing thing that the user can mend; shown without a traceback, exit code 1.
+class UserError(Exception):
+    """A mistake or a missing thing that the user can mend; a command shows it without a traceback.
 
     The message says what is wrong, with which setting, and what to do.
     """
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class Reason(StrEnum):
@@ -31,7 +35,7 @@ class Reason(StrEnum):
     """The sink's target answered that it will never take this record."""
 
 
-class InvalidRecord(Exception):  # noqa: N818 - a word of the domain
+class InvalidRecord(Exception):
     """A record that can never be written: it goes to the dead letters, and the rest goes on."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
@@ -40,5 +44,5 @@ class InvalidRecord(Exception):  # noqa: N818 - a word of the domain
         self.detail = detail
 
 
-class Unavailable(Exception):  # noqa: N818 - a word of the domain
+class Unavailable(Exception):
     """A target that does not answer or is overloaded: the same batch is tried again until it does."""

@@ -17,12 +17,12 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Report
 
 from tracelink.errors import UserError
-from tracelink.kafka import PARTITIONER, Properties, client_log, client_properties, wrong_property
-from tracelink.messages import LOGS, SPANS, Message, Messages
+from tracelink.kafka.client import PARTITIONER, Properties, client_log, client_properties, wrong_property
+from tracelink.kafka.messages import LOGS, SPANS, Message, Messages
+from tracelink.kafka.topics import TopicNames
 from tracelink.metrics import PublisherMetrics
-from tracelink.records import LogRecord, Span
+from tracelink.model.records import LogRecord, Span
 from tracelink.settings import PublisherSettings
-from tracelink.topics import TopicNames
 
 _log = logging.getLogger(__name__)
 

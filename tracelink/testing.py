@@ -1,6 +1,6 @@
 """A publisher for the tests of services: it keeps messages in memory and obeys the same contract as Kafka's."""
 
-from tracelink.messages import Message
+from tracelink.kafka.messages import Message
 from tracelink.metrics import PublisherMetrics
 from tracelink.publisher import Drop, RecordPublisher
 from tracelink.settings import PublisherSettings

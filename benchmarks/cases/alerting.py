@@ -18,10 +18,10 @@ from benchmarks.result import Result, Row, Target, percentiles
 from benchmarks.subject import Sample, between, running, tracelink
 from benchmarks.traffic import Shape
 from benchmarks.workers import JOINED, workers
-from tracelink.codec import LOG_RECORD, SPAN
-from tracelink.kafka import PARTITIONER
-from tracelink.records import Flag, Span
-from tracelink.topics import TopicNames
+from tracelink.kafka.client import PARTITIONER
+from tracelink.kafka.topics import TopicNames
+from tracelink.model.codec import LOG_RECORD, SPAN
+from tracelink.model.records import Flag, Span
 
 _SHAPE = Shape(spans=6, logs=4)
 _TRACES_PER_SECOND = 5_000

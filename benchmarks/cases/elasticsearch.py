@@ -18,14 +18,14 @@ from benchmarks.result import Result, Row, Target
 from benchmarks.servers import pin
 from benchmarks.subject import Subject, measured, pace, peer, running, tracelink
 from benchmarks.traffic import Shape
-from sinks.decoding import decode, record_kinds
+from pipeline.model.dead_letters import Origin
+from sinks.base.contract import Message, Report
+from sinks.base.decoding import decode, record_kinds
+from sinks.base.metrics import SinkMetrics
 from sinks.elasticsearch.bulk import body, chunks
+from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
-from sinks.sink import Message, Report
-from tracelink.dead_letters import Origin
-from tracelink.metrics import SinkMetrics
-from tracelink.settings import ElasticsearchSettings
-from tracelink.topics import TopicNames
+from tracelink.kafka.topics import TopicNames
 
 SHAPE = Shape()
 LOAD = Joined("joined", SHAPE.templates, traces=20_000)

@@ -10,7 +10,7 @@ from benchmarks.result import Result, Row, Target
 from benchmarks.subject import measured, pace, peer, running
 from benchmarks.traffic import Shape, recorded
 from benchmarks.workers import JOINED, workers
-from tracelink.topics import TopicNames
+from tracelink.kafka.topics import TopicNames
 
 LOAD = Load("plain", Shape().templates, traces=200_000, gap=100)
 

@@ -16,9 +16,9 @@ from benchmarks.peers.otelcol.build import CONFIG, build
 from benchmarks.result import Row
 from benchmarks.subject import measured, pace, peer, running, wait_for
 from benchmarks.traffic import records_in
+from pipeline.local.ports import free_port
 from tracelink.errors import UserError
-from tracelink.local.ports import free_port
-from tracelink.topics import TopicNames
+from tracelink.kafka.topics import TopicNames
 
 _WAIT_SECONDS = 5.0
 """As long as the join's idle gap."""

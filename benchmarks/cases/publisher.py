@@ -10,9 +10,9 @@ from benchmarks.case import Bench, Case
 from benchmarks.load import PARTITIONS, drop
 from benchmarks.result import Result, Row, Target
 from benchmarks.subject import measured, pace, peer, running, wait_for
-from tracelink.settings import TopicSettings
-from tracelink.topic_admin import apply
-from tracelink.topics import TopicNames
+from pipeline.kafka.admin import apply
+from pipeline.settings import TopicSettings
+from tracelink.kafka.topics import TopicNames
 
 _PREFIX = "bench.publisher."
 _RECORDS = 300_000

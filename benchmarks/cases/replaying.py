@@ -11,9 +11,9 @@ from benchmarks.load import PARTITIONS, Load, drop, renew
 from benchmarks.result import Result, Row, Target
 from benchmarks.subject import peer, running, tracelink
 from benchmarks.traffic import Shape, ids_of
+from pipeline.kafka.offsets import Edges
 from streams.replay.chosen import partition_of
-from tracelink.stretches import Edges
-from tracelink.topics import TopicNames
+from tracelink.kafka.topics import TopicNames
 
 _RECORDS = 10_000_000
 _PER_TRACE = 15

@@ -11,8 +11,8 @@ from benchmarks.result import Result, Row, Target, percentiles
 from benchmarks.subject import Sample, between, running
 from benchmarks.traffic import Shape
 from benchmarks.workers import JOINED, workers
-from tracelink.splice import decode
-from tracelink.topics import TopicNames
+from pipeline.model.splice import decode
+from tracelink.kafka.topics import TopicNames
 
 _RATE = 50_000
 _SECONDS = 40

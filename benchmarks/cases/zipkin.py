@@ -8,8 +8,8 @@ from benchmarks.result import Result, Row, Target
 from benchmarks.servers import pin
 from benchmarks.subject import measured, pace, peer, running, tracelink
 from benchmarks.traffic import Shape
-from tracelink.local.ports import free_port
-from tracelink.topics import TopicNames
+from pipeline.local.ports import free_port
+from tracelink.kafka.topics import TopicNames
 
 PLAIN = Joined("zipkin", Shape().templates, traces=100_000)
 RICH = Joined("zipkin-rich", Shape(rich=True).templates, traces=50_000)

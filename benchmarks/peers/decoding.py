@@ -13,7 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from fastavro import schemaless_reader
 
 from benchmarks.peers.saying import Saying, rest
-from tracelink.codec import HEADER_BYTES, TRACE
+from tracelink.model.codec import HEADER_BYTES, TRACE
 
 
 def _read(brokers: str, traces: int, topic: str) -> list[bytes]:

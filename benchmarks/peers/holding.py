@@ -10,8 +10,8 @@ import sys
 from hashlib import blake2b
 from pathlib import Path
 
-from streams.journal import Ledger
-from streams.window import LOGS, SPANS, Limits, Window
+from streams.join.journal import Ledger
+from streams.join.window import LOGS, SPANS, Limits, Window
 
 _PAGE = 4096
 _MESSAGE_BYTES = 220

@@ -21,15 +21,15 @@ from opentelemetry.trace import SpanKind, format_trace_id
 from prometheus_client import CollectorRegistry
 
 from benchmarks.peers.saying import Saying, rest
-from tracelink.codec import SPAN
-from tracelink.messages import Message, Messages
+from tracelink.kafka.messages import Message, Messages
+from tracelink.kafka.topics import TopicNames
 from tracelink.metrics import PublisherMetrics
+from tracelink.model.codec import SPAN
+from tracelink.model.records import ErrorRule
 from tracelink.otel import TracelinkLogExporter, TracelinkSpanExporter
 from tracelink.otel.spans import SpanMapper
 from tracelink.publisher import KafkaPublisher, producer_properties
-from tracelink.records import ErrorRule
 from tracelink.settings import PublisherSettings
-from tracelink.topics import TopicNames
 
 T = TypeVar("T")
 Attributes = dict[str, str | int]

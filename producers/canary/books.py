@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable
 
-from tracelink.metrics import CanaryMetrics
+from producers.canary.metrics import CanaryMetrics
 
 _NOTHING_YET = "no answer yet"
 

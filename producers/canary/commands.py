@@ -2,8 +2,8 @@
 
 import click
 
-from tracelink.options import settings_options
-from tracelink.settings import CanarySettings
+from pipeline.cli.options import settings_options
+from producers.canary.settings import CanarySettings
 
 _INTERRUPTED = 130
 
@@ -28,16 +28,16 @@ def canary(ctx: click.Context, /, *, once: bool, as_json: bool, **flags: str | N
       tracelink canary
       tracelink canary --once --json
       tracelink canary --once --canary-within 120 --canary-stages joined,zipkin
-    """  # noqa: D301 - click reads the escape itself
+    """
     if as_json and not once:
         raise click.UsageError("--json prints what became of --once: give both.")
     settings = CanarySettings.load(**flags)
     if not once:
-        from producers.canary.process import run  # noqa: PLC0415 - heavy, not for --help
+        from producers.canary.process import run
 
         run(settings)
         return
-    from producers.canary.process import run_once  # noqa: PLC0415 - as above
+    from producers.canary.process import run_once
 
     try:
         ctx.exit(0 if run_once(settings, as_json=as_json) else 1)

@@ -15,15 +15,17 @@ from typing import NamedTuple, Self
 
 from prometheus_client import CollectorRegistry
 
+from pipeline.runtime.watchdog import Ends
 from producers.canary.books import Books, Course
+from producers.canary.metrics import CanaryMetrics
+from producers.canary.settings import CANARY_STAGES, CanarySettings
 from producers.canary.stores import ElasticsearchStore, Store, ZipkinStore
 from producers.canary.topics import TOPIC_STAGES, Topics
 from producers.canary.trace import Canary, canary
 from tracelink.errors import Unavailable
-from tracelink.metrics import CanaryMetrics, PublisherMetrics
-from tracelink.progress import Ends
+from tracelink.metrics import PublisherMetrics
 from tracelink.publisher import KafkaPublisher
-from tracelink.settings import CANARY_STAGES, CanarySettings, PublisherSettings
+from tracelink.settings import PublisherSettings
 
 _log = logging.getLogger(__name__)
 

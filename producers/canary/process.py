@@ -7,11 +7,11 @@ import click
 from prometheus_client import CollectorRegistry, ProcessCollector
 from rich.console import Console
 
+from pipeline.runtime.http_server import monitoring
+from pipeline.runtime.log_config import configure_logging
 from producers.canary.flight import Flights, fly_on
+from producers.canary.settings import CanarySettings
 from producers.canary.view import View, to_json
-from tracelink.console import configure_logging
-from tracelink.monitoring import monitoring
-from tracelink.settings import CanarySettings
 
 
 def run(settings: CanarySettings) -> None:

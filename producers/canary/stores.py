@@ -7,9 +7,9 @@ from urllib.parse import unquote
 
 import urllib3
 
+from pipeline.runtime.http_client import elasticsearch_authorization, headers_of, trusting
+from pipeline.settings import ElasticsearchAccess, ZipkinAccess, without_credentials
 from producers.canary.trace import Canary
-from tracelink.http_settings import elasticsearch_authorization, headers_of, trusting
-from tracelink.settings import ElasticsearchAccess, ZipkinAccess, without_credentials
 
 _TIMEOUT_SECONDS = 5.0
 _MOST_HITS = 1000

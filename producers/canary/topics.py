@@ -6,15 +6,15 @@ from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from pipeline.model import splice
+from pipeline.model.problems import OCCURRENCE, PROBLEM
+from pipeline.runtime.watchdog import Ends
+from producers.canary.settings import CanarySettings
 from producers.canary.stores import lacks
 from producers.canary.trace import Canary
-from tracelink import splice
 from tracelink.errors import InvalidRecord, Unavailable
-from tracelink.kafka import PASSING, client_log, outside_group
-from tracelink.problems import OCCURRENCE, PROBLEM
-from tracelink.progress import Ends
-from tracelink.settings import CanarySettings
-from tracelink.topics import TopicNames
+from tracelink.kafka.client import PASSING, client_log, outside_group
+from tracelink.kafka.topics import TopicNames
 
 _log = logging.getLogger(__name__)
 

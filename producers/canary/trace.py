@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from tracelink.model.records import ErrorRule, Flag, LoggedException, LogRecord, Span, shown_trace_id
 from tracelink.publisher import Publisher
-from tracelink.records import ErrorRule, Flag, LoggedException, LogRecord, Span, shown_trace_id
 
 SERVICE = "tracelink-canary"
 """The service of all its records: rules and routes know the canary's problem by it."""

@@ -8,10 +8,10 @@ from typing import Any, Self
 
 import urllib3
 
+from pipeline.runtime.http_client import elasticsearch_authorization
+from pipeline.settings import ElasticsearchAccess
 from producers.demo.load import Answered
 from producers.demo.shop import ERRORED_LINES, SPANS
-from tracelink.http_settings import elasticsearch_authorization
-from tracelink.settings import ElasticsearchSettings
 
 _MOST_HITS = 10_000
 _TIMEOUT_SECONDS = 10.0
@@ -115,7 +115,7 @@ def _difference(wanted: By, there: By) -> str:
 class Queries:
     """Asks Zipkin and Elasticsearch what they have; a context manager that closes the connections."""
 
-    def __init__(self, zipkin: str, settings: ElasticsearchSettings) -> None:
+    def __init__(self, zipkin: str, settings: ElasticsearchAccess) -> None:
         self._zipkin = zipkin.rstrip("/")
         self._elasticsearch = settings.elasticsearch_url.split(",")[0].strip().rstrip("/")
         self._prefix = settings.index_prefix

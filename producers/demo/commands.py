@@ -2,8 +2,8 @@
 
 import click
 
-from tracelink.local.commands import require_extra
-from tracelink.local.options import Request, pipeline_options
+from pipeline.local.commands import require_extra
+from pipeline.local.options import Request, pipeline_options
 
 
 @click.command(short_help="Show the pipeline with a small shop.")
@@ -32,9 +32,7 @@ from tracelink.local.options import Request, pipeline_options
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts of --once as JSON on the standard output.")
 @pipeline_options
-def demo(  # noqa: PLR0913 - an option each
-    *, once: bool, requests: int, rate: float, within: float, as_json: bool, request: Request
-) -> None:
+def demo(*, once: bool, requests: int, rate: float, within: float, as_json: bool, request: Request) -> None:
     """Run the whole pipeline with a small shop of five services, one of which fails now and then.
 
     The services send real requests to each other under OpenTelemetry and write log lines. The view shows what the
@@ -49,10 +47,10 @@ def demo(  # noqa: PLR0913 - an option each
       tracelink demo
       tracelink demo --once --requests 200 --rate 20 --json
       tracelink demo --dir ./demo --kafka-port 0 --zipkin-port 0 --elasticsearch-port 0
-    """  # noqa: D301 - click reads the escape itself
-    from importlib.util import find_spec  # noqa: PLC0415 - the root command's help is to be quick
+    """
+    from importlib.util import find_spec
 
-    from tracelink.errors import UserError  # noqa: PLC0415 - the same
+    from tracelink.errors import UserError
 
     require_extra()
     missing = [name for name in ("flask", "requests", "opentelemetry.instrumentation") if find_spec(name) is None]
@@ -60,6 +58,6 @@ def demo(  # noqa: PLR0913 - an option each
         raise UserError(f"The demo needs {', '.join(missing)}. Install tracelink with its extra: pip install '.[demo]'")
     if as_json and not once:
         raise click.UsageError("--json prints the counts of --once: give both.")
-    from producers.demo.run import run  # noqa: PLC0415 - of an extra
+    from producers.demo.run import run
 
     raise SystemExit(run(request, limit=requests if once else None, rate=rate, within=within, as_json=as_json))

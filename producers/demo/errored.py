@@ -7,13 +7,13 @@ from urllib.parse import quote
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from tracelink.error_origin import ErrorOrigin, error_origin
+from pipeline.analysis.error_origin import ErrorOrigin, error_origin
+from pipeline.model.splice import decode
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.kafka import client_log, outside_group
-from tracelink.records import Trace, print_trace_id
+from tracelink.kafka.client import client_log, outside_group
+from tracelink.kafka.topics import TopicNames
+from tracelink.model.records import Trace, print_trace_id
 from tracelink.settings import KafkaSettings
-from tracelink.splice import decode
-from tracelink.topics import TopicNames
 
 _log = logging.getLogger(__name__)
 

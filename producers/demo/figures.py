@@ -7,8 +7,8 @@ from typing import get_args
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.model.problems import Event
 from producers.demo.load import Load
-from tracelink.problems import Event
 
 _EVENTS = get_args(Event)
 _OUTCOMES = ("written", "duplicate", "not_kept", "dead_letter")

@@ -10,14 +10,14 @@ import orjson
 import urllib3
 from rich.console import Console
 
+from pipeline.local.options import Request
+from pipeline.local.pipeline import Pipeline, pipeline
 from producers.demo.check import Found, Queries, Verdict, judge
 from producers.demo.errored import ErroredTraces, Places, lines
 from producers.demo.figures import figures, scrape
 from producers.demo.load import Load, load
 from producers.demo.shop import Shop, shop
 from producers.demo.view import View
-from tracelink.local.options import Request
-from tracelink.local.pipeline import Pipeline, pipeline
 
 _DEFAULTS = {"TRACELINK_IDLE_GAP": "2"}
 _TICK_SECONDS = 0.1

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracelink.local.supervisor import Program, Supervisor, Tell, ignore
+from pipeline.local.supervisor import Program, Supervisor, Tell, ignore
 
 _CALLS = {
     "frontend": ("checkout",),

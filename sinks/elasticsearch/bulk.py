@@ -12,12 +12,12 @@ import orjson
 from elasticsearch import ApiError, Elasticsearch
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
-from sinks.calls import start
+from pipeline.model.problems import Problem
+from sinks.base.calls import start
+from sinks.base.contract import Message, Outcome, Refused
 from sinks.elasticsearch.client import IN_FLIGHT, PASSING_ERRORS, TRY_AGAIN, failures, refuse_or_wait
-from sinks.sink import Message, Outcome, Refused
 from tracelink.errors import InvalidRecord, Reason, Unavailable
-from tracelink.problems import Problem
-from tracelink.records import LogRecord
+from tracelink.model.records import LogRecord
 
 _ATTEMPTS = 4
 # Larger requests are no cheaper for the cluster, and leave it without work while the first of a batch is made.

@@ -8,10 +8,11 @@ from typing import Any
 import elastic_transport
 from elasticsearch import ApiError, Elasticsearch, SerializationError, UnsupportedProductError
 
-from sinks.sink import Refused
+from pipeline.runtime.http_client import trusting
+from pipeline.settings import without_credentials
+from sinks.base.contract import Refused
+from sinks.elasticsearch.settings import ElasticsearchSettings
 from tracelink.errors import Unavailable, UserError
-from tracelink.http_settings import trusting
-from tracelink.settings import ElasticsearchSettings, without_credentials
 
 # An operator's block passes when it is lifted, a full disk's by itself, and a cluster at its limit of shards takes
 # no new index until it is raised: nothing of this is the documents' fault, and a repeat is safe.

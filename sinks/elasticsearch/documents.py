@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Any
 
+from pipeline.analysis.error_origin import error_origin
+from pipeline.formats.zipkin_json import zipkin_span
 from sinks.elasticsearch.indices import instant
-from sinks.zipkin_json import zipkin_span
-from tracelink.error_origin import error_origin
 from tracelink.errors import InvalidRecord, Reason
-from tracelink.records import Flag, LogRecord, Trace, duration_of, service_of, shown_trace_id
+from tracelink.model.records import Flag, LogRecord, Trace, duration_of, service_of, shown_trace_id
 
 _LONGEST_ID = 512  # bytes; a longer or an empty id has Elasticsearch refuse the whole request
 _LATEST = (2**63 - 1) // 1000  # what Elasticsearch's nanoseconds reach to, in the year 2262

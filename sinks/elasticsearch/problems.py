@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from pipeline.analysis.redaction import Redactor
+from pipeline.model.problems import Line, Problem, Sample
 from sinks.elasticsearch.documents import document_id
 from tracelink.errors import InvalidRecord, Reason
-from tracelink.problems import Line, Problem, Sample
-from tracelink.redaction import Redactor
 
 _MOST_VERSION = 2**63 - 1
 

@@ -3,21 +3,21 @@
 from collections.abc import Iterator
 from typing import Any, cast
 
+from pipeline.settings import without_credentials
+from sinks.base.contract import Batch, DeadLetter, Message, Outcome, Part, ProblemState, Report
+from sinks.base.metrics import SinkMetrics
+from sinks.base.redacting import redacted_log, redacted_span
+from sinks.base.sampling import KeepPolicy
 from sinks.elasticsearch import documents
 from sinks.elasticsearch.bulk import Bulk, Document, lines, newer_lines
 from sinks.elasticsearch.client import connect, failures
 from sinks.elasticsearch.indices import Indices
 from sinks.elasticsearch.problems import problem_document, problem_id
+from sinks.elasticsearch.settings import ElasticsearchSettings
+from sinks.elasticsearch.span_metrics import Observed, ServiceBooks, observe
 from sinks.elasticsearch.templates import set_up
-from sinks.keep import KeepPolicy
-from sinks.red import Observed, ServiceBooks, observe
-from sinks.redacting import redacted_log, redacted_span
-from sinks.sink import Batch, DeadLetter, Message, Outcome, Part, ProblemState, Report
 from tracelink.errors import InvalidRecord
-from tracelink.metrics import SinkMetrics
-from tracelink.records import LogRecord, Trace
-from tracelink.redaction import Redactor
-from tracelink.settings import ElasticsearchSettings, without_credentials
+from tracelink.model.records import LogRecord, Trace
 
 
 class ElasticsearchSink:
@@ -39,7 +39,7 @@ class ElasticsearchSink:
         self._keep = KeepPolicy(settings.keep_share, settings.keep_slower_than, settings.keep_log_level)
         self._bulk = Bulk(self._client, self._url, settings.batch_bytes, metrics.request_seconds.observe)
         self._services = services
-        self._redactor = Redactor.of(settings)
+        self._redactor = settings.redactor()
         self._set_up = not settings.setup_templates
 
     def write(self, batch: Batch) -> Report:

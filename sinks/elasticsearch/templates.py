@@ -8,9 +8,10 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
+from pipeline.settings import without_credentials
 from sinks.elasticsearch.client import connect, failures
+from sinks.elasticsearch.settings import ElasticsearchSettings
 from tracelink.errors import Unavailable, UserError
-from tracelink.settings import ElasticsearchSettings, without_credentials
 
 _VERSION = 2
 

@@ -10,23 +10,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.options import settings_options
+from pipeline.cli.times import HELP, Moment, shown
+from pipeline.settings import WindowSettings, without_credentials
+from sinks.elasticsearch.settings import ElasticsearchSettings
+from sinks.zipkin.settings import ZipkinSettings
 from tracelink.errors import UserError
-from tracelink.moments import HELP, Moment, shown
-from tracelink.options import settings_options
-from tracelink.records import shown_trace_id
-from tracelink.settings import (
-    ElasticsearchSettings,
-    JoinSettings,
-    Settings,
-    ZipkinSettings,
-    flag_of,
-    without_credentials,
-)
+from tracelink.model.records import shown_trace_id
+from tracelink.settings import flag_of
 
 if TYPE_CHECKING:
     from sinks.verify.holes import Hole
     from sinks.verify.run import Verified
-    from tracelink.topics import TopicNames
+    from tracelink.kafka.topics import TopicNames
 
 _JOIN = ("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix", "replay", "idle_gap", "max_age")
 _ELASTICSEARCH = (
@@ -53,10 +49,10 @@ _REPEATED = (
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write the ids of traces with holes to; where they are few among many, the replay takes only those.",
 )
-@settings_options(JoinSettings, only=_JOIN)
+@settings_options(WindowSettings, only=_JOIN)
 @settings_options(ElasticsearchSettings, only=_ELASTICSEARCH)
 @settings_options(ZipkinSettings, only=_ZIPKIN)
-def verify(  # noqa: PLR0913 - its options
+def verify(
     *,
     begin: str,
     end: str,
@@ -80,8 +76,8 @@ def verify(  # noqa: PLR0913 - its options
       tracelink verify --from 2d --only zipkin --keep-share 0.1
       tracelink verify --from 1d --missing missing.txt
       tracelink verify --from 6h --json | jq -r .commands[]
-    """  # noqa: D301 - click reads the escape itself
-    from sinks.verify.holes import command  # noqa: PLC0415 - see the module's docstring
+    """
+    from sinks.verify.holes import command
 
     found, first, last = _compare(begin, end, only, flags)
     holes = found.holes.stretches()
@@ -102,16 +98,17 @@ def verify(  # noqa: PLR0913 - its options
 
 def _compare(begin: str, end: str, only: str | None, flags: dict[str, str | None]) -> "tuple[Verified, int, int]":
     """Return what was found, and the stretch of time in milliseconds."""
-    from sinks.verify.run import AllSettings  # noqa: PLC0415 - as above
-    from sinks.verify.run import verify as compare  # noqa: PLC0415 - as above
-    from tracelink.bars import bars  # noqa: PLC0415 - as above
-    from tracelink.kafka import connect  # noqa: PLC0415 - as above
-    from tracelink.stretches import Edges, milliseconds_of  # noqa: PLC0415 - as above
+    from pipeline.cli.progress_bar import bars
+    from pipeline.cli.times import milliseconds_of
+    from pipeline.kafka.admin import connect
+    from pipeline.kafka.offsets import Edges
+    from sinks.verify.run import AllSettings
+    from sinks.verify.run import verify as compare
 
     settings = AllSettings(
-        JoinSettings.load(**_of(JoinSettings, flags)),
-        ElasticsearchSettings.load(**_of(ElasticsearchSettings, flags)),
-        ZipkinSettings.load(**_of(ZipkinSettings, flags)),
+        WindowSettings.load_own(flags),
+        ElasticsearchSettings.load_own(flags),
+        ZipkinSettings.load_own(flags),
     )
     admin = connect(settings.join)
     now = time.time_ns() // 1_000_000
@@ -123,14 +120,10 @@ def _compare(begin: str, end: str, only: str | None, flags: dict[str, str | None
         return found, first, last
 
 
-def _of(settings: type[Settings], flags: dict[str, str | None]) -> dict[str, str | None]:
-    return {name: value for name, value in flags.items() if name in settings.model_fields}
-
-
 def _names(flags: dict[str, str | None]) -> "TopicNames":
-    from tracelink.topics import names_of  # noqa: PLC0415 - as above
+    from pipeline.settings import names_of
 
-    return names_of(JoinSettings.load(**_of(JoinSettings, flags)))
+    return names_of(WindowSettings.load_own(flags))
 
 
 def _write_ids(path: Path, holes: "list[Hole]") -> None:
@@ -159,18 +152,18 @@ def _note(found: "Verified", first: int, last: int) -> None:
 
 
 def _print_json(found: "Verified", holes: "list[Hole]", commands: list[str]) -> None:
-    from sinks.verify.view import as_json  # noqa: PLC0415 - as above
+    from sinks.verify.view import as_json
 
     told_from = None if found.told_from is None else shown(found.told_from)
     click.echo(json.dumps(as_json(found.tally, holes, commands, told_from=told_from, unseen=found.unseen)))
 
 
-def _print(  # noqa: PLR0913 - what is printed
+def _print(
     found: "Verified", holes: "list[Hole]", commands: list[str], prefix: str, *, everything: bool, ids: bool
 ) -> None:
-    from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.console import Console
 
-    from sinks.verify.view import table  # noqa: PLC0415 - as above
+    from sinks.verify.view import table
 
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -11,16 +11,17 @@ import orjson
 from elasticsearch import ApiError
 from prometheus_client import CollectorRegistry
 
-from sinks.calls import start
+from pipeline.settings import without_credentials
+from sinks.base.calls import start
+from sinks.base.contract import Batch, Outcome, Part, Refused, Report, UnlinkedLog
+from sinks.base.metrics import SinkMetrics
 from sinks.elasticsearch.bulk import Document
 from sinks.elasticsearch.client import IN_FLIGHT, connect, failures
+from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
-from sinks.sink import Batch, Outcome, Part, Refused, Report, UnlinkedLog
 from sinks.verify.letters import Buried
 from sinks.verify.tally import Judged
 from tracelink.errors import Unavailable
-from tracelink.metrics import SinkMetrics
-from tracelink.settings import ElasticsearchSettings, without_credentials
 
 NAME = "elasticsearch"
 _AT_ONCE = 2_000

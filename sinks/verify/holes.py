@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from pipeline.cli.times import shown
 from sinks.verify.tally import Judged
-from tracelink.moments import shown
-from tracelink.records import shown_trace_id
+from tracelink.model.records import shown_trace_id
 
 _MINUTE_MS = 60_000
 _APART_MS = 600_000

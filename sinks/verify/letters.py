@@ -6,12 +6,13 @@ from typing import cast
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
+from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.reader import Reader
 from sinks.verify.tally import Place
-from tracelink.codec import LOG_RECORD, SPAN
 from tracelink.errors import InvalidRecord
+from tracelink.kafka.topics import TopicNames
+from tracelink.model.codec import LOG_RECORD, SPAN
 from tracelink.settings import KafkaSettings
-from tracelink.stretches import Edges, Reader, Stretch
-from tracelink.topics import TopicNames
 
 # Where a worker's clock and a broker's differ, a letter is older than what it was found in.
 _SKEW_MS = 60_000

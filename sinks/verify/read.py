@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
-from sinks.sink import Message
-from tracelink.dead_letters import Origin
-from tracelink.joined import JoinedParts
-from tracelink.progress import Partition
-from tracelink.replays import is_end
-from tracelink.settings import JoinSettings
-from tracelink.stretches import Edges, Reader, Stretch
-from tracelink.topics import TopicNames, names_of
+from pipeline.kafka.joined import JoinedParts
+from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.reader import Reader
+from pipeline.model.dead_letters import Origin
+from pipeline.model.replay_markers import is_end
+from pipeline.settings import WindowSettings, names_of
+from sinks.base.contract import Message
+from tracelink.kafka.topics import Partition, TopicNames
 
 _BATCH_BYTES = 4 * 1024 * 1024
 
@@ -42,7 +42,7 @@ class Held:
     messages. `total` and `done` count messages, for a progress bar.
     """
 
-    def __init__(self, settings: JoinSettings, admin: AdminClient, begin: int, end: int, *, unlinked: bool) -> None:
+    def __init__(self, settings: WindowSettings, admin: AdminClient, begin: int, end: int, *, unlinked: bool) -> None:
         """Find where to read; the lines without a trace only with `unlinked`."""
         self._settings, self._begin, self._end = settings, begin, end
         edges = Edges(admin)

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from confluent_kafka.admin import AdminClient
 
-from sinks.decoding import decode, record_kinds
-from sinks.sink import Message, Part, UnlinkedLog
+from pipeline.kafka.offsets import Edges
+from pipeline.settings import WindowSettings, names_of
+from sinks.base.contract import Message, Part, UnlinkedLog
+from sinks.base.decoding import decode, record_kinds
+from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.verify import elasticsearch, zipkin
 from sinks.verify.elasticsearch import ElasticsearchStore
 from sinks.verify.holes import Holes
@@ -16,10 +19,12 @@ from sinks.verify.letters import Buried, read_letters
 from sinks.verify.read import Held, Written, topics_of, written
 from sinks.verify.tally import Judged, Place, Tally
 from sinks.verify.zipkin import ZipkinStore
+from sinks.zipkin.settings import ZipkinSettings
 from tracelink.errors import Unavailable, UserError
-from tracelink.settings import ElasticsearchSettings, JoinSettings, TraceSinkSettings, ZipkinSettings
-from tracelink.stretches import Edges
-from tracelink.topics import TopicNames, names_of, sink_group
+from tracelink.kafka.topics import TopicNames
+
+if TYPE_CHECKING:
+    from sinks.base.settings import TraceSinkSettings
 
 Store = ElasticsearchStore | ZipkinStore
 Advance = Callable[[int, int], None]
@@ -29,7 +34,7 @@ Advance = Callable[[int, int], None]
 class AllSettings(NamedTuple):
     """The settings of those whose work is looked at."""
 
-    join: JoinSettings
+    join: WindowSettings
     elasticsearch: ElasticsearchSettings
     zipkin: ZipkinSettings
 
@@ -86,7 +91,7 @@ def _due(settings: AllSettings, admin: AdminClient, names: TopicNames) -> dict[s
         elasticsearch.NAME: settings.elasticsearch,
         zipkin.NAME: settings.zipkin,
     }
-    return {name: written(admin, sink_group(one, name), partitions) for name, one in of.items()}
+    return {name: written(admin, one.group(name), partitions) for name, one in of.items()}
 
 
 def _judge(

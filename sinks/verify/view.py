@@ -6,10 +6,10 @@ from typing import Any
 
 from rich.table import Table
 
+from pipeline.cli.times import shown
 from sinks.verify.holes import Hole
 from sinks.verify.tally import Counts, Tally
-from tracelink.moments import shown
-from tracelink.records import shown_trace_id
+from tracelink.model.records import shown_trace_id
 
 _COLUMNS = (
     ("parts", "parts"), ("spans", "spans"), ("lines", "lines"),

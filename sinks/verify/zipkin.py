@@ -9,16 +9,17 @@ import orjson
 import urllib3
 from prometheus_client import CollectorRegistry
 
-from sinks.keep import KeepPolicy
-from sinks.sink import Part, Refused, UnlinkedLog
+from pipeline.runtime.http_client import headers_of, trusting
+from pipeline.settings import without_credentials
+from sinks.base.contract import Part, Refused, UnlinkedLog
+from sinks.base.metrics import SinkMetrics
+from sinks.base.sampling import KeepPolicy
 from sinks.verify.letters import Buried, SpanKey, span_key
 from sinks.verify.tally import Judged
-from sinks.zipkin import ZipkinSink
+from sinks.zipkin.settings import ZipkinSettings
+from sinks.zipkin.sink import ZipkinSink
 from tracelink.errors import Unavailable
-from tracelink.http_settings import headers_of, trusting
-from tracelink.metrics import SinkMetrics
-from tracelink.records import TRACE_ID_CHARS, Flag, Span, print_trace_id, shown_trace_id
-from tracelink.settings import ZipkinSettings, without_credentials
+from tracelink.model.records import TRACE_ID_CHARS, Flag, Span, print_trace_id, shown_trace_id
 
 NAME = "zipkin"
 # A request's first line has at most 4 KiB.

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import faust
 
+from pipeline.model import splice
+from pipeline.model.problems import Occurrence, Problem
 from streams.alerts.fingerprint import Fields
 from streams.alerts.occurrence import occurrence
 from streams.alerts.problems import Changes, Limits, Match, Problems
-from streams.sessions import Stopped
-from tracelink import splice
+from streams.worker.sessions import Stopped
 from tracelink.errors import InvalidRecord, Reason
-from tracelink.problems import Occurrence, Problem
 
 _TICK = 0.2
 _Answer = TypeVar("_Answer")

@@ -1,11 +1,13 @@
-"""The commands `tracelink errors` and `tracelink rules`."""
+"""The commands `tracelink alerts`, `tracelink errors` and `tracelink rules`."""
 
 from pathlib import Path
 
 import click
 
-from tracelink.options import settings_options
-from tracelink.settings import AlertSettings, PublisherSettings, TopicSettings
+from pipeline.cli.options import settings_options
+from pipeline.settings import TopicSettings
+from streams.alerts.settings import AlertSettings
+from tracelink.settings import PublisherSettings
 
 _KAFKA = ("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix")
 _TRIED = ("known_for", "quiet_after", "redact", "redact_patterns")
@@ -39,11 +41,11 @@ def errors(
       tracelink errors
       tracelink errors --once --all --limit 20
       tracelink errors --json | jq -r 'select(.severity == "critical") | .newest[0].traceId'
-    """  # noqa: D301 - click reads the escape itself
-    import sys  # noqa: PLC0415 - with the others
+    """
+    import sys
 
-    from streams.alerts.errors_view import Wanted, print_json, print_once, watch  # noqa: PLC0415 - heavy
-    from streams.alerts.listing import ProblemsTopic  # noqa: PLC0415 - heavy, not for --help
+    from streams.alerts.errors_view import Wanted, print_json, print_once, watch
+    from streams.alerts.listing import ProblemsTopic
 
     wanted = Wanted(quiet, limit)
     live = not (once or as_json) and sys.stdout.isatty()
@@ -73,8 +75,8 @@ def check(*, file: Path) -> None:
     \b
     Example:
       tracelink rules check rules.toml
-    """  # noqa: D301 - click reads the escape itself
-    from streams.alerts.rules import Rules  # noqa: PLC0415 - heavy, not for --help
+    """
+    from streams.alerts.rules import Rules
 
     count = len(Rules.load(file))
     click.echo(f"{file} is right: {count} {'rule' if count == 1 else 'rules'}.")
@@ -103,7 +105,7 @@ def check(*, file: Path) -> None:
 @settings_options(AlertSettings, only=_TRIED)
 @settings_options(PublisherSettings, only=("error_http_status",))
 @click.pass_context
-def test(  # noqa: PLR0913 - one parameter an option
+def test(
     ctx: click.Context,
     /,
     *,
@@ -125,13 +127,12 @@ def test(  # noqa: PLR0913 - one parameter an option
     Examples:
       tracelink rules test rules.toml --traces traces.json
       tracelink rules test rules.toml --traces spans.jsonl.gz --logs app.jsonl --json
-    """  # noqa: D301 - click reads the escape itself
-    from streams.alerts.problems import Limits  # noqa: PLC0415 - heavy, not for --help
-    from streams.alerts.rules import Rules  # noqa: PLC0415 - as above
-    from streams.alerts.trial import Traces, errored, tried  # noqa: PLC0415 - as above
-    from streams.alerts.trial_view import Trial, print_json, print_refused, print_trial  # noqa: PLC0415 - as above
-    from tracelink.records import ErrorRule  # noqa: PLC0415 - as above
-    from tracelink.redaction import Redactor  # noqa: PLC0415 - as above
+    """
+    from streams.alerts.problems import Limits
+    from streams.alerts.rules import Rules
+    from streams.alerts.trial import Traces, errored, tried
+    from streams.alerts.trial_view import Trial, print_json, print_refused, print_trial
+    from tracelink.model.records import ErrorRule
 
     if not traces and not logs:
         raise click.UsageError("Name at least one file: --traces FILE or --logs FILE.")
@@ -141,10 +142,32 @@ def test(  # noqa: PLR0913 - one parameter an option
     http_status = PublisherSettings.load(error_http_status=error_http_status).error_http_status
     records = Traces(ErrorRule(http_status=http_status))
     records.read(traces, logs)
-    occurrences = errored(records.each(), loaded, Redactor.of(settings).redact)
+    occurrences = errored(records.each(), loaded, settings.redactor().redact)
     limits = Limits(round(settings.known_for * 1000), round(settings.quiet_after * 1000), settings.max_problems)
     trial = Trial(len(records), len(occurrences), records.unlinked, tried(occurrences, loaded, limits), records.refused)
     (print_json if as_json else print_trial)(trial)
     print_refused(trial.refused)
     if trial.refused and not skip_invalid:
         ctx.exit(1)
+
+
+@click.command(short_help="Group errored traces into problems, and raise alerts.")
+@settings_options(AlertSettings)
+def alerts(**flags: str | None) -> None:
+    """Group errored traces by where their errors began, and tell what is new, back, too frequent or over.
+
+    Reads the topic error-traces, writes errors, problems and alerts, exactly once. `tracelink sink alertmanager` and
+    `tracelink sink webhook` bring the alerts to people. Start as many workers as there are partitions, each with its
+    own --instance-id.
+
+    \b
+    Examples:
+      tracelink alerts
+      tracelink alerts --rules-file rules.toml --quiet-after 600
+      TRACELINK_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 tracelink alerts --instance-id alerts-1
+    """
+    from streams.alerts.worker import AlertWorker
+    from streams.worker.process import run
+
+    settings = AlertSettings.load(**flags)
+    run(settings, settings.alerts_group, lambda registry: AlertWorker(settings, registry))

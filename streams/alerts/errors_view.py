@@ -10,9 +10,9 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from pipeline.model.problems import Problem
 from streams.alerts.listing import Listing, ProblemsTopic
 from streams.alerts.shown import ago, console, plain, printed, said, severity, table
-from tracelink.problems import Problem
 
 _COLUMNS = ("", "count", "last seen", "severity", "newest trace", "service", "operation", "error", "services")
 _WHOLE = ("", "count", "last seen", "severity", "newest trace")

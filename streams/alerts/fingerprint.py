@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from tracelink.problems import Origin
+from pipeline.model.problems import Origin
 
 VALID_ADD = frozenset({"httpStatus", "grpcStatus", "peer", "logger"})
 """What `Fields.add` may name, beside the tags: `tags.NAME`."""

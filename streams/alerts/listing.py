@@ -7,12 +7,12 @@ from typing import Any, Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
+from pipeline.kafka.admin import apply_command, connect
+from pipeline.model.problems import PROBLEM, Problem
+from pipeline.settings import TopicSettings
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.kafka import PASSING, client_log, connect, outside_group
-from tracelink.problems import PROBLEM, Problem
-from tracelink.settings import TopicSettings
-from tracelink.topic_admin import apply_command
-from tracelink.topics import TopicNames
+from tracelink.kafka.client import PASSING, client_log, outside_group
+from tracelink.kafka.topics import TopicNames
 
 _log = logging.getLogger(__name__)
 

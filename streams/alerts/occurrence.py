@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Mapping
 
+from pipeline.analysis.error_origin import ErrorOrigin, error_origin
+from pipeline.analysis.span_tree import RECEIVING
+from pipeline.model.problems import Line, Occurrence, Origin
 from streams.alerts.fingerprint import LONGEST_MESSAGE, TAG_PREFIX, Fields, fingerprint
-from tracelink.call_tree import RECEIVING
-from tracelink.error_origin import ErrorOrigin, error_origin
-from tracelink.problems import Line, Occurrence, Origin
-from tracelink.records import Flag, LogRecord, Span, Trace, duration_of, service_of
+from tracelink.model.records import Flag, LogRecord, Span, Trace, duration_of, service_of
 
 Redact = Callable[[str], str]
 """Replaces the secrets in a text."""

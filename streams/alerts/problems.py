@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple, Protocol
 
-from streams.alerts.rules import Rule
-from tracelink.problems import Alert, Event, Occurrence, Origin, Problem, Sample
-from tracelink.records import shown_trace_id
+from pipeline.model.problems import Alert, Event, Occurrence, Origin, Problem, Sample
+from streams.alerts.rule import Rule
+from tracelink.model.records import shown_trace_id
 
 _NEWEST = 5
 _MOST_SERVICES = 50

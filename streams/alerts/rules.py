@@ -3,45 +3,19 @@
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
+from pipeline.model.problems import Origin
 from streams.alerts.fingerprint import TAG_PREFIX, Fields
+from streams.alerts.rule import DEFAULTS, Rule, Threshold
 from streams.alerts.rules_format import RulesTable, RuleTable, Wrong, parse
 from tracelink.errors import UserError
-from tracelink.problems import Origin
 
 _REMEMBERED = 4096
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """So many occurrences within so many milliseconds."""
-
-    count: int
-    window: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What holds for the problems that a rule matches."""
-
-    name: str | None = None
-    severity: str = "error"
-    threshold: Threshold | None = None
-    labels: dict[str, str] = field(default_factory=dict)
-    runbook: str | None = None
-    muted_until: int | None = None
-    """Milliseconds since the epoch; None where it is not muted."""
-
-
-DEFAULTS = Rule()
-"""What holds where no rule matches."""
-
 Conditions = Mapping[str, tuple[str, ...]]
 """Patterns by the field that one of them must match: a field of where an error began, `status`, `tags.NAME`."""
 Values = tuple[str | None, ...]

@@ -112,7 +112,7 @@ class Mistake(NamedTuple):
     said: str
 
 
-class Wrong(Exception):  # noqa: N818 - a word of the domain
+class Wrong(Exception):
     """A text that holds no rules; `lines` say why, each with its place: `7: rule[2].threshold.count: …`."""
 
     def __init__(self, lines: Iterable[str]) -> None:

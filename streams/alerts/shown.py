@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tracelink import console as console_text
+from pipeline.cli import text as texts
 
 _LONGEST_TEXT = 200
 _WIDE = 2000
@@ -19,7 +19,7 @@ _STYLES = {"critical": "bold red", "error": "red", "warning": "yellow", "info": 
 
 def plain(text: str | None) -> str:
     """Return a text from outside as one line that a terminal may be given."""
-    return console_text.plain(text or "", _LONGEST_TEXT)
+    return texts.plain(text or "", _LONGEST_TEXT)
 
 
 def said(exception: str | None, message: str | None) -> str:

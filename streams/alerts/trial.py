@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 
+from pipeline.cli.input_file import Item, Refusal, Source
+from pipeline.formats.log_json import parse_log
+from pipeline.formats.refusals import Refused
+from pipeline.formats.zipkin_json import parse_span
+from pipeline.model.problems import Alert, Occurrence, Problem
 from streams.alerts.occurrence import Redact, occurrence
 from streams.alerts.problems import Limits, Problems
-from streams.alerts.rules import Rule, Rules
-from tracelink.files.log_json import parse_log
-from tracelink.files.refusals import Refused
-from tracelink.files.source import Item, Refusal, Source
-from tracelink.files.zipkin_json import parse_span
-from tracelink.problems import Alert, Occurrence, Problem
-from tracelink.records import NO_TRACE, ErrorRule, LogRecord, Span, Trace
+from streams.alerts.rule import Rule
+from streams.alerts.rules import Rules
+from tracelink.model.records import NO_TRACE, ErrorRule, LogRecord, Span, Trace
 
 _US_PER_MS = 1000
 

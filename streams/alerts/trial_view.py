@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import click
 from rich.text import Text
 
+from pipeline.cli.input_file import Refusal
+from pipeline.model.problems import Alert
 from streams.alerts.shown import plain, printed, severity, table
 from streams.alerts.trial import Tried
-from tracelink.files.source import Refusal
-from tracelink.problems import Alert
 
 _SHOWN_REFUSALS = 10
 _COLUMNS = (

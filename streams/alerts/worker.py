@@ -20,24 +20,25 @@ import faust
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from prometheus_client import CollectorRegistry
 
+from pipeline.failpoints import Point, reached
+from pipeline.kafka.admin import connect
+from pipeline.kafka.transactions import Aborted, Transactions
+from pipeline.model import dead_letters
+from pipeline.model.problems import ALERT, OCCURRENCE, PROBLEM, Occurrence, Origin, Problem
+from pipeline.runtime.watchdog import Progress
 from streams.alerts.agents import Agents, Arrived, Grouped, Observe
+from streams.alerts.metrics import AlertMetrics
 from streams.alerts.problems import Changes, Limits
-from streams.alerts.rules import Rule, RulesFile
-from streams.clients import consumer_properties, producer_properties, reader_properties
-from streams.offsets import Offsets, Where
-from streams.rereading import read_again
-from streams.sessions import retention_has_passed, run_sessions
-from tracelink import dead_letters
+from streams.alerts.rule import Rule
+from streams.alerts.rules import RulesFile
+from streams.alerts.settings import AlertSettings
+from streams.worker.clients import consumer_properties, producer_properties, reader_properties
+from streams.worker.offsets import Offsets, Where
+from streams.worker.rereading import read_again
+from streams.worker.sessions import retention_has_passed, run_sessions
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.kafka import PASSING, client_log, connect, wrong_property
-from tracelink.metrics import AlertMetrics
-from tracelink.points import Point, reached
-from tracelink.problems import ALERT, OCCURRENCE, PROBLEM, Occurrence, Origin, Problem
-from tracelink.progress import Progress
-from tracelink.redaction import Redactor
-from tracelink.settings import AlertSettings
-from tracelink.topics import TopicNames
-from tracelink.transactions import Aborted, Transactions
+from tracelink.kafka.client import PASSING, client_log, wrong_property
+from tracelink.kafka.topics import TopicNames
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class AlertWorker:
             )
         self._settings = settings
         self._names = TopicNames(settings.topic_prefix)
-        self._redactor = Redactor.of(settings)
+        self._redactor = settings.redactor()
         self._rules = RulesFile(settings.rules_file)
         self._metrics = AlertMetrics(registry)
         self.progress = Progress(settings.stuck_after)

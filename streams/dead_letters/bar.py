@@ -2,9 +2,9 @@
 
 from collections.abc import Generator, Iterable
 
+from pipeline.cli.progress_bar import bars
 from streams.dead_letters.letter import Letter
 from streams.dead_letters.topic import LettersTopic
-from tracelink.bars import bars
 
 
 def with_bar(topic: LettersTopic, what: str, reads: Iterable[list[Letter]]) -> Generator[Letter]:

@@ -31,7 +31,7 @@ def dead_letters() -> None:
       tracelink dead-letters show 3-17
       tracelink dead-letters redrive --sink elasticsearch --reason refused
       tracelink dead-letters discard 3-17 3-18
-    """  # noqa: D301 - click reads the escape itself
+    """
 
 
 @dead_letters.command("list", short_help="List the open letters, the newest last.")
@@ -48,8 +48,8 @@ def list_letters(*, settled: bool, limit: int, as_json: bool, **flags: Any) -> N
       tracelink dead-letters list
       tracelink dead-letters list --reason body --reason schema --topic spans --from 2026-11-24T12:00
       tracelink dead-letters list --all --limit 500 --json | jq -r 'select(.sink == "zipkin") | .letter'
-    """  # noqa: D301 - click reads the escape itself
-    from streams.dead_letters.looking import list_  # noqa: PLC0415 - heavy, not for --help
+    """
+    from streams.dead_letters.looking import list_
 
     list_(load_settings(flags), load_redaction(flags), take_filters(flags), limit, settled=settled, as_json=as_json)
 
@@ -74,8 +74,8 @@ def show(*, raw: bool, output: Path | None, limit: int, as_json: bool, **flags: 
       tracelink dead-letters show 3-17
       tracelink dead-letters show --topic spans --partition 3 --offset 4711 --json
       tracelink dead-letters show 3-17 --raw --output letter.avro
-    """  # noqa: D301 - click reads the escape itself
-    from streams.dead_letters.looking import show_  # noqa: PLC0415 - heavy, not for --help
+    """
+    from streams.dead_letters.looking import show_
 
     filters = take_filters(flags)
     if filters.is_empty:
@@ -102,7 +102,7 @@ def show(*, raw: bool, output: Path | None, limit: int, as_json: bool, **flags: 
 @_YES
 @_JSON_SUMMARY
 @click.pass_context
-def redrive(  # noqa: PLR0913 - one parameter an option
+def redrive(
     ctx: click.Context,
     /,
     *,
@@ -128,8 +128,8 @@ def redrive(  # noqa: PLR0913 - one parameter an option
       tracelink dead-letters redrive 3-17
       tracelink dead-letters redrive --reason refused --sink elasticsearch --from 2h --dry-run
       tracelink dead-letters redrive --all --yes --rate 500
-    """  # noqa: D301 - click reads the escape itself
-    from streams.dead_letters.settling import Order, redrive_  # noqa: PLC0415 - heavy, not for --help
+    """
+    from streams.dead_letters.settling import Order, redrive_
 
     order = Order(take_filters(flags), everything, dry_run=dry_run, yes=yes, as_json=as_json)
     ctx.exit(redrive_(load_settings(flags), order, at_most, rate))
@@ -160,8 +160,8 @@ def discard(
     Examples:
       tracelink dead-letters discard 3-17 3-18
       tracelink dead-letters discard --reason key --topic spans --to 1d --yes
-    """  # noqa: D301 - click reads the escape itself
-    from streams.dead_letters.settling import Order, discard_  # noqa: PLC0415 - heavy, not for --help
+    """
+    from streams.dead_letters.settling import Order, discard_
 
     order = Order(take_filters(flags), everything, dry_run=dry_run, yes=yes, as_json=as_json)
     ctx.exit(discard_(load_settings(flags), order))

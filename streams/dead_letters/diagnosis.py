@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.model.problems import ALERT, OCCURRENCE, PROBLEM
 from streams.dead_letters.letter import Letter
 from streams.dead_letters.walk import Fault, Leaf, walk
-from tracelink.codec import HEADER_BYTES, LOG_RECORD, MAGIC, SPAN, TRACE, TRACE_ID, Codec
 from tracelink.errors import Reason
-from tracelink.problems import ALERT, OCCURRENCE, PROBLEM
-from tracelink.records import TRACE_ID_CHARS
+from tracelink.model.codec import HEADER_BYTES, LOG_RECORD, MAGIC, SPAN, TRACE, TRACE_ID, Codec
+from tracelink.model.records import TRACE_ID_CHARS
 
 _CODECS: dict[str, Codec[Any]] = {
     "span": SPAN,

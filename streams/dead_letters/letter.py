@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from confluent_kafka import Message
+if TYPE_CHECKING:
+    from confluent_kafka import Message
 
-from tracelink.progress import Partition
+from tracelink.kafka.topics import Partition
 
 PREFIX = "tracelink."
 CUT_FROM = f"{PREFIX}cut-from-bytes"
@@ -52,7 +53,7 @@ class Letter:
     size: int
 
     @classmethod
-    def of(cls, partition: Partition, message: Message) -> Self:
+    def of(cls, partition: Partition, message: "Message") -> Self:
         """Return what a message of the topic of dead letters is."""
         headers = message.headers() or []
         pairs = headers.items() if isinstance(headers, dict) else headers

@@ -10,12 +10,12 @@ import click
 from rich.console import Group
 from rich.text import Text
 
+from pipeline.cli.text import plain
+from pipeline.cli.times import shown
 from streams.alerts.shown import ago, console, printed, table
 from streams.dead_letters.letter import Letter, Name
 from streams.dead_letters.marks import Mark
 from streams.dead_letters.texts import Redacts, key_of
-from tracelink.console import plain
-from tracelink.moments import shown
 
 Listed = tuple[Letter, Mark | None]
 

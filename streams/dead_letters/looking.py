@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.settings import RedactionSettings, ReplayedSettings
 from streams.dead_letters.bar import with_bar
 from streams.dead_letters.diagnosis import diagnose
 from streams.dead_letters.letter import Name
@@ -16,8 +17,6 @@ from streams.dead_letters.texts import AsItIs
 from streams.dead_letters.topic import LettersTopic
 from streams.dead_letters.wanted import Filters
 from tracelink.errors import UserError
-from tracelink.redaction import Redactor
-from tracelink.settings import RedactionSettings, ReplayedSettings
 
 
 def list_(  # noqa: PLR0913 - one parameter an option
@@ -30,7 +29,7 @@ def list_(  # noqa: PLR0913 - one parameter an option
     as_json: bool,
 ) -> None:
     """Print the newest letters that are open, or all."""
-    topic, redactor = LettersTopic(settings), Redactor.of(redaction)
+    topic, redactor = LettersTopic(settings), redaction.redactor()
     collected, missing = _collect(topic, filters, limit, settled=settled, payloads=False)
     if as_json:
         print_json(collected.newest(), redactor)
@@ -49,7 +48,7 @@ def show_(  # noqa: PLR0913 - one parameter an option
     as_json: bool,
 ) -> None:
     """Print letters with all that is in them; `redaction` is None where they are shown as they are."""
-    topic, redactor = LettersTopic(settings), AsItIs() if redaction is None else Redactor.of(redaction)
+    topic, redactor = LettersTopic(settings), AsItIs() if redaction is None else redaction.redactor()
     limit = max(limit, len(filters.letters))
     collected, missing = _collect(topic, filters, limit, settled=True, payloads=True)
     listed = collected.newest()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 from streams.dead_letters.letter import Letter, Name
-from tracelink.codec import Codec, load_schema
+from tracelink.model.codec import Codec, load_schema
 
 Action = Literal["REDRIVEN", "DISCARDED"]
 

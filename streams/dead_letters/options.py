@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 import click
 
+from pipeline.cli.options import settings_options
+from pipeline.cli.times import HELP, Moment
+from pipeline.settings import RedactionSettings, ReplayedSettings
 from streams.dead_letters.letter import Name
 from streams.dead_letters.wanted import Filters
 from tracelink.errors import Reason
-from tracelink.moments import HELP, Moment
-from tracelink.options import settings_options
-from tracelink.settings import RedactionSettings, ReplayedSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -8,16 +8,16 @@ from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException
 
+from pipeline.kafka.reader import Reader
+from pipeline.kafka.transactions import Aborted, Transactions
+from pipeline.model.redriven import REDRIVEN
 from streams.dead_letters.letter import Letter
 from streams.dead_letters.marks import MARK, Action, Mark, Source
 from streams.dead_letters.verdict import Outcome, Verdict
 from tracelink.errors import UserError
-from tracelink.kafka import PARTITIONER, client_properties
-from tracelink.redriven import REDRIVEN
+from tracelink.kafka.client import PARTITIONER, client_properties
+from tracelink.kafka.topics import TopicNames
 from tracelink.settings import KafkaSettings
-from tracelink.stretches import Reader
-from tracelink.topics import TopicNames
-from tracelink.transactions import Aborted, Transactions
 
 Settled = tuple[Letter, Verdict]
 

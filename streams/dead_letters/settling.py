@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import click
 
+from pipeline.cli.text import plain
+from pipeline.settings import ReplayedSettings
 from streams.dead_letters.bar import with_bar
 from streams.dead_letters.letter import Letter
 from streams.dead_letters.marks import Marks
@@ -16,8 +18,6 @@ from streams.dead_letters.settle import Settler
 from streams.dead_letters.topic import LettersTopic
 from streams.dead_letters.verdict import Outcome, Verdict, judge
 from streams.dead_letters.wanted import Filters
-from tracelink.console import plain
-from tracelink.settings import ReplayedSettings
 
 _INTERRUPTED = 130
 _LONGEST = 400

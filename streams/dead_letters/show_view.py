@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from math import isfinite
 
+from pipeline.cli.text import plain
+from pipeline.cli.times import shown
 from streams.dead_letters.diagnosis import Diagnosis
 from streams.dead_letters.dump import WIDTH, dump
 from streams.dead_letters.letter import Letter
@@ -10,8 +12,6 @@ from streams.dead_letters.list_view import as_json, origin, settled_text
 from streams.dead_letters.marks import Mark
 from streams.dead_letters.texts import AsItIs, Redacts, as_text, headers_of, hidden, key_of, path_of, value_of
 from streams.dead_letters.walk import Fault, Leaf
-from tracelink.console import plain
-from tracelink.moments import shown
 
 _LONGEST = 200
 _MOST_FIELDS = 100

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from pipeline.analysis.secret_patterns import MARK
 from streams.dead_letters.diagnosis import Diagnosis
 from streams.dead_letters.walk import Leaf, Path
-from tracelink.secret_forms import MARK
 
 _TEXT = re.compile(rb"[\x20-\x7e]{4,}")
 

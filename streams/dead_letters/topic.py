@@ -4,16 +4,18 @@ import logging
 import time
 from collections.abc import Generator, Mapping
 
+from pipeline.cli.times import milliseconds_of
+from pipeline.kafka.admin import connect
+from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.reader import Reader
+from pipeline.model.replay_markers import is_end
+from pipeline.settings import ReplayedSettings, names_of
 from streams.dead_letters.letter import Letter
 from streams.dead_letters.marks import Marks, Source
 from streams.dead_letters.wanted import Filters, Wanted
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.kafka import Properties, connect
-from tracelink.progress import Partition
-from tracelink.replays import is_end
-from tracelink.settings import ReplayedSettings
-from tracelink.stretches import Edges, Reader, Stretch, milliseconds_of
-from tracelink.topics import TopicNames, names_of
+from tracelink.kafka.client import Properties
+from tracelink.kafka.topics import Partition, TopicNames
 
 _log = logging.getLogger(__name__)
 _TIMEOUT = 10.0

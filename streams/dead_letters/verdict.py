@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from streams.dead_letters.letter import Letter, Name
 from streams.dead_letters.marks import Marks, Source
-from tracelink.topics import TopicNames
+from tracelink.kafka.topics import TopicNames
 
 
 class Outcome(StrEnum):

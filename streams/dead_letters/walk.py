@@ -50,7 +50,7 @@ def walk(schema: Any, data: bytes, start: int = 0) -> Iterator[Leaf | Fault]:  #
         yield wrong.fault
 
 
-class _Wrong(Exception):  # noqa: N818 - the way out to where reading goes on
+class _Wrong(Exception):
     def __init__(self, path: Path, at: int, why: str) -> None:
         super().__init__(why)
         self.fault = Fault(path, at, why)

@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 from aiokafka.partitioner import murmur2
 
-from tracelink import splice
+from pipeline.kafka.joined import JoinedPart, JoinedParts
+from pipeline.model import splice
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.joined import JoinedPart, JoinedParts
-from tracelink.records import Flag, Trace, parse_trace_id, service_of
+from tracelink.model.records import Flag, Trace, parse_trace_id, service_of
 
 _POSITIVE = 0x7FFFFFFF
 

@@ -6,18 +6,11 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from tracelink.moments import HELP, Moment
-from tracelink.options import settings_options
-from tracelink.settings import (
-    JOB_NAME,
-    ElasticsearchSettings,
-    JoinSettings,
-    Settings,
-    ZipkinSettings,
-    flag_of,
-    variable_of,
-    without_credentials,
-)
+from pipeline.cli.options import settings_options
+from pipeline.cli.times import HELP, Moment
+from pipeline.settings import JOB_NAME, settings_of, without_credentials
+from streams.join.settings import JoinSettings
+from tracelink.settings import flag_of, variable_of
 
 _KAFKA = ("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix")
 _SETTINGS = (*_KAFKA, "idle_gap", "max_age")
@@ -27,11 +20,9 @@ _ELASTICSEARCH = (
 )  # fmt: skip
 _ZIPKIN = ("zipkin_url",)
 _SINKS = ("zipkin", "elasticsearch")
+# The sinks run in processes of their own, and have their settings there.
+_ELASTICSEARCH_SINK, _ZIPKIN_SINK = settings_of("sink-elasticsearch"), settings_of("sink-zipkin")
 _INTERRUPTED = 130
-
-
-def _of(settings: type[Settings], flags: dict[str, str | None]) -> dict[str, str | None]:
-    return {name: value for name, value in flags.items() if name in settings.model_fields}
 
 
 def _job_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -88,10 +79,10 @@ def _job_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 @click.option("--alerts", is_flag=True, help="With --run: hand the errored traces to the live alerts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @settings_options(JoinSettings, only=_SETTINGS)
-@settings_options(ElasticsearchSettings, only=_ELASTICSEARCH)
-@settings_options(ZipkinSettings, only=_ZIPKIN)
+@settings_options(_ELASTICSEARCH_SINK, only=_ELASTICSEARCH)
+@settings_options(_ZIPKIN_SINK, only=_ZIPKIN)
 @click.pass_context
-def replay(  # noqa: PLR0913 - one parameter an option
+def replay(
     ctx: click.Context,
     /,
     *,
@@ -132,14 +123,14 @@ def replay(  # noqa: PLR0913 - one parameter an option
       tracelink replay --from 6h --run --sink elasticsearch --index-suffix=-fixed
       tracelink replay --from 1d --job yesterday --rate 20000
       tracelink replay --resume yesterday
-    """  # noqa: D301 - click reads the escape itself
+    """
     if ctx.invoked_subcommand is not None:
         return
-    from streams.replay import session  # noqa: PLC0415 - heavy, not for --help
-    from streams.replay.chosen import parse_keys  # noqa: PLC0415 - as above
-    from streams.replay.replay import Asked  # noqa: PLC0415 - as above
-    from streams.replay.session import How  # noqa: PLC0415 - as above
-    from streams.sessions import Stopped  # noqa: PLC0415 - as above
+    from streams.replay import session
+    from streams.replay.chosen import parse_keys
+    from streams.replay.replay import Asked
+    from streams.replay.session import How
+    from streams.worker.sessions import Stopped
 
     narrowed = bool(ids or files or errored or services or numbers or all_partitions)
     has_end = ctx.get_parameter_source("end") is not ParameterSource.DEFAULT
@@ -153,10 +144,10 @@ def replay(  # noqa: PLR0913 - one parameter an option
     asked = Asked(
         begin, end, keys, errored, frozenset(services), frozenset(numbers) if numbers else None, all_partitions
     )
-    settings = JoinSettings.load(**_of(JoinSettings, flags))
+    settings = JoinSettings.load_own(flags)
     # What is wrong for the sinks is to be said before anything is copied.
-    ElasticsearchSettings.load(**_of(ElasticsearchSettings, flags))
-    ZipkinSettings.load(**_of(ZipkinSettings, flags))
+    _ELASTICSEARCH_SINK.load_own(flags)
+    _ZIPKIN_SINK.load_own(flags)
     given = {name: value for name, value in flags.items() if value is not None}
     how = How(
         rate,
@@ -193,11 +184,11 @@ def list_jobs(*, as_json: bool, **flags: str | None) -> None:
     \b
     Example:
       tracelink replay list
-    """  # noqa: D301 - click reads the escape itself
-    from streams.replay.jobs import Jobs  # noqa: PLC0415 - heavy, not for --help
-    from streams.replay.status import Observer  # noqa: PLC0415 - as above
-    from streams.replay.view import print_jobs  # noqa: PLC0415 - as above
-    from tracelink.kafka import connect  # noqa: PLC0415 - as above
+    """
+    from pipeline.kafka.admin import connect
+    from streams.replay.jobs import Jobs
+    from streams.replay.status import Observer
+    from streams.replay.view import print_jobs
 
     settings = JoinSettings.load(**flags)
     observer = Observer(settings, connect(settings))
@@ -214,11 +205,11 @@ def status(*, job: str, as_json: bool, **flags: str | None) -> None:
     \b
     Example:
       tracelink replay status yesterday
-    """  # noqa: D301 - click reads the escape itself
-    from streams.replay.jobs import Jobs  # noqa: PLC0415 - heavy, not for --help
-    from streams.replay.status import Observer  # noqa: PLC0415 - as above
-    from streams.replay.view import print_status  # noqa: PLC0415 - as above
-    from tracelink.kafka import connect  # noqa: PLC0415 - as above
+    """
+    from pipeline.kafka.admin import connect
+    from streams.replay.jobs import Jobs
+    from streams.replay.status import Observer
+    from streams.replay.view import print_status
 
     settings = JoinSettings.load(**flags)
     stored = Jobs(settings).get(job)
@@ -234,10 +225,10 @@ def delete(*, job: str, **flags: str | None) -> None:
     \b
     Example:
       tracelink replay delete yesterday
-    """  # noqa: D301 - click reads the escape itself
-    from threading import Event  # noqa: PLC0415 - with the others
+    """
+    from threading import Event
 
-    from streams.replay.replay import Replays  # noqa: PLC0415 - heavy, not for --help
+    from streams.replay.replay import Replays
 
     deleted = Replays(JoinSettings.load(**flags), Event(), lambda *_: None).delete(job)
     click.echo(f"Deleted the job {job} with {len(deleted)} topics.")

@@ -13,17 +13,17 @@ from typing import cast
 
 from confluent_kafka import KafkaException, Message, TopicPartition
 
+from pipeline.failpoints import Point, reached
+from pipeline.kafka.offsets import Edges, GroupOffset, Stretch
+from pipeline.kafka.reader import Reader
+from pipeline.kafka.transactions import Aborted, Dated, Transactions
+from pipeline.model.replay_markers import ORIGIN, end_headers
 from streams.replay.plan import Plan
-from streams.sessions import Stopped
+from streams.worker.sessions import Stopped
 from tracelink.errors import UserError
-from tracelink.kafka import Properties, client_properties
-from tracelink.points import Point, reached
-from tracelink.progress import Partition
-from tracelink.replays import ORIGIN, end_headers
+from tracelink.kafka.client import Properties, client_properties
+from tracelink.kafka.topics import Partition, TopicNames
 from tracelink.settings import KafkaSettings
-from tracelink.stretches import Edges, GroupOffset, Reader, Stretch
-from tracelink.topics import TopicNames
-from tracelink.transactions import Aborted, Dated, Transactions
 
 _log = logging.getLogger(__name__)
 

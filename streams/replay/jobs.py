@@ -7,14 +7,16 @@ from typing import TypedDict
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message, Producer
 
+from pipeline.kafka.admin import connect
+from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.reader import Reader
+from streams.join.settings import JoinSettings
 from streams.replay.plan import Range, Selection
-from tracelink.codec import Codec, load_schema
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.kafka import PARTITIONER, client_properties, connect
-from tracelink.progress import Partition
-from tracelink.settings import JoinSettings, KafkaSettings
-from tracelink.stretches import Edges, Reader, Stretch
-from tracelink.topics import TopicNames
+from tracelink.kafka.client import PARTITIONER, client_properties
+from tracelink.kafka.topics import Partition, TopicNames
+from tracelink.model.codec import Codec, load_schema
+from tracelink.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from confluent_kafka import Message
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.reader import Reader
 from streams.replay.chains import Chains
 from tracelink.errors import UserError
-from tracelink.kafka import Properties
-from tracelink.progress import Partition
+from tracelink.kafka.client import Properties
+from tracelink.kafka.topics import Partition, TopicNames
 from tracelink.settings import KafkaSettings
-from tracelink.stretches import Edges, Reader, Stretch
-from tracelink.topics import TopicNames
 
 _LOOK_SECONDS = 0.2
 # A producer's usual time-out, and the brokers' scan for transactions that have passed it.

@@ -10,22 +10,22 @@ from threading import Event
 
 from confluent_kafka import KafkaError, KafkaException
 
+from pipeline.cli.progress_bar import Tell
+from pipeline.cli.times import milliseconds_of, shown
+from pipeline.kafka.admin import connect, create_job, require
+from pipeline.kafka.joined import JoinedParts
+from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.reader import Reader
+from streams.join.settings import JoinSettings
 from streams.replay.chosen import joined_keys, partition_of
 from streams.replay.copy import Copied, Copier, fence
 from streams.replay.jobs import Job, Jobs, Stored, no_such_job
 from streams.replay.plan import Plan, Planner, Selection
 from streams.replay.stages import Stages
 from streams.replay.status import Observer, Status
-from streams.sessions import Stopped
-from tracelink.bars import Tell
+from streams.worker.sessions import Stopped
 from tracelink.errors import UserError
-from tracelink.joined import JoinedParts
-from tracelink.kafka import connect
-from tracelink.moments import shown
-from tracelink.settings import JoinSettings
-from tracelink.stretches import Edges, Reader, Stretch, milliseconds_of
-from tracelink.topic_admin import create_job, require
-from tracelink.topics import TopicNames
+from tracelink.kafka.topics import TopicNames
 
 _LOOK_SECONDS = 2.0
 _TIMEOUT = 30.0
@@ -34,7 +34,7 @@ _GONE = (KafkaError.GROUP_ID_NOT_FOUND, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a user asks for; moments as `tracelink.moments` reads them."""
+    """What a user asks for; moments as `pipeline.cli.times` reads them."""
 
     begin: str | None
     end: str

@@ -11,16 +11,17 @@ from uuid import uuid4
 
 import click
 
+from pipeline.cli.progress_bar import bars
+from streams.join.settings import JoinSettings
 from streams.replay.jobs import Stored
 from streams.replay.plan import Plan
 from streams.replay.replay import Asked, Replays
 from streams.replay.stages import Stages
 from streams.replay.trial import count
 from streams.replay.view import print_copied, print_trial
-from streams.sessions import Stopped
-from tracelink.bars import bars
+from streams.worker.sessions import Stopped
 from tracelink.errors import UserError
-from tracelink.settings import JoinSettings, variable_of
+from tracelink.settings import variable_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ class Stages:
             with self._log(name).open("wb") as output:
                 self._processes[name] = subprocess.Popen(  # noqa: S603 - our own command
                     [
-                        sys.executable, "-P", "-m", "tracelink.local.tether", str(os.getpid()),
-                        sys.executable, "-P", "-m", "tracelink", *command,
+                        sys.executable, "-P", "-m", "pipeline.local.tether", str(os.getpid()),
+                        sys.executable, "-P", "-m", "pipeline.cli", *command,
                     ],
                     stdin=subprocess.DEVNULL,
                     stdout=output,

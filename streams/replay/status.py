@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from pipeline.kafka.offsets import Edges
 from streams.replay.copy import Copied, progress_of
 from streams.replay.jobs import Stored
 from tracelink.errors import UserError
+from tracelink.kafka.topics import TopicNames
 from tracelink.settings import KafkaSettings
-from tracelink.stretches import Edges
-from tracelink.topics import TopicNames
 
 _TIMEOUT = 10.0
 # Behind the last record of a partition lie its end marker, and that of the transaction.

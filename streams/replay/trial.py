@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipeline.kafka.reader import Reader
 from streams.replay.plan import Plan
 from tracelink.settings import KafkaSettings
-from tracelink.stretches import Reader
 
 # What a copier does on two cores, beside its broker: see docs/performance.md.
 _COPIES_A_SECOND = 200_000

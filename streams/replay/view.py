@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Column, Table
 
+from pipeline.cli.text import plain
+from pipeline.cli.times import shown
 from streams.replay.copy import Copied
 from streams.replay.jobs import Stored
 from streams.replay.plan import Plan, Selection
 from streams.replay.status import Status
 from streams.replay.trial import Count
-from tracelink.console import plain
-from tracelink.moments import shown
 
 _LONGEST = 200
 

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 import promql_parser
 from prometheus_client import CollectorRegistry
 
-from tracelink.metrics import AlertMetrics, CanaryMetrics, JoinMetrics, SinkMetrics
+from producers.canary.metrics import CanaryMetrics
+from sinks.base.metrics import SinkMetrics
+from streams.alerts.metrics import AlertMetrics
+from streams.join.metrics import JoinMetrics
 
 # Prometheus adds these to every series of a target.
 _TARGET_LABELS = frozenset({"job", "instance"})

@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 import urllib3
 
+from pipeline.local.ports import free_port
+from pipeline.model.problems import Problem
 from producers.canary.trace import SERVICE, canary
-from sinks.alertmanager import AlertmanagerSink
+from sinks.alerting.alertmanager import AlertmanagerSink
+from sinks.alerting.settings import AlertmanagerSettings
 from streams.alerts.fingerprint import Fields
 from streams.alerts.occurrence import occurrence
 from streams.alerts.problems import Limits, Problems
 from streams.alerts.rules import Rules
 from tests.deploy.files import DEPLOY, read_yaml
 from tests.kit.alertmanager import find
+from tests.kit.alerts import batch, new_fingerprint, raised
+from tests.kit.alerts import problem as of_a_problem
+from tests.kit.sink_targets import metrics
 from tests.kit.traces import trace
 from tests.kit.waiting import eventually
-from tests.sinks.alerts import batch, new_fingerprint, raised
-from tests.sinks.alerts import problem as of_a_problem
-from tests.sinks.targets import metrics
-from tracelink.local.ports import free_port
-from tracelink.problems import Problem
-from tracelink.settings import AlertmanagerSettings
 
 CONFIG = DEPLOY / "alertmanager" / "alertmanager.yml"
 RULES = DEPLOY / "alerts" / "rules.toml"

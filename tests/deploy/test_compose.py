@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from sinks.guard import is_allowed
+from pipeline.cli.root import main
+from pipeline.local.elasticsearch import ELASTICSEARCH_SETTINGS
+from pipeline.local.kafka import BROKER_SETTINGS
+from pipeline.local.versions import VERSIONS
+from pipeline.local.zipkin import ZIPKIN_ENV
+from pipeline.settings import MonitoringSettings, processes
+from sinks.alerting.guard import is_allowed
+from sinks.alerting.settings import networks_of
 from streams.alerts.rules import Rules
 from tests.deploy.files import COMPOSE_FILE, ROOT, compose, image_environment, own_services, services
-from tracelink.cli import main
-from tracelink.local.elasticsearch import ELASTICSEARCH_SETTINGS
-from tracelink.local.kafka import BROKER_SETTINGS
-from tracelink.local.versions import VERSIONS
-from tracelink.local.zipkin import ZIPKIN_ENV
-from tracelink.settings import PREFIX, STAGES, KafkaSettings, MonitoringSettings, Settings, networks_of, variable_of
+from tracelink.settings import PREFIX, KafkaSettings, Settings, variable_of
 
 # Each listener has a name of its own, and Compose has one more, for processes outside of the containers.
 _LISTENERS = "listener.security.protocol.map"
@@ -36,8 +38,8 @@ def _environment(service: str) -> dict[str, str]:
 
 
 def _stage(service: str) -> type[Settings]:
-    command = " ".join(["tracelink", *services()[service]["command"]])
-    return next(stage for name, stage in STAGES.items() if command.startswith(name))
+    command = "-".join(services()[service]["command"])
+    return next(settings for name, settings in processes().items() if command.startswith(name))
 
 
 def test_the_file_keeps_to_the_compose_specification() -> None:

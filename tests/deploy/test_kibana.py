@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.templates import templates
 from tests.deploy.files import DEPLOY, services
-from tracelink.settings import ElasticsearchSettings
 
 OBJECTS = [json.loads(line) for line in (DEPLOY / "kibana" / "saved-objects.ndjson").read_text("utf-8").splitlines()]
 VIEWS = {saved["id"]: saved["attributes"] for saved in OBJECTS if saved["type"] == "index-pattern"}

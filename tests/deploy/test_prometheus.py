@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from producers.canary.settings import CanarySettings
 from tests.deploy.files import DEPLOY, image_environment, own_services, read_yaml, services
 from tests.deploy.promql import faults, offered
-from tracelink.settings import CanarySettings
 
 PROMETHEUS = DEPLOY / "prometheus" / "prometheus.yml"
 RULES = [rule for group in read_yaml(DEPLOY / "prometheus" / "rules.yml")["groups"] for rule in group["rules"]]

@@ -1,13 +1,13 @@
 import re
 
 from tests.deploy.files import DEPLOY, services
-from tracelink.settings import KAFKA_PREFIX, STAGES, variable_of
+from tracelink.settings import KAFKA_PREFIX, NAMES, variable_of
 
 README = (DEPLOY / "README.md").read_text("utf-8")
 
 
 def test_every_variable_of_the_readme_is_a_setting() -> None:
-    known = {variable_of(name) for stage in STAGES.values() for name in stage.model_fields}
+    known = {variable_of(name) for name in NAMES}
     named = set(re.findall(r"TRACELINK_\w+", README))
     unknown = {name for name in named if name.removesuffix("_FILE") not in known and name not in known}
     assert named

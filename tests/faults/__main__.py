@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from pipeline.local.stack import Endpoints, Stack
 from tests.faults.catalogue import ABOUT, SPECIAL
 from tests.faults.faults import FAULTS
 from tests.faults.scenario import Plan, Result, run
 from tests.faults.servers import Servers, new_stack
 from tests.faults.traffic import Shape
-from tracelink.local.stack import Endpoints, Stack
 
 _LISTED = "\n".join(f"  {name:38} {about}" for name, about in ABOUT.items())
 

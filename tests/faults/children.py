@@ -11,9 +11,9 @@ from typing import Literal
 
 import psutil
 
+from pipeline.failpoints import Point
 from tests.kit.processes import clean_environment, metrics, ready, url_in
 from tests.kit.waiting import wait_for
-from tracelink.points import Point
 
 _ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60.0

@@ -10,14 +10,14 @@ from threading import Event
 
 import urllib3
 
+from pipeline.failpoints import Point
+from pipeline.runtime.watchdog import STUCK_EXIT_CODE
 from tests.faults.children import Child
 from tests.faults.fault import REACHED_SECONDS, Act, Fault, terminate
 from tests.faults.groupers import GROUPERS
 from tests.faults.setting import Setting
 from tests.kit import proxy
 from tests.kit.waiting import wait_for
-from tracelink.points import Point
-from tracelink.progress import STUCK_EXIT_CODE
 
 _MOST_WORKERS = 4
 

@@ -3,12 +3,12 @@
 import signal
 from random import Random
 
+from pipeline.failpoints import Point
+from pipeline.runtime.watchdog import STUCK_EXIT_CODE
 from tests.faults.children import Child
 from tests.faults.fault import REACHED_SECONDS, Act, Fault, terminate
 from tests.faults.setting import Setting
 from tests.kit.waiting import wait_for
-from tracelink.points import Point
-from tracelink.progress import STUCK_EXIT_CODE
 
 _SUCH_A_WORKER = "a worker that groups errors"
 _TAKES_OVER = "grouping the errors of partitions"

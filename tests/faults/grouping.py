@@ -2,9 +2,9 @@
 
 from collections import Counter
 
+from pipeline.model.problems import ALERT, OCCURRENCE, PROBLEM, Problem
 from tests.faults.checks import Check
 from tests.faults.outcome import Outcome
-from tracelink.problems import ALERT, OCCURRENCE, PROBLEM, Problem
 
 
 def grouped_once(outcome: Outcome) -> list[Check]:

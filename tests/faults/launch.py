@@ -9,8 +9,8 @@ import signal
 import sys
 from threading import Event, Thread
 
-from tracelink.cli import main
-from tracelink.points import Point, install
+from pipeline.cli.root import main
+from pipeline.failpoints import Point, install
 
 _orders: dict[Point, str] = {}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import psutil
 
+from pipeline.local import process, state
+from pipeline.local.ports import Ports, free_port
+from pipeline.local.stack import Endpoints, Stack
 from tests.kit.waiting import wait_for
-from tracelink.local import process, state
-from tracelink.local.ports import Ports, free_port
-from tracelink.local.stack import Endpoints, Stack
 
 _STOP_SECONDS = 30.0
 

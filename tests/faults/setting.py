@@ -12,14 +12,13 @@ from uuid import uuid4
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from pipeline.kafka.admin import apply, connect
+from pipeline.settings import TopicSettings
 from tests.faults.batch_join import Cuts
 from tests.faults.children import Child
 from tests.faults.servers import Servers
 from tests.faults.tail import Tail
 from tests.kit.proxy import Proxy
-from tracelink.kafka import connect
-from tracelink.settings import TopicSettings
-from tracelink.topic_admin import apply
 
 CUTS = Cuts(idle_gap=500, max_age=3000, max_records=40)
 SESSION_SECONDS, TRANSACTION_SECONDS = 2.0, 3.0

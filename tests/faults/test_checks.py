@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from pipeline.model.splice import splice
 from tests.faults.batch_join import Cuts, join
 from tests.faults.checks import Check, Checker
 from tests.faults.manifest import Fate, Manifest, Sent
 from tests.faults.outcome import Document, Outcome, Stored
 from tests.faults.traffic import Message, Record, Shape, messages
 from tests.faults.wire import Json, head, read_part
-from tracelink.splice import splice
 
 CUTS = Cuts(idle_gap=500, max_age=3000, max_records=40)
 PREFIX = "t."

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.local.ports import Ports, free_port
+from pipeline.local.stack import Endpoints, Stack
 from tests.faults.faults import FAULTS
 from tests.faults.scenario import Plan, Result, run
 from tests.faults.servers import Servers
 from tests.faults.special.outage import run_outage
 from tests.faults.traffic import Shape
-from tracelink.local.ports import Ports, free_port
-from tracelink.local.stack import Endpoints, Stack
 
 LOAD = Shape(rate=300, seconds=6)
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.model.problems import ALERT, OCCURRENCE, PROBLEM
 from streams.alerts.problems import Limits, Problems
-from streams.alerts.rules import Rule
+from streams.alerts.rule import Rule
 from tests.faults.grouping import grouped_once
 from tests.faults.outcome import Outcome, Stored
-from tests.streams.alerts.examples import START, matching, occurrence
-from tracelink.problems import ALERT, OCCURRENCE, PROBLEM
+from tests.kit.problem_examples import START, matching, occurrence
 
 
 def undisturbed() -> Outcome:

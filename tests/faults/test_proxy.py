@@ -15,18 +15,19 @@ import pytest
 import urllib3
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
+from pipeline.local.stack import Endpoints
+from sinks.base.contract import Batch, Outcome, UnlinkedLog
+from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
-from sinks.sink import Batch, Outcome, UnlinkedLog
-from sinks.zipkin import ZipkinSink
+from sinks.zipkin.settings import ZipkinSettings
+from sinks.zipkin.sink import ZipkinSink
+from tests.kit.http_stub import Request, stub
 from tests.kit.proxy import Mode, Proxy, cut, half_answer, items, refuse, slow, status
+from tests.kit.sink_examples import UNLINKED, log, message, new_trace_id, part, span
+from tests.kit.sink_targets import metrics, search
 from tests.kit.waiting import eventually
-from tests.sinks.examples import UNLINKED, log, message, new_trace_id, part, span
-from tests.sinks.stub import Request, stub
-from tests.sinks.targets import metrics, search
-from tracelink.codec import LOG_RECORD
 from tracelink.errors import Unavailable
-from tracelink.local.stack import Endpoints
-from tracelink.settings import ElasticsearchSettings, ZipkinSettings
+from tracelink.model.codec import LOG_RECORD
 
 BULK = ("POST", "/_bulk")
 FILTER = "?filter_path=items.*.status,items.*.error"

@@ -2,6 +2,7 @@
 
 import time
 
+from pipeline.kafka.admin import connect
 from tests.faults.batch_join import Cuts
 from tests.faults.checks import Check, Checker
 from tests.faults.grouping import grouped_once
@@ -9,7 +10,6 @@ from tests.faults.manifest import Manifest
 from tests.faults.outcome import Outcome, collect
 from tests.faults.setting import Setting
 from tests.kit.waiting import wait_for
-from tracelink.kafka import connect
 from tracelink.settings import KafkaSettings
 
 _DRAIN_SECONDS = 180.0

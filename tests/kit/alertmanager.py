@@ -14,10 +14,10 @@ import orjson
 import pytest
 import urllib3
 
+from pipeline.local.paths import default_cache
+from pipeline.local.ports import free_port
+from tests.kit.http_stub import Request, stub
 from tests.kit.waiting import wait_for
-from tests.sinks.stub import Request, stub
-from tracelink.local.paths import default_cache
-from tracelink.local.ports import free_port
 
 VARIABLE = "TRACELINK_TEST_ALERTMANAGER"
 _PACKAGE = "prometheus-alertmanager"

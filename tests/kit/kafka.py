@@ -7,7 +7,7 @@ from confluent_kafka import OFFSET_BEGINNING as BEGINNING
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from tests.kit.waiting import wait_for
-from tracelink.kafka import PARTITIONER
+from tracelink.kafka.client import PARTITIONER
 
 
 def publish(servers: str, topic: str, messages: Iterable[tuple[bytes | None, bytes | None]]) -> None:

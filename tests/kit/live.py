@@ -13,12 +13,12 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import scan
 
+from pipeline.kafka.admin import apply, connect
+from pipeline.local.stack import Endpoints
+from streams.join.settings import JoinSettings
 from tests.kit.processes import Process, running
-from tracelink.kafka import PARTITIONER, connect
-from tracelink.local.stack import Endpoints
-from tracelink.settings import JoinSettings
-from tracelink.topic_admin import apply
-from tracelink.topics import TopicNames
+from tracelink.kafka.client import PARTITIONER
+from tracelink.kafka.topics import TopicNames
 
 Document = tuple[tuple[int, int], dict[str, Any]]
 """Sequence number and version of a document, and its content."""

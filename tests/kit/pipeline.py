@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import psutil
 
-from tracelink.local.stack import Endpoints
+from pipeline.local.stack import Endpoints
 
 
 def pipeline_environment(stack: Endpoints, topic_prefix: str, index_prefix: str) -> dict[str, str]:

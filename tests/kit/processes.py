@@ -25,7 +25,7 @@ class Process:
         self.log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tracelink", *arguments],
+                [sys.executable, "-m", "pipeline.cli", *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=clean_environment() | environment,

@@ -30,7 +30,7 @@ _ERROR_TYPES = {
 }
 
 
-class HangUp(ConnectionError):  # noqa: N818 - it is what to do
+class HangUp(ConnectionError):
     """Closes the client's connection without an answer."""
 
 

@@ -3,8 +3,8 @@
 from itertools import count
 from typing import Any, cast
 
-from tracelink.codec import LOG_RECORD, SPAN
-from tracelink.records import Flag, LogRecord, Span
+from tracelink.model.codec import LOG_RECORD, SPAN
+from tracelink.model.records import Flag, LogRecord, Span
 
 _serials = count(1)
 

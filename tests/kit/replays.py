@@ -6,12 +6,12 @@ from typing import cast
 
 from confluent_kafka import Message, Producer
 
+from pipeline.kafka.admin import apply, connect
+from pipeline.model.replay_markers import ORIGIN, end_headers
+from pipeline.settings import names_of
+from streams.join.settings import JoinSettings
 from tests.kit.kafka import read_all
-from tracelink.kafka import connect
-from tracelink.replays import ORIGIN, end_headers
-from tracelink.settings import JoinSettings
-from tracelink.topic_admin import apply
-from tracelink.topics import TopicNames, names_of
+from tracelink.kafka.topics import TopicNames
 
 Headers = list[tuple[str, str | bytes | None]]
 

@@ -16,7 +16,7 @@ import os, sys
 terminal = os.open(sys.argv[1], os.O_RDWR)
 for standard in (0, 1, 2):
     os.dup2(terminal, standard)
-os.execv(sys.executable, [sys.executable, "-m", "tracelink", *sys.argv[2:]])
+os.execv(sys.executable, [sys.executable, "-m", "pipeline.cli", *sys.argv[2:]])
 """
 
 

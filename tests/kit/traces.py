@@ -5,12 +5,12 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from tests.core.strategies import EXCEPTIONS, TEXTS, logs, spans
+from pipeline.cli.input_file import Item, Source
+from pipeline.formats.log_json import parse_log
+from pipeline.formats.zipkin_json import parse_span
 from tests.kit.datasets import SHARED
-from tracelink.files.log_json import parse_log
-from tracelink.files.source import Item, Source
-from tracelink.files.zipkin_json import parse_span
-from tracelink.records import ErrorRule, LogRecord, Span, Trace
+from tests.kit.strategies import EXCEPTIONS, TEXTS, logs, spans
+from tracelink.model.records import ErrorRule, LogRecord, Span, Trace
 
 CLOSED = 1_767_225_605_000
 """2026-01-01T00:00:05Z in milliseconds."""

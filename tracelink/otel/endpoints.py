@@ -5,8 +5,8 @@ from ipaddress import IPv4Address, ip_address
 
 from opentelemetry.trace import SpanKind
 
+from tracelink.model.records import Endpoint
 from tracelink.otel.values import Attributes
-from tracelink.records import Endpoint
 
 # Names of the other side, the strongest first; each with the attribute of its port.
 _CALLED = (

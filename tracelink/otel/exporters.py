@@ -11,12 +11,12 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from prometheus_client import REGISTRY
 
-from tracelink.messages import LOGS, SPANS
+from tracelink.kafka.messages import LOGS, SPANS
 from tracelink.metrics import PublisherMetrics
+from tracelink.model.records import ErrorRule
 from tracelink.otel.logs import LogMapper
 from tracelink.otel.spans import SpanMapper
 from tracelink.publisher import Drop, KafkaPublisher, Publisher
-from tracelink.records import ErrorRule
 from tracelink.settings import PublisherSettings
 
 

@@ -4,8 +4,8 @@ from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import SERVICE_NAME
 
+from tracelink.model.records import NO_TRACE, ErrorRule, Flag, LoggedException, LogRecord
 from tracelink.otel.values import MICRO, Common, plain, text
-from tracelink.records import NO_TRACE, ErrorRule, Flag, LoggedException, LogRecord
 
 _SHORT = 1 << 64
 _EXCEPTION = ("exception.type", "exception.message", "exception.stacktrace")

@@ -7,9 +7,9 @@ from opentelemetry.sdk.resources import SERVICE_NAME
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, SpanKind, StatusCode
 
+from tracelink.model.records import Annotation, ErrorRule, Flag, Span
 from tracelink.otel.endpoints import remote_endpoint
 from tracelink.otel.values import MICRO, Attributes, Common, json, plain, text, texts
-from tracelink.records import Annotation, ErrorRule, Flag, Span
 
 _KINDS = {
     SpanKind.CLIENT: "CLIENT",

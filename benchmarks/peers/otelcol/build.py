@@ -44,4 +44,4 @@ if __name__ == "__main__":
     try:
         print(build(Path(sys.argv[1])))  # noqa: T201 - its answer
     except UserError as error:
-        error.show()
+        sys.exit(f"Error: {error.message}")

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from pipeline.local import process
+from pipeline.local.ports import Ports, free_port
+from pipeline.local.stack import Endpoints, Stack
 from tests.faults.checks import Check
 from tests.faults.manifest import Load
 from tests.faults.scenario import Tell
@@ -18,16 +21,13 @@ from tests.faults.special.memory import MIB
 from tests.faults.traffic import Shape, messages, new_run
 from tests.faults.verdict import verdict
 from tests.kit.waiting import wait_for
-from tracelink.local import process
-from tracelink.local.ports import Ports, free_port
-from tracelink.local.stack import Endpoints, Stack
 
 _NAME = "disk full"
 _SPARE_SECONDS = 40.0
 _HALT_SECONDS = 30.0
 
 
-class _NotMounted(Exception):  # noqa: N818 - no error: this machine does not let us
+class _NotMounted(Exception):
     """There is no small disk to be had here."""
 
 

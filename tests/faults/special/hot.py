@@ -28,7 +28,7 @@ from tests.faults.verdict import books_balance, drain, no_process_gives_up, trac
 from tests.faults.wire import Json, Part, encode, read_part
 from tests.kit.kafka import reading
 from tests.kit.waiting import wait_for
-from tracelink.kafka import PARTITIONER
+from tracelink.kafka.client import PARTITIONER
 
 _CUTS = Cuts(CUTS.idle_gap, CUTS.max_age, 20_000)
 _PLACE = "feedfeedfeedfeed"

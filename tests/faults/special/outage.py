@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, Producer
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from pipeline.kafka.admin import connect
 from tests.faults.checks import Check
 from tests.faults.manifest import Fate, Manifest, Sent
 from tests.faults.outcome import Stored
@@ -20,7 +21,7 @@ from tests.faults.special.heavier import Heavier
 from tests.faults.traffic import Message, Shape, messages, new_run
 from tests.faults.verdict import verdict
 from tests.kit.waiting import wait_for
-from tracelink.kafka import PARTITIONER, connect
+from tracelink.kafka.client import PARTITIONER
 from tracelink.settings import KafkaSettings
 
 _HOUR = 3600.0

@@ -1,0 +1,216 @@
+"""Where the error of a trace began."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import orjson
+
+from pipeline.analysis.span_tree import Call, CallTree, within
+from tracelink.model.records import Flag, LogRecord, Span, Trace, grpc_status, http_status
+
+MOST_LINES = 10
+_SENDING = frozenset({"CLIENT", "PRODUCER"})
+_EXCEPTION_EVENT = '"exception": {'
+_SAYS_NOTHING = frozenset({"", "true", "1"})
+"""Values of the `error` tag that only repeat that there is one."""
+# The line that opens a Java stack trace: the class with its package, and what it says.
+_THROWN = re.compile(
+    r"^(?:Exception in thread \S+ )?"
+    r"(?P<type>(?:[a-z_][a-z0-9_]*\.)+[A-Z][\w$]*(?:Exception|Error|Failure|Throwable))"
+    r"(?:: (?P<message>[^\r\n]*))?\r?$",
+    re.ASCII | re.MULTILINE,
+)
+_THROWN_WITHIN = 4_000
+"""Characters of a text in which that line is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorOrigin:
+    """The service and operation that failed first, and what it said."""
+
+    service: str | None
+    operation: str | None
+    message: str | None
+    type: str | None = None
+    http_status: str | None = None
+    grpc_status: str | None = None
+    peer: str | None = None
+    """The service that was called, where it began in a call whose other side is not in the trace."""
+    logger: str | None = None
+    tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    lines: tuple[LogRecord, ...] = ()
+    """At most ten, oldest first: errored lines of the span, and what the span and its service logged just before."""
+
+
+def error_origin(trace: Trace) -> ErrorOrigin | None:
+    """Return the origin of a part's error, or None where nothing in it is errored.
+
+    An error travels from callee to caller, so the origin is the deepest errored span that called no errored one; of
+    several equally deep, the one that started first. What it says is taken from an errored log line of that span, one
+    with an exception before others; else from its exception event, its `exception.*` tags, its `error` tag. Without
+    errored spans the origin is that of the first errored log line.
+    """
+    tree = CallTree(trace["spans"])
+    logs = _in_order(trace["logs"])
+    if call := _first_failed(tree):
+        return _of_call(call, call.service, _lines(tree, logs, call, call.service))
+    first = next((log for log in logs if log["flags"] & Flag.ERROR), None)
+    if first is None:
+        return None
+    service = first.get("service") or None
+    if call := tree.find(first.get("spanId"), service):
+        service = service or call.service
+        return _of_call(call, service, _lines(tree, logs, call, service))
+    lines = _lines_without_span(logs, first)
+    line = lines.telling() or first
+    kind, message = _said_by_line(line)
+    return ErrorOrigin(service, None, message, kind, logger=line.get("logger") or None, lines=lines.around(line))
+
+
+def _first_failed(tree: CallTree) -> Call | None:
+    # Calls come in the order of their ids, which decides where depths and times are equal. The deepest has no errored
+    # callee: that would be deeper.
+    errored = [call for call in tree.calls if call.errored]
+    return min(errored, key=lambda call: (-call.depth, _started(call.span)), default=None)
+
+
+def _started(span: Span) -> float:
+    start = span.get("timestamp") or 0
+    return start if start > 0 else math.inf
+
+
+def _of_call(call: Call, service: str | None, lines: "_Lines") -> ErrorOrigin:
+    span, tags = call.span, call.span.get("tags") or {}
+    line = lines.telling()
+    kind, message = _said_by_line(line) if line else (None, None)
+    for source in (_said_by_event, _said_by_tags):
+        if not (kind and message):
+            other_kind, other_message = source(span)
+            kind, message = kind or other_kind, message or other_message
+    if not (kind or message) and (line := lines.telling_elsewhere()):
+        kind, message = _said_by_line(line)
+    return ErrorOrigin(
+        service=service,
+        operation=span.get("name") or None,
+        message=message,
+        type=kind,
+        http_status=http_status(tags),
+        grpc_status=grpc_status(tags),
+        peer=_peer(call),
+        logger=(line.get("logger") or None) if line else None,
+        tags=MappingProxyType(dict(tags)),
+        lines=lines.around(line, _ended(span)),
+    )
+
+
+def _peer(call: Call) -> str | None:
+    remote = call.span.get("remoteEndpoint")
+    if not remote or call.span.get("kind") not in _SENDING:
+        return None
+    answered = any(child.receives or child.service != call.service for child in call.children)
+    return None if answered else remote.get("serviceName") or None
+
+
+def _ended(span: Span) -> int | None:
+    start, duration = span.get("timestamp"), span.get("duration")
+    return start + duration if start and duration else None
+
+
+class _Lines:
+    """The log lines of where an error began (`own`), and all of its service, both by time."""
+
+    def __init__(self, own: list[LogRecord], of_service: list[LogRecord]) -> None:
+        self._own = own
+        self._of_service = of_service
+
+    def telling(self) -> LogRecord | None:
+        """Return the errored line that says most: the first with an exception, else the first."""
+        return _telling(self._own)
+
+    def telling_elsewhere(self) -> LogRecord | None:
+        """Return such a line of the service, whatever its span."""
+        return _telling(self._of_service)
+
+    def around(self, line: LogRecord | None, end: int | None = None) -> tuple[LogRecord, ...]:
+        """Return the lines to show: this one, errored ones, and the last ones before it (before `end`, without it)."""
+        end = line["timestamp"] if line else end
+        wanted = [line] if line else []
+        wanted += [log for log in self._own if log["flags"] & Flag.ERROR]
+        for logs in (self._own, self._of_service):
+            calm = [log for log in reversed(logs) if not log["flags"] & Flag.ERROR]
+            wanted += [log for log in calm if end is None or log["timestamp"] <= end]
+        shown = list({log["id"]: log for log in wanted}.values())[:MOST_LINES]
+        return tuple(sorted(shown, key=_time))
+
+
+def _lines(tree: CallTree, logs: list[LogRecord], call: Call, service: str | None) -> _Lines:
+    """Return the lines of a call; those that no span tells the place of count as its own where it has no errored ones.
+
+    They have no span id, or that of a span which did not arrive: then the service is all that is known of them.
+    """
+    of_service = [log for log in logs if log.get("service") == service]
+    placed = [(log, tree.find(log.get("spanId"), log.get("service"))) for log in logs]
+    own = [log for log, place in placed if within(place, call)]
+    if not _telling(own):
+        own = [log for log, p in placed if within(p, call) or (p is None and log.get("service") == service)]
+    return _Lines(own, of_service)
+
+
+def _lines_without_span(logs: list[LogRecord], first: LogRecord) -> _Lines:
+    of_service = [log for log in logs if log.get("service") == first.get("service")]
+    return _Lines([log for log in of_service if log.get("spanId") == first.get("spanId")], of_service)
+
+
+def _in_order(logs: Iterable[LogRecord]) -> list[LogRecord]:
+    """Return the lines by time, each once: a repeat has the same id; were it errored only once, it is."""
+    errored_last = sorted(logs, key=lambda log: log["flags"] & Flag.ERROR)
+    return sorted({log["id"]: log for log in errored_last}.values(), key=_time)
+
+
+def _time(log: LogRecord) -> tuple[int, str]:
+    return log["timestamp"], log["id"]
+
+
+def _telling(logs: list[LogRecord]) -> LogRecord | None:
+    errored = [log for log in logs if log["flags"] & Flag.ERROR]
+    return min(errored, key=lambda log: not log.get("exception"), default=None)
+
+
+def _said_by_line(log: LogRecord) -> tuple[str | None, str | None]:
+    """Return type and message of the exception logged with a line, or those that its text begins with."""
+    exception = log.get("exception")
+    if not exception:
+        thrown = _thrown(log["message"])
+        return (thrown["type"], thrown["message"]) if thrown else (None, log["message"] or None)
+    kind, message = exception.get("type"), exception.get("message")
+    thrown = None if kind else _thrown(exception.get("stackTrace") or "")
+    if thrown:
+        kind, message = thrown["type"], message or thrown["message"]
+    return kind or None, message or log["message"] or None
+
+
+def _thrown(text: str) -> re.Match[str] | None:
+    return _THROWN.search(text, 0, _THROWN_WITHIN)
+
+
+def _said_by_event(span: Span) -> tuple[str | None, str | None]:
+    """Return type and message of a span's last exception event: the one that was not handled."""
+    events = [one for one in span.get("annotations") or () if one["value"].startswith(_EXCEPTION_EVENT)]
+    for event in sorted(events, key=lambda one: one["timestamp"], reverse=True):
+        try:
+            said = orjson.loads(event["value"][len(_EXCEPTION_EVENT) - 1 :])
+        except orjson.JSONDecodeError:
+            continue
+        kind, message = said.get("exception.type"), said.get("exception.message")
+        return str(kind) if kind else None, str(message) if message else None
+    return None, None
+
+
+def _said_by_tags(span: Span) -> tuple[str | None, str | None]:
+    tags = span.get("tags") or {}
+    error = tags.get("error", "")
+    message = tags.get("exception.message") or (None if error in _SAYS_NOTHING else error)
+    return tags.get("exception.type") or None, message

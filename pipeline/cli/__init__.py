@@ -1,0 +1,1 @@
+"""The command line: its root, and what the commands share."""

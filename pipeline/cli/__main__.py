@@ -1,0 +1,5 @@
+"""`python -m pipeline.cli` is `tracelink`."""
+
+from pipeline.cli.root import main
+
+main(prog_name="tracelink")

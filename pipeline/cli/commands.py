@@ -1,0 +1,70 @@
+"""The commands `tracelink topics` and `tracelink settings`."""
+
+import click
+
+from pipeline.cli.options import settings_options
+from pipeline.cli.settings_table import settings_table
+from pipeline.settings import TopicSettings
+
+
+@click.group(short_help="Create and check the topics.")
+def topics() -> None:
+    """Create the topics, and check that they keep the promises."""
+
+
+@topics.command()
+@settings_options(TopicSettings)
+def apply(**flags: str | None) -> None:
+    """Create missing topics and mend the settings that a promise rests on.
+
+    Retention is set at creation and stays yours afterwards.
+
+    \b
+    Examples:
+      tracelink topics apply
+      tracelink topics apply --partitions 24 --replication 3 --retention 259200
+    """
+    from pipeline.kafka.admin import apply as apply_topics
+    from pipeline.kafka.admin import connect
+
+    settings = TopicSettings.load(**flags)
+    for line in apply_topics(connect(settings), settings) or ["All topics are as they must be."]:
+        click.echo(line)
+
+
+@topics.command()
+@click.option("--json", "as_json", is_flag=True, help="Print what is wrong as a JSON list.")
+@settings_options(TopicSettings)
+def check(*, as_json: bool, **flags: str | None) -> None:
+    """Compare the live topics with the promises; exit code 1 where one is broken.
+
+    \b
+    Example:
+      tracelink topics check --json
+    """
+    from dataclasses import asdict
+    from json import dumps
+
+    from pipeline.kafka.admin import (
+        apply_command,
+        connect,
+    )
+    from pipeline.kafka.admin import check as check_topics
+
+    settings = TopicSettings.load(**flags)
+    found = check_topics(connect(settings), settings)
+    if as_json:
+        click.echo(dumps([asdict(one) for one in found]))
+    elif found:
+        for one in found:
+            click.echo(str(one))
+        click.echo(f"Mend them with: {apply_command(settings)}")
+    else:
+        click.echo("All topics are as they must be.")
+    raise SystemExit(1 if found else 0)
+
+
+@click.command(short_help="Print every setting.")
+def settings() -> None:
+    """Print every setting with its default and its meaning, as Markdown tables."""
+    click.echo(settings_table())

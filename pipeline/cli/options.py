@@ -1,0 +1,30 @@
+"""Settings as command-line options: one definition gives the flag, its variable and its line in --help."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from pipeline.cli.settings_table import shown_default
+from tracelink.settings import Settings, flag_of, variable_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def settings_options(settings: type[Settings], *, only: tuple[str, ...] | None = None) -> Callable[[F], F]:
+    """Add an option for each setting of a class (or for `only` these); hand what was given to `Settings.load`.
+
+    The values stay text: the settings check them, in the same way wherever they come from.
+    """
+
+    def decorate(function: F) -> F:
+        for name, field in reversed(settings.model_fields.items()):
+            if only is not None and name not in only:
+                continue
+            default = shown_default(settings, name)
+            shown = f" [default: {default}]" if default else ""
+            help_text = f"{field.description}{shown} [env: {variable_of(name)}]"
+            function = click.option(flag_of(name), name, metavar="VALUE", help=help_text)(function)
+        return function
+
+    return decorate

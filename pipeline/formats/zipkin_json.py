@@ -1,0 +1,190 @@
+"""Spans from Zipkin v2 JSON objects, as strict as Zipkin's own decoder where a span would be wrong.
+
+Zipkin's rules: ids are hex, the trace id of up to 128 bits is padded on the left, a parent that is zero or the span
+itself is none, a time or duration of 0 is none, unknown kinds are refused. Other than Zipkin, ids may be upper-case,
+and nothing is dropped: a tag whose value is no string keeps its JSON text, and a field that v2 does not have, or an
+address that is none, becomes the tag `field.NAME`.
+"""
+
+from collections.abc import Mapping
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from operator import itemgetter
+from typing import Any
+
+from pipeline.formats.refusals import Refused, kept, shown
+from tracelink.model.records import Annotation, Endpoint, ErrorRule, Flag, Span, parse_trace_id, print_trace_id
+
+_KINDS = frozenset({"CLIENT", "SERVER", "PRODUCER", "CONSUMER"})
+_FIELDS = frozenset(
+    {
+        "traceId", "id", "parentId", "kind", "name", "timestamp", "duration", "localEndpoint", "remoteEndpoint",
+        "annotations", "tags", "debug", "shared",
+    }
+)  # fmt: skip
+_ENDPOINT_FIELDS = frozenset({"serviceName", "ipv4", "ipv6", "port"})
+_ID_CHARS = 16
+_MAX_LONG = 2**63 - 1
+_MAX_PORT = 65535
+
+
+def parse_span(value: object, rule: ErrorRule) -> Span:
+    """Return the span in a decoded JSON value; raises Refused. `rule` decides whether it is errored."""
+    if not isinstance(value, dict):
+        raise Refused("no object", f"a span is a JSON object, not {shown(value)}")
+    if "binaryAnnotations" in value:
+        raise Refused("Zipkin v1", "binaryAnnotations belong to Zipkin's v1 format; v2 is read here")
+    try:
+        trace_id, flags = parse_trace_id(_text(value, "traceId") or "")
+    except ValueError as error:
+        raise Refused("traceId", str(error)) from None
+    span_id = _id(value, "id")
+    if span_id is None:
+        raise Refused("id", "a span has an id of 1 to 16 hex characters that is not zero")
+    parent_id = _id(value, "parentId")
+    if parent_id == span_id:
+        parent_id = None
+    spare: dict[str, str] = {}
+    tags = _tags(value.get("tags"))
+    span: Span = {
+        "flags": flags,
+        "traceId": trace_id,
+        "id": span_id,
+        "parentId": parent_id,
+        "kind": _kind(value.get("kind")),
+        "name": _text(value, "name"),
+        "timestamp": _long(value.get("timestamp"), "timestamp") or None,
+        "duration": _long(value.get("duration"), "duration") or None,
+        "localEndpoint": _endpoint(value, "localEndpoint", spare),
+        "remoteEndpoint": _endpoint(value, "remoteEndpoint", spare),
+        "annotations": _annotations(value.get("annotations")),
+        "tags": tags,
+        "debug": _flag(value, "debug"),
+        "shared": _flag(value, "shared"),
+    }
+    for name in value.keys() - _FIELDS:
+        spare[name] = kept(value[name])
+    for name, text in spare.items():
+        tags[f"field.{name}"] = text
+    if rule.span(tags):
+        span["flags"] |= Flag.ERROR
+    if parent_id is None:
+        span["flags"] |= Flag.ROOT
+    return span
+
+
+def _text(value: Mapping[str, object], name: str) -> str | None:
+    found = value.get(name)
+    if found is not None and not isinstance(found, str):
+        raise Refused(name, f"{name} is a string, not {shown(found)}")
+    return found
+
+
+def _flag(value: Mapping[str, object], name: str) -> bool | None:
+    found = value.get(name)
+    if found is not None and not isinstance(found, bool):
+        raise Refused(name, f"{name} is true or false, not {shown(found)}")
+    return found
+
+
+def _kind(found: object) -> str | None:
+    if found is None:
+        return None
+    if not isinstance(found, str) or found not in _KINDS:
+        raise Refused("kind", f"kind is one of {', '.join(sorted(_KINDS))}, not {shown(found)}")
+    return found
+
+
+def _id(value: Mapping[str, object], name: str) -> str | None:
+    """Return a span id with 16 lower-case characters, or None where it is absent or zero."""
+    found = _text(value, name)
+    if found is None:
+        return None
+    lowered = found.lower()
+    if not 1 <= len(lowered) <= _ID_CHARS or not set(lowered) <= set("0123456789abcdef"):
+        raise Refused(name, f"{name} has 1 to 16 hex characters, not {shown(found)}")
+    return None if set(lowered) == {"0"} else lowered.zfill(_ID_CHARS)
+
+
+def _long(found: object, name: str) -> int:
+    """Return a count of microseconds, 0 where it is absent."""
+    if found is None:
+        return 0
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise Refused(name, f"{name} is a whole number of microseconds, not {shown(found)}")
+    if not 0 <= found <= _MAX_LONG:
+        raise Refused(name, f"{name} is from 0 to 2^63-1, not {shown(found)}")
+    return found
+
+
+def _endpoint(value: Mapping[str, object], name: str, spare: dict[str, str]) -> Endpoint | None:
+    found = value.get(name)
+    if found is None:
+        return None
+    if not isinstance(found, dict):
+        raise Refused(name, f"{name} is an object, not {shown(found)}")
+    for other in found.keys() - _ENDPOINT_FIELDS:
+        spare[f"{name}.{other}"] = kept(found[other])
+    endpoint: Endpoint = {"serviceName": _text(found, "serviceName") or None}
+    ipv4, ipv6 = _text(found, "ipv4"), _text(found, "ipv6")
+    if ipv4:
+        _keep_address(endpoint, "ipv4", ipv4, spare, name)
+    if ipv6:
+        _keep_address(endpoint, "ipv6", ipv6, spare, name)
+    port = found.get("port")
+    if port is not None:
+        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= _MAX_PORT:
+            raise Refused("port", f"{name}.port is from 0 to {_MAX_PORT}, not {shown(port)}")
+        endpoint["port"] = port or None
+    return endpoint if any(endpoint.values()) else None
+
+
+def _keep_address(endpoint: Endpoint, version: str, text: str, spare: dict[str, str], name: str) -> None:
+    try:
+        if version == "ipv4":
+            endpoint["ipv4"] = str(IPv4Address(text))
+        else:
+            endpoint["ipv6"] = str(IPv6Address(text))
+    except AddressValueError:
+        spare[f"{name}.{version}"] = text
+
+
+def _annotations(found: object) -> list[Annotation]:
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise Refused("annotations", f"annotations are a list, not {shown(found)}")
+    return [_annotation(one) for one in found]
+
+
+def _annotation(one: object) -> Annotation:
+    if not isinstance(one, dict) or one.get("timestamp") is None or not isinstance(one.get("value"), str):
+        raise Refused("annotations", f"an annotation has a timestamp and a value, not {shown(one)}")
+    return {"timestamp": _long(one["timestamp"], "annotations"), "value": one["value"]}
+
+
+def _tags(found: object) -> dict[str, str]:
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise Refused("tags", f"tags are an object, not {shown(found)}")
+    return {name: kept(value) for name, value in found.items()}
+
+
+_VALUE = itemgetter(1)
+
+
+def zipkin_span(span: Span) -> dict[str, Any]:
+    """Return a span as a JSON object of Zipkin v2, its trace id printed as it came.
+
+    Nulls, empties, zeros and falses are left out: Zipkin reads a zero timestamp or duration as none.
+    """
+    found: dict[str, Any] = dict(filter(_VALUE, span.items()))
+    found.pop("flags", None)
+    found["traceId"] = print_trace_id(span["traceId"], span["flags"])
+    if local := found.get("localEndpoint"):
+        found["localEndpoint"] = dict(filter(_VALUE, local.items()))
+    if remote := found.get("remoteEndpoint"):
+        found["remoteEndpoint"] = dict(filter(_VALUE, remote.items()))
+    return found

@@ -1,0 +1,1 @@
+"""Access to Kafka: topics, offsets, readers, transactions."""

@@ -1,0 +1,278 @@
+"""Creating the topics, and checking that the live ones keep the promises."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from pipeline.kafka.topic_specs import RECORD_OVERHEAD_BYTES, Spec, specs
+from pipeline.settings import ReplayedSettings, TopicSettings, names_of
+from tracelink.errors import UserError
+from tracelink.kafka.client import client_properties, wrong_property
+from tracelink.kafka.topics import TopicNames
+from tracelink.settings import KafkaSettings, flag_of
+
+_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A live setting that breaks a promise; `mend` is the value that keeps it."""
+
+    topic: str
+    setting: str
+    live: str
+    needed: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.setting} is {self.live}, needed is {self.needed}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    partitions: int
+    settings: dict[str, str]
+
+
+def _live(admin: AdminClient, wanted: Iterable[Spec]) -> dict[str, _Live]:
+    """Read the topics that exist."""
+    metadata = admin.list_topics(timeout=_TIMEOUT).topics
+    existing = [spec.name for spec in wanted if spec.name in metadata]
+    futures = (
+        admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in existing]) if existing else {}
+    )
+    return {
+        resource.name: _Live(
+            len(metadata[resource.name].partitions),
+            {name: str(entry.value) for name, entry in future.result(_TIMEOUT).items()},
+        )
+        for resource, future in futures.items()
+    }
+
+
+def check(admin: AdminClient, settings: TopicSettings) -> list[Violation]:
+    """Return what is missing or breaks a promise; empty where all is well."""
+    wanted = specs(settings)
+    live = _live(admin, wanted)
+    found: list[Violation] = []
+    inputs = {spec.name: live[spec.name].partitions for spec in wanted if spec.inputs and spec.name in live}
+    most = max(inputs.values(), default=settings.partitions)
+    for spec in wanted:
+        topic = live.get(spec.name)
+        if topic is None:
+            found.append(Violation(spec.name, "topic", "missing", "present", ""))
+            continue
+        if spec.inputs and topic.partitions != most:
+            found.append(
+                Violation(
+                    spec.name, "partitions", str(topic.partitions), f"{most}, as its co-partitioned topics", str(most)
+                )
+            )
+        found += [
+            Violation(spec.name, name, topic.settings.get(name, "unknown"), value, value)
+            for name, value in spec.required.items()
+            if topic.settings.get(name) != value
+        ]
+        found += [
+            Violation(spec.name, name, topic.settings.get(name, "unknown"), f"at least {value}", str(value))
+            for name, value in spec.at_least.items()
+            if not _reaches(topic.settings.get(name, "0"), value)
+        ]
+    return found + _short_journal(live, settings)
+
+
+def _short_journal(live: dict[str, _Live], settings: TopicSettings) -> list[Violation]:
+    """Find a journal that reaches less far back than the inputs: recovery reads both from the same moment."""
+    names = names_of(settings)
+    journal = live.get(names.journal(settings.join_group))
+    needed = [live[name].settings["retention.ms"] for name in (names.spans, names.logs) if name in live]
+    if journal is None or not needed:
+        return []
+    longest = "-1" if "-1" in needed else max(needed, key=int)
+    kept = journal.settings["retention.ms"]
+    if kept == "-1" or (longest != "-1" and int(kept) >= int(longest)):
+        return []
+    return [Violation(names.journal(settings.join_group), "retention.ms", kept, f"{longest}, as the inputs", longest)]
+
+
+def _reaches(live: str, needed: int) -> bool:
+    return live == "-1" or (live.isdecimal() and int(live) >= needed)
+
+
+def require(admin: AdminClient, settings: TopicSettings) -> None:
+    """Raise UserError with the command that mends it where a topic is missing or breaks a promise."""
+    found = check(admin, settings)
+    job = names_of(settings).job
+    if job and any(one.setting == "topic" for one in found):
+        raise UserError(f"There is no replay job {job}. The jobs there are: tracelink replay list")
+    listed = "; ".join(map(str, found))
+    if job and found:
+        raise UserError(
+            f"The job's topics are not as they must be: {listed}. Begin anew: tracelink replay delete {job}"
+        )
+    if found:
+        raise UserError(f"The topics are not as they must be: {listed}. Mend them with: {apply_command(settings)}")
+
+
+def apply_command(settings: TopicSettings) -> str:
+    """Return the command that mends the topics of these settings, with the names that are not the usual ones."""
+    flags = [
+        f"{flag_of(name)} {getattr(settings, name)}"
+        for name in ("topic_prefix", "join_group")
+        if getattr(settings, name) != TopicSettings.model_fields[name].default
+    ]
+    return " ".join(["tracelink topics apply", *flags])
+
+
+def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
+    """Create what is missing and mend what breaks a promise; returns what was done, a line each.
+
+    Other live settings stay as they are: retention, say, is set at creation and belongs to the operator afterwards.
+    """
+    wanted = specs(settings)
+    live = _live(admin, wanted)
+    there = [live[spec.name].partitions for spec in wanted if spec.inputs and spec.name in live]
+    partitions = max([settings.partitions, *there])
+    done = _create(admin, [_new(spec, settings, partitions) for spec in wanted if spec.name not in live])
+    if done:
+        _wait_until_seen("created", lambda: [one for one in check(admin, settings) if one.setting == "topic"])
+    elif "partitions" in settings.model_fields_set and max(there) != settings.partitions:
+        done = [f"The topics have {max(there)} partitions: --partitions counts only when they are created."]
+    mended = _mend(admin, check(admin, settings))
+    if mended:
+        _wait_until_seen("mended", lambda: check(admin, settings))
+    return done + mended
+
+
+def create_job(admin: AdminClient, settings: ReplayedSettings, counts: Mapping[str, int]) -> None:
+    """Create the topics of a replay job that are missing, with replicas and message sizes as the live ones have.
+
+    `counts` are the partitions of the live inputs by their names. Raises UserError.
+    """
+    live_names, names = TopicNames(settings.topic_prefix), names_of(settings)
+    metadata = admin.list_topics(timeout=_TIMEOUT).topics
+    for name in (live_names.spans, live_names.logs, live_names.unlinked_logs):
+        if name not in metadata:
+            raise UserError(f"Kafka has no topic {name}. Create the topics with: {apply_command(settings)}")
+    replicas = metadata[live_names.spans].partitions[0].replicas
+    settings = settings.model_copy(update={"replication": len(replicas)})
+    originals = [Spec(live_names.spans), Spec(live_names.logs), Spec(live_names.unlinked_logs)]
+    largest = {name: int(live.settings["max.message.bytes"]) for name, live in _live(admin, originals).items()}
+    new = []
+    for spec in specs(settings):
+        partitions = counts[live_names.unlinked_logs if spec.name == names.unlinked_logs else live_names.spans]
+        original = largest.get(live_names.prefix + spec.name.removeprefix(names.prefix), 0)
+        # A copy has a header more than its original.
+        largest_copy = max(spec.at_least["max.message.bytes"], original + RECORD_OVERHEAD_BYTES)
+        larger = replace(spec, at_least=spec.at_least | {"max.message.bytes": largest_copy})
+        if spec.name not in metadata:
+            new.append(_new(larger, settings, partitions))
+    _create(admin, new)
+    _wait_until_seen("created", lambda: check(admin, settings))
+
+
+def _new(spec: Spec, settings: TopicSettings, partitions: int) -> NewTopic:
+    kept = settings.joined_retention if spec.joined and settings.joined_retention else settings.retention
+    return NewTopic(
+        spec.name,
+        num_partitions=partitions,
+        replication_factor=settings.replication,
+        config={
+            "retention.ms": str(round(kept * 1000)),
+            **spec.created,
+            **spec.required,
+            **{name: str(value) for name, value in spec.at_least.items()},
+        },
+    )
+
+
+def _create(admin: AdminClient, new: list[NewTopic]) -> list[str]:
+    done: list[str] = []
+    futures = admin.create_topics(new, operation_timeout=_TIMEOUT) if new else {}
+    for topic in new:
+        try:
+            futures[topic.topic].result(_TIMEOUT)
+            done.append(f"{topic.topic}: created with {topic.num_partitions} partitions")
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise UserError(f"Cannot create the topic {topic.topic}: {error.args[0].str()}") from None
+            done.append(f"{topic.topic}: somebody else was faster")
+    return done
+
+
+def _mend(admin: AdminClient, violations: list[Violation]) -> list[str]:
+    changes: dict[str, list[ConfigEntry]] = {}
+    for one in violations:
+        if one.setting == "partitions":
+            admin.create_partitions([NewPartitions(one.topic, int(one.mend))])[one.topic].result(_TIMEOUT)
+        else:
+            entry = ConfigEntry(one.setting, one.mend, incremental_operation=AlterConfigOpType.SET)
+            changes.setdefault(one.topic, []).append(entry)
+    resources = [
+        ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries) for topic, entries in changes.items()
+    ]
+    for resource, future in (admin.incremental_alter_configs(resources) if resources else {}).items():
+        try:
+            future.result(_TIMEOUT)
+        except KafkaException as error:
+            raise UserError(f"Cannot change the topic {resource.name}: {error.args[0].str()}") from None
+    return [f"{one.topic}: {one.setting} set to {one.mend}" for one in violations]
+
+
+def _wait_until_seen(what: str, left: Callable[[], list[Violation]]) -> None:
+    """Wait until the brokers show what the controller has been told: whoever starts next would miss it."""
+    remaining = Retrying(
+        retry=retry_if_result(bool),
+        wait=wait_fixed(0.1),
+        stop=stop_after_delay(_TIMEOUT),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )(left)
+    if remaining:
+        raise UserError(f"The brokers do not show the topics as {what}: {'; '.join(map(str, remaining))}")
+
+
+def connect(settings: KafkaSettings, *, timeout: float = 10.0) -> AdminClient:
+    """Return an admin client whose broker has answered; UserError that says why none did within `timeout` seconds."""
+    seen: list[KafkaError] = []
+    try:
+        properties: dict[str, Any] = {**client_properties(settings), "error_cb": seen.append, "log_level": 0}
+        admin = AdminClient(properties)
+    except KafkaException as error:
+        raise UserError(_explain(settings, error.args[0], seen)) from None
+    try:
+        admin.list_topics(timeout=timeout)
+    except KafkaException as error:
+        admin.poll(0)  # calls error_cb with what the attempts ended in
+        raise UserError(_explain(settings, error.args[0], seen)) from None
+    return admin
+
+
+def _explain(settings: KafkaSettings, error: KafkaError, seen: list[KafkaError]) -> str:
+    where = f"Kafka at {settings.kafka_bootstrap_servers} (TRACELINK_KAFKA_BOOTSTRAP_SERVERS)"
+    if error.code() == KafkaError._INVALID_ARG:  # noqa: SLF001 - confluent-kafka's own name for it
+        return f"{wrong_property(error)} Check TRACELINK_KAFKA_… and TRACELINK_KAFKA_CONFIG_FILE."
+    causes = {one.code(): one for one in seen}
+    for code, what in _CAUSES.items():
+        if code in causes:
+            return f"{where} {what}: {causes[code].str()}"
+    return f"{where} does not answer: {error.str()}. Is it running? `tracelink stack up` starts one on this machine."
+
+
+# The first that has been seen is the reason.
+_CAUSES = {
+    KafkaError._AUTHENTICATION: "refuses the credentials",  # noqa: SLF001 - confluent-kafka's own name for it
+    KafkaError._SSL: "cannot be reached by TLS",  # noqa: SLF001 - as above
+    KafkaError._RESOLVE: "cannot be found",  # noqa: SLF001 - as above
+}

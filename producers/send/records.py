@@ -1,0 +1,71 @@
+"""The records of files, in the order of their times."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from heapq import merge
+
+from pipeline.cli.input_file import Item, Refusal
+from pipeline.formats.log_json import parse_log
+from pipeline.formats.refusals import Refused
+from pipeline.formats.zipkin_json import parse_span
+from tracelink.kafka.messages import Message, Messages
+from tracelink.model.records import ErrorRule
+
+Entry = Item | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A record as a message, and where it stood."""
+
+    place: str
+    message: Message
+
+
+class Parser:
+    """Makes messages of items, or refusals; `max_bytes` is the largest record."""
+
+    def __init__(self, messages: Messages, rule: ErrorRule, max_bytes: int) -> None:
+        self._messages = messages
+        self._rule = rule
+        self._max_bytes = max_bytes
+
+    def spans(self, entries: Iterable[Entry]) -> Iterator[tuple[int, Ready | Refusal]]:
+        """Read Zipkin v2 spans, each with its time in microseconds; see `_timed`."""
+
+        def parse(item: Item) -> tuple[int | None, Message]:
+            span = parse_span(item.value, self._rule)
+            return span.get("timestamp"), self._messages.span(span)
+
+        return self._timed(entries, parse)
+
+    def logs(self, entries: Iterable[Entry]) -> Iterator[tuple[int, Ready | Refusal]]:
+        """Read JSON log lines, each with its time in microseconds; see `_timed`."""
+
+        def parse(item: Item) -> tuple[int | None, Message]:
+            record = parse_log(item.value, item.identity, self._rule)
+            return record["timestamp"], self._messages.log(record)
+
+        return self._timed(entries, parse)
+
+    def _timed(
+        self, entries: Iterable[Entry], parse: Callable[[Item], tuple[int | None, Message]]
+    ) -> Iterator[tuple[int, Ready | Refusal]]:
+        """Give each entry its record's time, or 0: what has none follows its predecessor in the file at once."""
+        for entry in entries:
+            if isinstance(entry, Refusal):
+                yield 0, entry
+                continue
+            try:
+                time, message = parse(entry)
+                size = len(message.value)
+                if size > self._max_bytes:
+                    raise Refused("too large", f"{size} bytes, --max-record-bytes is {self._max_bytes}")
+                yield time or 0, Ready(entry.place, message)
+            except Refused as error:
+                yield 0, Refusal(entry.place, error.reason, error.detail)
+
+
+def in_order(files: Iterable[Iterator[tuple[int, Ready | Refusal]]]) -> Iterator[Ready | Refusal]:
+    """Merge files by time; a file that is not sorted keeps its own order: an early record follows the one before it."""
+    return (found for _, found in merge(*files, key=lambda pair: pair[0]))

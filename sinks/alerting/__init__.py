@@ -1,0 +1,1 @@
+"""From alerts and problems to Alertmanager and to webhooks."""

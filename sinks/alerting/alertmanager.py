@@ -1,0 +1,153 @@
+"""The Alertmanager sink: problems that fire and that are over, to `POST /api/v2/alerts`.
+
+Alertmanager holds alerts in memory and resolves by itself what it hears no more of. So alerts are sent with an end
+well ahead, and again while their problems go on: after a restart of Alertmanager they are back within a minute of their
+next occurrence.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+import orjson
+
+from pipeline.runtime.http_client import headers_of
+from sinks.alerting.alert_text import Links
+from sinks.alerting.firing import Due, Firing
+from sinks.alerting.outbound import Endpoint, Names, endpoints, refuse
+from sinks.alerting.settings import AlertmanagerSettings
+from sinks.base.calls import start
+from sinks.base.contract import Batch, Kind, Outcome, ProblemState, Refused, Report
+from sinks.base.metrics import SinkMetrics
+from tracelink.errors import InvalidRecord, Unavailable
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE = 100
+_REST_SECONDS = 30.0
+_Answer = InvalidRecord | Unavailable | Refused | None
+_NAMES = Names(
+    "Alertmanager", "TRACELINK_ALERTMANAGER_URL", "TRACELINK_ALERTMANAGER_HEADERS", "TRACELINK_ALERTMANAGER_CA"
+)
+
+
+class AlertmanagerSink:
+    """Posts to every Alertmanager of a cluster, as Prometheus does: they do not tell each other of alerts.
+
+    A write is done when one of them has taken it. One that was away gets the alert when it is refreshed. A repeat
+    posts the same labels and times, which changes nothing.
+    """
+
+    takes_logs = False
+
+    def __init__(
+        self,
+        settings: AlertmanagerSettings,
+        metrics: SinkMetrics,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        urls = [url.strip().rstrip("/") for url in settings.alertmanager_url.split(",") if url.strip()]
+        self._endpoints = endpoints(
+            urls,
+            settings,
+            _NAMES,
+            metrics,
+            headers=headers_of(settings.alertmanager_headers, _NAMES.headers),
+            ca=settings.alertmanager_ca,
+        )
+        self._firing = Firing(Links.of(settings), settings.quiet_after)
+        self._clock = clock
+        self._monotonic = monotonic
+        self._failing: set[str] = set()
+        self._rests_until: dict[Endpoint, float] = {}
+
+    def write(self, batch: Batch) -> Report:
+        """Post what is due; see Sink. A refusal of the content is narrowed down to the single alert that earns it."""
+        report = Report([Outcome.NOT_KEPT] * len(batch.parts))
+        due = self._firing.due(batch, report, self._clock())
+        pending = [due[begin : begin + _AT_ONCE] for begin in range(0, len(due), _AT_ONCE)][::-1]
+        while pending:
+            some = pending.pop()
+            body = orjson.dumps([posted for one in some for posted in one.posted])
+            refusal = self._ask_all("POST", "/api/v2/alerts", body)
+            if refusal is None:
+                for one in some:
+                    self._firing.note(one)
+                    report.count(_kind(one), Outcome.WRITTEN)
+            elif len(some) == 1:
+                refuse(report, _kind(some[0]), some[0].source.message, refusal)
+            else:
+                half = len(some) // 2
+                pending += [some[half:], some[:half]]
+        return report
+
+    def check(self) -> None:
+        """Ask whether one of them is ready; see Sink."""
+        refusal = self._ask_all("GET", "/-/ready")
+        if refusal is not None:
+            raise Unavailable(f"Alertmanager is not ready: {refusal.detail}")
+
+    def close(self) -> None:
+        """Nothing is held: each request has a connection of its own."""
+
+    def _ask_all(self, method: str, path: str, body: bytes | None = None) -> InvalidRecord | None:
+        """Ask all at the same time. Return None where one has taken it, else why one does not take the content.
+
+        One that has just failed is asked only where no other one takes or judges it: it may hang.
+        Raises Unavailable where none has and one may do so later, and Refused where none ever will.
+        """
+        now = self._monotonic()
+        resting = [one for one in self._endpoints if self._rests_until.get(one, now) > now]
+        answers: dict[Endpoint, _Answer] = {}
+        for some in ([one for one in self._endpoints if one not in resting], resting):
+            if all(isinstance(answer, Unavailable | Refused) for answer in answers.values()):
+                answers |= self._ask(some, method, path, body)
+        if None in answers.values():
+            self._note(answers)
+            return None
+        failures: list[Unavailable | Refused] = []
+        for answer in answers.values():
+            # One that is down is not waited for with content that another one does not take.
+            if isinstance(answer, InvalidRecord):
+                return answer
+            if answer is not None:
+                failures.append(answer)
+        raise next((failure for failure in failures if isinstance(failure, Unavailable)), failures[0])
+
+    def _ask(self, some: list[Endpoint], method: str, path: str, body: bytes | None) -> dict[Endpoint, _Answer]:
+        """Ask some at the same time, and have those rest that fail."""
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+
+        def call(endpoint: Endpoint) -> _Answer:
+            try:
+                return endpoint.ask(method, endpoint.place.path.rstrip("/") + path, body, headers)
+            except (Unavailable, Refused) as error:
+                return error
+
+        if len(some) == 1:
+            answers = [call(some[0])]
+        else:
+            # One that hangs is not to hold up what the others get.
+            calls = [start(lambda one=one: call(one)) for one in some]  # type: ignore[misc]  # bound now
+            answers = [one.result() for one in calls]
+        for endpoint, answer in zip(some, answers, strict=True):
+            if isinstance(answer, Unavailable | Refused):
+                self._rests_until[endpoint] = self._monotonic() + _REST_SECONDS
+            else:
+                self._rests_until.pop(endpoint, None)
+        return dict(zip(some, answers, strict=True))
+
+    def _note(self, answers: Mapping[Endpoint, _Answer]) -> None:
+        """Log once which of several fail while others do not."""
+        for endpoint, answer in answers.items():
+            if answer is None:
+                self._failing.discard(endpoint.shown)
+            elif endpoint.shown not in self._failing:
+                self._failing.add(endpoint.shown)
+                _log.warning("Not every Alertmanager takes alerts: %s", answer)
+
+
+def _kind(due: Due) -> Kind:
+    return "problem" if isinstance(due.source, ProblemState) else "alert"

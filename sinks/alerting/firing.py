@@ -1,0 +1,182 @@
+"""Which alerts Alertmanager is to be sent: the newest of each problem, refreshed now and then while it fires.
+
+Pure: time is an argument. Alertmanager knows an alert by its labels alone. What it was told last of a problem is
+remembered, so that the same labels go on, and so that those that were replaced are resolved.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.model.problems import Event, Problem
+from sinks.alerting import alert_text
+from sinks.alerting.alert_text import Links, cut, iso, moment
+from sinks.base.contract import Batch, Outcome, ProblemState, RaisedAlert, Report
+
+ALERT_NAME = "TracelinkProblem"
+Posted = dict[str, Any]
+"""An alert as `POST /api/v2/alerts` takes it."""
+
+_MOST_REMEMBERED = 20_000
+_MOST_RULE_LABELS = 20
+_LONGEST_VALUE = 200
+_LONGEST_NAME = 100
+_NO_NAME = re.compile(r"[^A-Za-z0-9_]")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What Alertmanager was told of a problem."""
+
+    version: int
+    firing: bool
+    labels: Mapping[str, str]
+    starts: int
+    at: float
+    """When it was told: seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is to be posted for one alert, or one state of a problem."""
+
+    source: RaisedAlert | ProblemState
+    fingerprint: str
+    posted: tuple[Posted, ...]
+    """The alert; before it the one that it replaces, resolved."""
+    told: Told
+
+
+class Firing:
+    """Remembers what was told; bounded: of what is forgotten, the end comes by itself."""
+
+    def __init__(self, links: Links, quiet_after: float) -> None:
+        self._links = links
+        # News of a problem that fires come at most so late, and RESOLVED well before the end.
+        self._every = min(60.0, quiet_after / 2)
+        self._ends_after = round(2 * quiet_after * 1000)
+        self._told: OrderedDict[str, Told] = OrderedDict()
+
+    def due(self, batch: Batch, report: Report, now: float) -> list[Due]:
+        """Return what is to be posted for a batch; counts what need not be as not kept.
+
+        Of several alerts of a problem the last one counts: Alertmanager keeps a state and no history.
+        """
+        found: dict[str, Due] = {}
+        for raised in batch.alerts:
+            problem = raised.alert["problem"]
+            made = self._of_alert(raised, now)
+            earlier = found.pop(problem["fingerprint"], None)
+            if earlier is not None or made is None:
+                report.count("alert", Outcome.NOT_KEPT)
+            if made is not None:
+                found[problem["fingerprint"]] = made
+            elif earlier is not None:
+                found[problem["fingerprint"]] = earlier
+        states = {state.problem["fingerprint"]: state for state in batch.problems}
+        if superseded := len(batch.problems) - len(states):
+            report.count("problem", Outcome.NOT_KEPT, superseded)
+        for fingerprint, state in states.items():
+            due = None if fingerprint in found else self._of_state(state, now)
+            if due is None:
+                report.count("problem", Outcome.NOT_KEPT)
+            else:
+                found[fingerprint] = due
+        return list(found.values())
+
+    def note(self, due: Due) -> None:
+        """Remember that this was posted."""
+        self._told[due.fingerprint] = due.told
+        self._told.move_to_end(due.fingerprint)
+        if len(self._told) > _MOST_REMEMBERED:
+            self._told.popitem(last=False)
+
+    def _of_alert(self, raised: RaisedAlert, now: float) -> Due | None:
+        alert = raised.alert
+        problem = alert["problem"]
+        told = self._told.get(problem["fingerprint"])
+        # Read again, after what came later was told.
+        if told is not None and problem["version"] < told.version:
+            return None
+        if alert["event"] == "RESOLVED":
+            return self._make(raised, problem, "RESOLVED", alert["time"], now)
+        ends = problem["arrived"] + self._ends_after
+        # One that is read this late is told all the same: if it is over, that follows.
+        late = ends <= now * 1000
+        return self._make(raised, problem, alert["event"], round(now * 1000) + self._ends_after if late else ends, now)
+
+    def _of_state(self, state: ProblemState, now: float) -> Due | None:
+        problem = state.problem
+        told = self._told.get(problem["fingerprint"])
+        # Alerts and states come from two topics, in any order between these.
+        if told is not None and problem["version"] <= told.version:
+            return None
+        if problem["status"] == "QUIET":
+            fires = told is not None and told.firing
+            return self._make(state, problem, "RESOLVED", round(now * 1000), now) if fires else None
+        ends = problem["arrived"] + self._ends_after
+        fresh = told is not None and told.firing and now - told.at < self._every
+        if not problem["announced"] or problem["muted"] or fresh or ends <= now * 1000:
+            return None
+        return self._make(state, problem, None, ends, now)
+
+    def _make(
+        self, source: RaisedAlert | ProblemState, problem: Problem, event: Event | None, ends: int, now: float
+    ) -> Due:
+        told = self._told.get(problem["fingerprint"])
+        firing = event != "RESOLVED"
+        labels = _labels(problem)
+        replaced: tuple[Posted, ...] = ()
+        if told is not None and told.firing:
+            # The service varies where the fingerprint ignores it; it stays as it was told first.
+            if all(told.labels.get(name) == labels.get(name) for name in {*told.labels, *labels} - {"service"}):
+                labels = dict(told.labels)
+            else:
+                end = iso(moment(max(told.starts, now * 1000)))
+                replaced = ({"labels": told.labels, "startsAt": iso(moment(told.starts)), "endsAt": end},)
+        starts = problem["firingSince"]
+        posted = self._posted(problem, event, labels, starts, ends if firing else min(ends, round(now * 1000)))
+        state = Told(problem["version"], firing, labels, starts, now)
+        return Due(source, problem["fingerprint"], (*replaced, posted), state)
+
+    def _posted(
+        self, problem: Problem, event: Event | None, labels: Mapping[str, str], starts: int, ends: int
+    ) -> Posted:
+        links = self._links.all(problem)
+        shown: Event | None = "RESOLVED" if event == "RESOLVED" else None
+        names = {"zipkin": "trace_url", "kibana": "logs_url", "runbook": "runbook_url"}
+        where = {"operation": problem["operation"], "exception": problem["exception"]}
+        return {
+            "labels": labels,
+            "annotations": {
+                "summary": alert_text.title(shown, problem),
+                "description": alert_text.description(problem),
+                **{name: cut(value, _LONGEST_VALUE) for name, value in where.items() if value},
+                **{names[name]: url for name, url in links.items()},
+            },
+            "startsAt": iso(moment(starts)),
+            # Alertmanager refuses an end before the start, as clocks may make it.
+            "endsAt": iso(moment(max(starts, ends))),
+            **({"generatorURL": links["zipkin"]} if "zipkin" in links else {}),
+        }
+
+
+def _labels(problem: Problem) -> dict[str, str]:
+    """Return what Alertmanager knows an alert by: bounded, and nothing that varies within one problem."""
+    given = sorted((_name(name), value) for name, value in problem["labels"].items())[:_MOST_RULE_LABELS]
+    ours = {
+        "alertname": ALERT_NAME,
+        "fingerprint": problem["fingerprint"],
+        "severity": problem["severity"],
+        "service": problem["service"],
+    }
+    values = {**dict(given), **{name: value for name, value in ours.items() if value}}
+    return {name: cut(value, _LONGEST_VALUE) for name, value in values.items() if name and value}
+
+
+def _name(name: str) -> str:
+    """Return a name that every Alertmanager takes for a label."""
+    plain = _NO_NAME.sub("_", name)[:_LONGEST_NAME]
+    return f"_{plain}" if plain[:1].isdecimal() else plain

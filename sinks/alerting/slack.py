@@ -1,0 +1,82 @@
+"""An alert as Slack's incoming webhooks take it, and those that are compatible: text and blocks, within its limits."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipeline.model.problems import Alert
+from sinks.alerting import alert_text
+from sinks.alerting.alert_text import Links
+
+# Slack's are 3000 for a section's text and for a message's, 2000 for a field's, 150 for a header's; they may count the
+# units of UTF-16.
+_LONGEST_TEXT = 2900
+_LONGEST_FIELD = 1900
+_LONGEST_HEADER = 150
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_NAMES = {"zipkin": "Trace", "kibana": "Log lines", "runbook": "Runbook"}
+
+
+def body(alert: Alert, links: Links) -> Mapping[str, object]:
+    """Return the body of the template `slack`."""
+    problem = alert["problem"]
+    title = alert_text.title(alert["event"], problem)
+    fields = {
+        "Severity": problem["severity"],
+        "Seen": alert_text.frequency(problem).removeprefix("Seen "),
+        "Services": alert_text.services(problem),
+        "Request": problem["root"],
+    }
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": _within(title, _LONGEST_HEADER)}}
+    ]
+    if problem["message"]:
+        blocks.append({"type": "section", "text": _text(escaped(problem["message"], _LONGEST_TEXT))})
+    blocks.append(
+        {
+            "type": "section",
+            "fields": [_text(f"*{name}*\n{escaped(value, _LONGEST_FIELD)}") for name, value in fields.items() if value],
+        }
+    )
+    if lines := alert_text.log_lines(problem):
+        # Backticks would end the quotation.
+        quoted = escaped("\n".join(lines).replace("`", "'"), _LONGEST_TEXT)
+        blocks.append({"type": "section", "text": _text(f"```{quoted}```")})
+    found = {name: url for name, url in links.all(problem).items() if url.startswith(("http://", "https://"))}
+    if found:
+        shown = " | ".join(f"<{_url(url)}|{_NAMES[name]}>" for name, url in found.items())
+        # A link that is cut leads nowhere.
+        if _units(shown) <= _LONGEST_TEXT:
+            blocks.append({"type": "section", "text": _text(shown)})
+    return {"text": escaped(title, _LONGEST_TEXT), "blocks": blocks}
+
+
+def escaped(text: str, most: int) -> str:
+    """Escape what Slack takes for its own, and cut it to `most` units of UTF-16 but not within an escape."""
+    return _within((_ENTITIES.get(character, character) for character in text), most)
+
+
+def _within(pieces: Iterable[str], most: int) -> str:
+    """Join pieces up to `most` units of UTF-16, the end marked where others were left out."""
+    found: list[str] = []
+    left, fits = most, 0
+    for piece in pieces:
+        left -= _units(piece)
+        if left < 0:
+            return "".join(found[:fits]) + "…"
+        found.append(piece)
+        if left > 0:  # for the mark
+            fits = len(found)
+    return "".join(found)
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _text(text: str) -> dict[str, object]:
+    # Verbatim: what a message has of names and addresses is not made into mentions and links.
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def _url(url: str) -> str:
+    return url.replace("|", "%7C").replace("<", "%3C").replace(">", "%3E").replace("&", "&amp;")

@@ -1,0 +1,1 @@
+"""What a sink is, and what runs it."""

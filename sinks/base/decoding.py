@@ -1,0 +1,48 @@
+"""From messages to a batch: what does not decode becomes a dead letter, alone."""
+
+from collections.abc import Iterable, Mapping
+
+from pipeline.model import splice
+from pipeline.model.problems import ALERT, PROBLEM
+from sinks.base.contract import Batch, DeadLetter, Kind, Message, Part, ProblemState, RaisedAlert, UnlinkedLog
+from tracelink.errors import InvalidRecord
+from tracelink.kafka.topics import TopicNames
+from tracelink.model.codec import LOG_RECORD, SPAN
+
+_HEADERS: dict[str, tuple[Kind, bytes]] = {"span": ("span", SPAN.header), "log": ("log", LOG_RECORD.header)}
+
+
+def record_kinds(names: TopicNames) -> Mapping[str, Kind]:
+    """Tell of the topics whose messages hold one record which kind it is; all others hold parts of traces."""
+    return {names.unlinked_logs: "log", names.problems: "problem", names.alerts: "alert"}
+
+
+def decode(messages: Iterable[Message], kinds: Mapping[str, Kind], *, logs: bool = True) -> Batch:
+    """Decode messages; `kinds` are those of `record_kinds`.
+
+    Without `logs` the log lines of parts are left out, good ones and bad ones. A problem that was deleted is passed
+    over.
+    """
+    parts: list[Part] = []
+    unlinked: list[UnlinkedLog] = []
+    problems: list[ProblemState] = []
+    alerts: list[RaisedAlert] = []
+    letters: list[DeadLetter] = []
+    for message in messages:
+        try:
+            kind = kinds.get(message.origin.topic)
+            if kind is None:
+                decoded = splice.decode(message.value, logs=logs)
+                parts.append(Part(message, decoded.trace))
+                for bad in decoded.bad:
+                    of, header = _HEADERS[bad.kind]
+                    letters.append(DeadLetter(message, header + bad.body, bad.error, of))
+            elif kind == "log":
+                unlinked.append(UnlinkedLog(message, LOG_RECORD.decode(message.value)))
+            elif kind == "alert":
+                alerts.append(RaisedAlert(message, ALERT.decode(message.value)))
+            elif message.value:
+                problems.append(ProblemState(message, PROBLEM.decode(message.value)))
+        except InvalidRecord as error:
+            letters.append(DeadLetter(message, message.value, error))
+    return Batch(tuple(parts), tuple(unlinked), tuple(problems), tuple(alerts), tuple(letters))

@@ -1,0 +1,76 @@
+"""What a sink counts.
+
+Parts received = written + duplicate + dead letter + not kept + given back, once nothing is in hand.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+_FRESHNESS = (0.5, 1, 2.5, 5, 7.5, 10, 15, 30, 60, 120, 300, 900, 3600)
+
+
+class SinkMetrics:
+    """What one sink does; each process runs one."""
+
+    def __init__(self, registry: CollectorRegistry, sink: str) -> None:
+        self.received = Counter(
+            "tracelink_sink_parts_received",
+            "Parts of traces read from the topic.",
+            ("sink",),
+            registry=registry,
+        ).labels(sink)
+        self._parts = Counter(
+            "tracelink_sink_parts",
+            "Parts by what became of them: written, duplicate, dead_letter, not_kept, given_back (unwritten).",
+            ("sink", "outcome"),
+            registry=registry,
+        )
+        self._records = Counter(
+            "tracelink_sink_records",
+            "Records by what became of them: written, duplicate, dead_letter, not_kept.",
+            ("sink", "kind", "outcome"),
+            registry=registry,
+        )
+        self.retries = Counter(
+            "tracelink_sink_retries",
+            "Batches sent again after the target was unavailable.",
+            ("sink",),
+            registry=registry,
+        ).labels(sink)
+        self.available = Gauge(
+            "tracelink_sink_available",
+            "1 while the target takes batches, 0 while it is away.",
+            ("sink",),
+            registry=registry,
+        ).labels(sink)
+        self.request_seconds = Histogram(
+            "tracelink_sink_request_seconds",
+            "Time of one request to the target.",
+            ("sink",),
+            buckets=_SECONDS,
+            registry=registry,
+        ).labels(sink)
+        self.freshness_seconds = Histogram(
+            "tracelink_sink_freshness_seconds",
+            "Time from a trace's last record reaching Kafka to its part, or the alert that it raised, being written.",
+            ("sink",),
+            buckets=_FRESHNESS,
+            registry=registry,
+        ).labels(sink)
+        self.lag = Gauge(
+            "tracelink_sink_lag",
+            "Messages of a partition not written yet.",
+            ("sink", "topic", "partition"),
+            registry=registry,
+        )
+        self._sink = sink
+
+    def part(self, outcome: str, count: int = 1) -> None:
+        """Count parts of an outcome."""
+        self._parts.labels(self._sink, outcome).inc(count)
+
+    def record(self, kind: str, outcome: str, count: int = 1) -> None:
+        """Count records of an outcome (`kind` is `span`, `log`, `problem` or `alert`)."""
+        self._records.labels(self._sink, kind, outcome).inc(count)

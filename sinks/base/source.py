@@ -1,0 +1,270 @@
+"""The Kafka side of a sink: messages in, offsets committed, the group kept alive while the target is away."""
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from pipeline.model.dead_letters import Origin
+from pipeline.model.redriven import redriven
+from pipeline.model.replay_markers import is_end
+from sinks.base.contract import Message, Partition
+from sinks.base.settings import SinkSettings
+from tracelink.kafka.client import PASSING, client_log, client_properties
+
+_log = logging.getLogger(__name__)
+
+_TICK = 0.2
+_MOST_MESSAGES = 10_000
+# A few milliseconds' worth: whoever reads ahead has other things to look after.
+_AHEAD_AT_ONCE = 500
+
+# The partitions have gone to others, who write the batch again; the next poll tells which.
+_NOT_OURS = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001 - confluent-kafka's own name for it
+        KafkaError._STATE,  # noqa: SLF001 - as above
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """Messages, and the offset to commit for each partition once they are written."""
+
+    messages: tuple[Message, ...]
+    positions: dict[Partition, int]
+    lost: set[Partition] = field(default_factory=set)
+    """Partitions that left since it was gathered: what it has of them is the next owner's to write."""
+
+    def mine(self) -> list[TopicPartition]:
+        """Return its offsets, as far as their partitions are still ours."""
+        return [
+            TopicPartition(*partition, offset)
+            for partition, offset in self.positions.items()
+            if partition not in self.lost
+        ]
+
+
+class Source:
+    """A consumer of one group. It reads committed data only and commits what it is told to.
+
+    Assignment is cooperative: partitions do not depend on each other, so those that stay with a member go on through
+    a rebalance, with the batch that is being retried.
+    """
+
+    def __init__(self, settings: SinkSettings, group: str, topics: tuple[str, ...], *, ends: bool = False) -> None:
+        """Subscribe; `ends` says that the topics are a replay job's: nothing is read behind a partition's end marker.
+
+        What is committed there is the marker's own offset, so that whoever comes later finds it again.
+        """
+        self._ends = ends
+        self._ended: dict[Partition, int] = {}  # and the offsets of their markers
+        self.assigned: set[Partition] = set()
+        self.paused = False
+        self._gathered: list[Gathered] = []  # and not committed
+        self._messages: list[Message] = []
+        self._bytes = 0
+        self._since = 0.0  # when the first of them came
+        self._positions: dict[Partition, int] = {}
+        self._committed: dict[Partition, int] = {}
+        self._uncommitted: dict[Partition, int] = {}
+        self._batch_bytes = settings.batch_bytes
+        self._batch_wait = settings.batch_wait
+        properties: dict[str, Any] = dict(
+            client_properties(
+                settings,
+                promised={
+                    "group.id": group,
+                    "isolation.level": "read_committed",
+                    "enable.auto.commit": False,
+                    "enable.auto.offset.store": False,
+                    "partition.assignment.strategy": "cooperative-sticky",
+                    # Ends of partitions tell the position beyond transaction markers: lag gets to zero.
+                    "enable.partition.eof": True,
+                },
+                defaults={
+                    "auto.offset.reset": "earliest",
+                    "session.timeout.ms": 10_000,
+                    "heartbeat.interval.ms": 1_000,
+                },
+            )
+        )
+        self._consumer = Consumer(properties, logger=client_log(__name__))
+        self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
+
+    def gather(self, stop: Event) -> Gathered:
+        """Read until a batch is full, or has waited, or nothing comes for a moment."""
+        until = self._since + self._batch_wait if self._messages else time.monotonic() + _TICK
+        while not self._full() and not stop.is_set():
+            polled = self._consumer.poll(min(_TICK, max(0.0, until - time.monotonic())))
+            if polled is not None:
+                first = not self._messages
+                self._take(polled)
+                if first and self._messages:
+                    until = self._since + self._batch_wait
+            elif time.monotonic() >= until:
+                break
+        return self._hand_out()
+
+    def read_ahead(self) -> Gathered | None:
+        """Take in what has been fetched, without waiting for more; returns a batch once one is full."""
+        for _ in range(_AHEAD_AT_ONCE):
+            if self._full():
+                return self._hand_out()
+            polled = self._consumer.poll(0)
+            if polled is None:
+                break
+            self._take(polled)
+        return None
+
+    def resume(self) -> None:
+        """Read on after a pause."""
+        if self.paused:
+            self._consumer.resume([TopicPartition(*partition) for partition in self.assigned])
+            self.paused = False
+
+    def keep_alive(self, seconds: float = 0.0) -> None:
+        """Stay in the group for some seconds without reading on."""
+        if not self.paused:
+            self._consumer.pause([TopicPartition(*partition) for partition in self.assigned])
+            self.paused = True
+        polled = self._consumer.poll(seconds)
+        if polled is not None:
+            self._take(polled)  # fetched before the pause; it is in the next batch
+
+    def member(self) -> Any:  # noqa: ANN401 - the client's type of it has no name
+        """Return as which member of the group offsets are committed now."""
+        return self._consumer.consumer_group_metadata()
+
+    def committed(self, offsets: Iterable[TopicPartition]) -> None:
+        """Note that offsets were committed in a transaction."""
+        for one in offsets:
+            if (one.topic, one.partition) in self.assigned:
+                self._committed[one.topic, one.partition] = one.offset
+                self._uncommitted.pop((one.topic, one.partition), None)
+
+    def commit(self, gathered: Gathered) -> None:
+        """Commit its offsets, and those that could not be committed before; blocks until the broker has answered.
+
+        Whatever was gathered before it must be committed already. Partitions that left are passed over: their next
+        owner writes again. So are passing faults: the next call has the offsets again. Raises KafkaException for all
+        others.
+        """
+        self._gathered.remove(gathered)
+        self._uncommitted |= {(one.topic, one.partition): one.offset for one in gathered.mine()}
+        moved = {
+            partition: offset
+            for partition, offset in self._uncommitted.items()
+            if self._committed.get(partition) != offset
+        }
+        if not moved:
+            return
+        offsets = [TopicPartition(*partition, offset) for partition, offset in moved.items()]
+        try:
+            answers = self._consumer.commit(offsets=offsets, asynchronous=False) or []
+        except KafkaException as error:
+            self._pass_over(error.args[0])
+            return
+        for answer in answers:
+            if answer.error is not None:
+                self._pass_over(answer.error)
+            else:
+                partition = (answer.topic, answer.partition)
+                self._committed[partition] = self._uncommitted.pop(partition)
+
+    @property
+    def through(self) -> bool:
+        """Whether there are partitions, and all are committed up to their end markers."""
+        return bool(self.assigned) and all(map(self._is_over, self.assigned))
+
+    def done(self) -> dict[Partition, int]:
+        """Return the offset committed for each partition that is not over; -1 before the first commit."""
+        return {
+            partition: self._committed.get(partition, -1) for partition in self.assigned if not self._is_over(partition)
+        }
+
+    def lag(self) -> dict[Partition, int]:
+        """Count the messages not committed yet of each partition of which that is known."""
+        found: dict[Partition, int] = {}
+        for partition, offset in self._committed.items():
+            _low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
+            if high >= 0:
+                found[partition] = 0 if self._is_over(partition) else max(0, high - offset)
+        return found
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _is_over(self, partition: Partition) -> bool:
+        end = self._ended.get(partition)
+        return end is not None and self._committed.get(partition) == end
+
+    def _full(self) -> bool:
+        return self._bytes >= self._batch_bytes or len(self._messages) >= _MOST_MESSAGES
+
+    def _hand_out(self) -> Gathered:
+        gathered = Gathered(tuple(self._messages), self._positions)
+        self._messages, self._positions, self._bytes = [], {}, 0
+        self._gathered.append(gathered)
+        return gathered
+
+    def _take(self, polled: KafkaMessage) -> None:
+        """Take a polled message or event in."""
+        error = polled.error()
+        topic, partition, offset = str(polled.topic()), int(polled.partition() or 0), int(polled.offset() or 0)
+        if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - as above
+            self._positions[topic, partition] = self._ended.get((topic, partition), offset)
+            return
+        if error is not None:
+            if error.fatal() or not (error.retriable() or error.code() in PASSING):
+                raise KafkaException(error)
+            _log.warning("Kafka: %s", error.str())
+            return
+        value = polled.value() or b""
+        if self._ends and ((topic, partition) in self._ended or (not value and is_end(polled))):
+            self._positions[topic, partition] = self._ended.setdefault((topic, partition), offset)
+            return
+        origin = Origin(topic, partition, offset, polled.timestamp()[1])
+        headers = cast("list[tuple[str, bytes]] | None", polled.headers())
+        if not self._messages:
+            self._since = time.monotonic()
+        self._messages.append(Message(origin, polled.key(), value, redriven(headers) if headers else ()))
+        self._bytes += len(value)
+        self._positions[topic, partition] = offset + 1
+
+    def _pass_over(self, error: KafkaError) -> None:
+        if error.code() in _NOT_OURS:
+            # Those that stay are committed with the next batch; those that leave are forgotten when they do.
+            _log.info("Offsets not committed, the partitions are going to another member: %s", error.str())
+        elif error.retriable() or error.code() in PASSING:
+            _log.warning("Offsets not committed, trying again: %s", error.str())
+        else:
+            raise KafkaException(error)
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_assign(partitions)
+        if self.paused:
+            consumer.pause(partitions)
+        self.assigned |= {(one.topic, one.partition) for one in partitions}
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        gone = {(one.topic, one.partition) for one in partitions}
+        self.assigned -= gone
+        for gathered in self._gathered:
+            gathered.lost.update(gone)
+        self._messages = [message for message in self._messages if message.partition not in gone]
+        self._bytes = sum(len(message.value) for message in self._messages)
+        for known in (self._positions, self._committed, self._uncommitted, self._ended):
+            for partition in gone:
+                known.pop(partition, None)
+        consumer.incremental_unassign(partitions)

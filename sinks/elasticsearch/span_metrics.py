@@ -1,0 +1,170 @@
+"""What the traces say of the services: requests, errors and durations of each, and who calls whom."""
+
+from collections import Counter as Tally
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from sinks.elasticsearch.settings import ElasticsearchSettings
+from tracelink.model.records import Flag, Trace, print_trace_id, service_of
+
+OTHER = "other"
+_RECEIVING = frozenset({"SERVER", "CONSUMER"})
+_SENDING = frozenset({"CLIENT", "PRODUCER"})
+
+
+class Request(NamedTuple):
+    """One request that a service answered, or one message that it took."""
+
+    service: str
+    operation: str
+    seconds: float
+    errored: bool
+
+
+class Call(NamedTuple):
+    """One call from a service to another."""
+
+    client: str
+    server: str
+    errored: bool
+
+
+class Observed(NamedTuple):
+    """What a part of a trace says."""
+
+    requests: list[Request]
+    calls: list[Call]
+
+
+def observe(trace: Trace) -> Observed:
+    """Return the requests and calls in a part.
+
+    A request is a span by which a service is entered: a server or consumer span, or one without a kind that is the
+    root or has a parent of another service. With a parent of another service it is a call too. So is a client or
+    producer span that no span in this part answers, to the service that it names as its remote side: a database, or
+    whatever else sends no spans.
+    """
+    found = Observed([], [])
+    senders = {span["id"]: span for span in trace["spans"] if span.get("kind") not in _RECEIVING}
+    receivers = {span["id"]: span for span in trace["spans"] if span.get("kind") in _RECEIVING}
+    answered: set[str] = set()
+    for span in trace["spans"]:
+        kind = span.get("kind")
+        if kind in _SENDING:
+            continue
+        # A server may share its client's span id; then its parent is the client's.
+        shared = kind in _RECEIVING and span["id"] in senders
+        parent_id = span["id"] if shared else span.get("parentId") or ""
+        parent = senders.get(parent_id) or receivers.get(parent_id)
+        service, caller = service_of(span), service_of(parent) if parent else None
+        if not service or not (kind or span["flags"] & Flag.ROOT or (caller and caller != service)):
+            continue
+        answered.add(parent_id)
+        errored = bool(span["flags"] & Flag.ERROR)
+        found.requests.append(Request(service, span.get("name") or "", (span.get("duration") or 0) / 1e6, errored))
+        if caller and caller != service:
+            found.calls.append(Call(caller, service, errored))
+    for span in senders.values():
+        remote = span.get("remoteEndpoint")
+        if span.get("kind") in _SENDING and remote and span["id"] not in answered:
+            client, server = service_of(span), remote.get("serviceName")
+            if client and server and client != server:
+                found.calls.append(Call(client, server, bool(span["flags"] & Flag.ERROR)))
+    return found
+
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class ServiceMetrics:
+    """What the traced services do, out of their spans: requests, errors, durations, and who calls whom."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        by_operation = ("service", "operation")
+        self.errors = Counter(
+            "tracelink_service_errors",
+            "Requests to a service that were errored.",
+            by_operation,
+            registry=registry,
+        )
+        self.duration_seconds = Histogram(
+            "tracelink_service_request_duration_seconds",
+            "Durations of the requests to a service; its count is that of the requests, its exemplars are trace ids.",
+            by_operation,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.calls = Counter(
+            "tracelink_service_calls",
+            "Calls from one service to another.",
+            ("client", "server"),
+            registry=registry,
+        )
+        self.failed_calls = Counter(
+            "tracelink_service_failed_calls",
+            "Calls from one service to another that were errored.",
+            ("client", "server"),
+            registry=registry,
+        )
+
+
+class ServiceBooks:
+    """Counts requests and calls, under a bounded number of names."""
+
+    def __init__(self, metrics: ServiceMetrics, most: int) -> None:
+        self._metrics = metrics
+        self._most = most
+        self._operations: dict[tuple[str, str], tuple[Histogram, Counter]] = {}
+        self._calls: dict[tuple[str, str], tuple[Counter, Counter]] = {}
+
+    @classmethod
+    def of(cls, settings: ElasticsearchSettings, registry: CollectorRegistry) -> "ServiceBooks | None":
+        """Return the books under these settings, or None where they are not to be kept."""
+        return cls(ServiceMetrics(registry), settings.max_operations) if settings.service_metrics else None
+
+    def count(self, batch: Iterable[tuple[Trace, Observed]]) -> None:
+        """Count what the parts of a batch say.
+
+        A request has its trace for an exemplar if it is its operation's slowest so far in the batch: an exemplar for
+        each would be most of the work, and replaced before anybody saw it.
+        """
+        slowest: dict[Histogram, float] = {}
+        calls = Tally[Call]()
+        for trace, observed in batch:
+            calls.update(observed.calls)
+            for service, operation, seconds, errored in observed.requests:
+                durations, errors = self._operation(service, operation)
+                if seconds > slowest.get(durations, -1.0):
+                    slowest[durations] = seconds
+                    durations.observe(seconds, {"trace_id": print_trace_id(trace["traceId"], trace["flags"])})
+                else:
+                    durations.observe(seconds)
+                if errored:
+                    errors.inc()
+        for call, number in calls.items():
+            made, failed = self._pair(call.client, call.server)
+            made.inc(number)
+            if call.errored:
+                failed.inc(number)
+
+    def _operation(self, service: str, operation: str) -> tuple[Histogram, Counter]:
+        name = (service, operation)
+        if name not in self._operations and len(self._operations) >= self._most:
+            name = (OTHER, OTHER)
+        found = self._operations.get(name)
+        if found is None:
+            found = (self._metrics.duration_seconds.labels(*name), self._metrics.errors.labels(*name))
+            self._operations[name] = found
+        return found
+
+    def _pair(self, client: str, server: str) -> tuple[Counter, Counter]:
+        name = (client, server)
+        if name not in self._calls and len(self._calls) >= self._most:
+            name = (OTHER, OTHER)
+        found = self._calls.get(name)
+        if found is None:
+            found = (self._metrics.calls.labels(*name), self._metrics.failed_calls.labels(*name))
+            self._calls[name] = found
+        return found

@@ -1,0 +1,1 @@
+"""`tracelink trace`: one trace, as Elasticsearch has it."""

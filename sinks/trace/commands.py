@@ -1,0 +1,86 @@
+"""The command `tracelink trace`.
+
+The clients are imported where they are used: `--help` needs none of them.
+"""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli.options import settings_options
+from sinks.elasticsearch.settings import ElasticsearchSettings
+from sinks.zipkin.settings import ZipkinSettings
+from tracelink.errors import UserError
+from tracelink.model.records import parse_trace_id
+
+if TYPE_CHECKING:
+    from sinks.trace.search import FoundTrace
+
+_ELASTICSEARCH = (
+    "elasticsearch_url", "elasticsearch_api_key", "elasticsearch_username", "elasticsearch_password",
+    "elasticsearch_ca", "index_prefix", "request_timeout",
+)  # fmt: skip
+_ZIPKIN = ("zipkin_url", "zipkin_headers", "zipkin_ca")
+
+
+@click.command(short_help="Show a trace with its log lines.")
+@click.argument("trace_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the spans as Zipkin has them, the lines.")
+@click.option("--to-zipkin", is_flag=True, help="Send all its spans to Zipkin, whatever the Zipkin sink has kept.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20_000, show_default=True, help="The most spans, and log lines."
+)
+@settings_options(ElasticsearchSettings, only=_ELASTICSEARCH)
+@settings_options(ZipkinSettings, only=_ZIPKIN)
+def trace(*, trace_id: str, as_json: bool, to_zipkin: bool, limit: int, **flags: str | None) -> None:
+    """Show a trace from Elasticsearch: the tree of its calls, each with its log lines. ID has 16 or 32 hex characters.
+
+    Of a trace that the Zipkin sink had left out before an error came late, --to-zipkin sends the whole.
+
+    \b
+    Examples:
+      tracelink trace 4bf92f3577b34da6a3ce929d0e0e4736
+      tracelink trace 4bf92f3577b34da6a3ce929d0e0e4736 --json | jq .logs[].message
+      tracelink trace 00f067aa0ba902b7 --to-zipkin --zipkin-url http://zipkin:9411
+    """
+    from sinks.trace.search import find
+
+    try:
+        parsed, _ = parse_trace_id(trace_id.strip().lower())
+    except ValueError:
+        raise UserError(f"{trace_id!r} is no trace id: that has 16 or 32 hex characters, not all zero.") from None
+    settings = ElasticsearchSettings.load(**{name: flags[name] for name in _ELASTICSEARCH})
+    # What the sink keeps of others does not count here.
+    zipkin = ZipkinSettings.load(keep_share="1", **{name: flags[name] for name in _ZIPKIN}) if to_zipkin else None
+    found = find(settings, parsed, limit)
+    if as_json:
+        click.echo(_json(found))
+    elif zipkin is None:
+        _show(found)
+    if zipkin is not None:
+        from sinks.trace.send import send
+
+        click.echo(send(found, zipkin), err=as_json)
+
+
+def _show(found: "FoundTrace") -> None:
+    from rich.console import Console
+
+    from sinks.trace.view import view
+
+    console = Console(highlight=False)
+    for line in view(found):
+        console.print(line, soft_wrap=True)
+
+
+def _json(found: "FoundTrace") -> str:
+    """Return the trace as JSON in ASCII: a terminal obeys other characters than those that JSON escapes."""
+    shown = {
+        "traceId": found.shown_id,
+        "errored": found.errored,
+        "complete": found.limit is None,
+        "spans": found.spans,
+        "logs": found.lines,
+    }
+    return json.dumps(shown)

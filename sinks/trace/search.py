@@ -1,0 +1,119 @@
+"""Everything that Elasticsearch has of one trace: the spans of all its parts, and its log lines."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, cast
+
+import orjson
+from elasticsearch import ApiError, Elasticsearch
+from elasticsearch.helpers import ScanError, scan
+
+from pipeline.settings import without_credentials
+from sinks.elasticsearch.client import connect, failures
+from sinks.elasticsearch.settings import ElasticsearchSettings
+from tracelink.errors import Unavailable, UserError
+from tracelink.model.records import TRACE_ID_CHARS, ErrorRule, Flag, Span, shown_trace_id
+
+_PARTS_AT_ONCE = 10  # each of up to some MiB
+_LINES_AT_ONCE = 500
+_RULE = ErrorRule()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTrace:
+    """A trace as it is stored: spans and log lines in the order of their times."""
+
+    trace_id: bytes
+    parts: list[dict[str, Any]]
+    """The summaries of its parts: fields `trace`, `service`, `error`."""
+    spans: list[dict[str, Any]]
+    """In Zipkin's v2 format, each once."""
+    lines: list[dict[str, Any]]
+    """Documents of log lines, under ECS names, with their `_id`."""
+    limit: int | None = None
+    """The most spans, and the most lines, that were asked for, where there may be more."""
+
+    @property
+    def shown_id(self) -> str:
+        """The trace's id as Zipkin shows it."""
+        return shown_trace_id(self.trace_id)
+
+    @property
+    def errored(self) -> bool:
+        """Whether anything in it is errored."""
+        return any(part.get("trace", {}).get("errored") for part in [*self.parts, *self.lines])
+
+    def records(self) -> list[Span]:
+        """Return the spans as records; which are errored is told by the rule of old, for documents do not say it."""
+        return [_record(self.trace_id, span) for span in self.spans]
+
+
+def find(settings: ElasticsearchSettings, trace_id: bytes, limit: int) -> FoundTrace:
+    """Fetch a trace, of spans and of log lines at most `limit` each; raises UserError where there is none of it."""
+    url = without_credentials(settings.elasticsearch_url)
+    try:
+        with closing(connect(settings)) as client, failures(url):
+            parts, spans = _spans(client, settings, trace_id, limit + 1)
+            query = _query(trace_id)
+            lines = _documents(client, f"{settings.index_prefix}logs-*", query, _LINES_AT_ONCE, limit + 1)
+    except Unavailable as error:
+        raise UserError(f"{error}. Is it running? `tracelink stack up` starts one on this machine.") from None
+    except (ApiError, ScanError) as error:
+        raise UserError(f"Elasticsearch at {url} does not search: {error}.") from None
+    if not parts and not lines:
+        raise UserError(_not_found(shown_trace_id(trace_id), url, settings.index_prefix))
+    cut = len(spans) > limit or len(lines) > limit
+    return FoundTrace(trace_id, parts, spans[:limit], lines[:limit], limit if cut else None)
+
+
+def _spans(
+    client: Elasticsearch, settings: ElasticsearchSettings, trace_id: bytes, most: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the summaries of the parts, and their spans: those of a part that was replayed are there twice."""
+    parts: list[dict[str, Any]] = []
+    spans: dict[bytes, dict[str, Any]] = {}
+    for part in _scan(client, f"{settings.index_prefix}traces-*", _query(trace_id), _PARTS_AT_ONCE):
+        source = part["_source"]
+        for span in source.pop("spans", ()):
+            spans.setdefault(orjson.dumps(span, option=orjson.OPT_SORT_KEYS), span)
+        parts.append(source)
+        if len(spans) >= most or len(parts) >= most:
+            break
+    return parts, sorted(spans.values(), key=lambda span: span.get("timestamp") or 0)[:most]
+
+
+def _documents(
+    client: Elasticsearch, index: str, query: dict[str, Any], at_once: int, most: int
+) -> list[dict[str, Any]]:
+    found = {
+        hit["_id"]: hit["_source"] | {"_id": hit["_id"]} for hit in islice(_scan(client, index, query, at_once), most)
+    }
+    return list(found.values())
+
+
+def _scan(client: Elasticsearch, index: str, query: dict[str, Any], at_once: int) -> Iterator[dict[str, Any]]:
+    hits = scan(client, query, index=index, size=at_once, scroll="1m", preserve_order=True, ignore_unavailable=True)
+    return cast("Iterator[dict[str, Any]]", hits)
+
+
+def _query(trace_id: bytes) -> dict[str, Any]:
+    by_time = {"@timestamp": {"order": "asc", "unmapped_type": "date_nanos"}}
+    return {"query": {"term": {"trace.id": shown_trace_id(trace_id)}}, "sort": [by_time]}
+
+
+def _record(trace_id: bytes, span: dict[str, Any]) -> Span:
+    flags = Flag.SHORT_ID if len(span["traceId"]) < TRACE_ID_CHARS else 0
+    flags |= Flag.ERROR if _RULE.span(span.get("tags") or {}) else 0
+    flags |= 0 if span.get("parentId") else Flag.ROOT
+    return cast("Span", span | {"traceId": trace_id, "flags": flags})
+
+
+def _not_found(shown: str, url: str, prefix: str) -> str:
+    return (
+        f"Elasticsearch at {url} has nothing of trace {shown} in {prefix}traces-* and {prefix}logs-*. "
+        "Perhaps it came less than some ten seconds ago: a trace is written once it has paused. "
+        "Or the sink's keep policy left it out (TRACELINK_KEEP_SHARE), its indices were deleted, "
+        "or they have another prefix (TRACELINK_INDEX_PREFIX)."
+    )

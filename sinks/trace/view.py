@@ -1,0 +1,172 @@
+"""A trace as lines of a terminal: the tree of its calls, each with its log lines in their places."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from math import inf
+from operator import itemgetter
+from typing import Any
+
+from rich.text import Text
+
+from pipeline.analysis.span_tree import Call, CallTree
+from pipeline.cli.text import plain
+from sinks.elasticsearch.indices import instant
+from sinks.trace.search import FoundTrace
+from tracelink.model.records import ErrorRule, duration_of
+
+_LONGEST = 1000
+_DEEPEST = 24
+"""Steps of indentation that are shown; deeper calls say how deep they are."""
+_RULE = ErrorRule()
+_US_PER_MS = 1000
+
+Line = dict[str, Any]
+
+
+def view(found: FoundTrace) -> Iterator[Text]:
+    """Yield the lines: a summary, the calls with their log lines, and what could not be placed."""
+    spans = found.records()
+    tree = CallTree(spans)
+    placed, unplaced = _place(tree, found.lines)
+    yield _summary(found, tree, duration_of(spans))
+    tops = sorted((call for call in tree.calls if call.parent is None), key=_start)
+    begin = min((start for call in tree.calls if (start := _start(call)) < inf), default=0.0)
+    yield from _calls(tops, placed, begin)
+    if unplaced:
+        yield Text("log lines of services without a span here:", style="dim")
+        yield from (_line(line, 1) for line in unplaced)
+    if found.limit is not None:
+        yield Text(f"There is more: only {found.limit:,} spans and log lines are shown (--limit).", style="yellow")
+
+
+def shown(text: object) -> str:
+    """Return a text of a trace as a terminal may be given it."""
+    return plain(text, _LONGEST)
+
+
+def _place(tree: CallTree, lines: Iterable[Line]) -> tuple[dict[int, list[Line]], list[Line]]:
+    """Return the lines of each call, by its identity, and those that have no place.
+
+    A line without a span, or of one that is not here, is shown under the uppermost call of its service, else under the
+    root if there is one.
+    """
+    tops: dict[str | None, Call] = {}
+    for call in sorted(tree.calls, key=lambda call: (call.depth, _start(call))):
+        tops.setdefault(call.service, call)
+    roots = [call for call in tree.calls if call.parent is None]
+    root = roots[0] if len(roots) == 1 else None
+    placed: dict[int, list[Line]] = {}
+    unplaced: list[Line] = []
+    for line in lines:
+        service = _field(line, "service", "name")
+        place = tree.find(_field(line, "span", "id"), service) or tops.get(service) or root
+        if place is None:
+            unplaced.append(line)
+        else:
+            placed.setdefault(id(place), []).append(line)
+    return placed, unplaced
+
+
+def _calls(tops: list[Call], placed: dict[int, list[Line]], begin: float) -> Iterator[Text]:
+    """Walk the tree, what happened first in a call first; without recursion, for traces are deeper than Python."""
+    pending: list[tuple[Call | Line, int]] = [(call, 0) for call in reversed(tops)]
+    while pending:
+        what, depth = pending.pop()
+        if not isinstance(what, Call):
+            yield _line(what, depth)
+            continue
+        yield _call(what, depth, begin)
+        inside: list[tuple[float, Call | Line]] = [(_time(line), line) for line in placed.get(id(what), ())]
+        inside += [(_start(call), call) for call in what.children]
+        inside.sort(key=itemgetter(0))
+        pending += [(one, depth + 1) for _, one in reversed(inside)]
+
+
+def _summary(found: FoundTrace, tree: CallTree, duration: int) -> Text:
+    services = {call.service for call in tree.calls} | {_field(line, "service", "name") for line in found.lines}
+    text = Text(f"trace {found.shown_id}", style="bold")
+    text.append(" errored" if found.errored else "", style="bold red")
+    counts = (
+        f": {_count(len(tree.calls), 'span')} and {_count(len(found.lines), 'log line')} "
+        f"of {_count(len(services - {None}), 'service')}"
+    )
+    text.append(counts, style="not bold")
+    if tree.calls:
+        text.append(f", {_milliseconds(duration)}", style="not bold")
+    times = [start for call in tree.calls if 0 < (start := _start(call)) < inf]
+    times += [time for line in found.lines if (time := _time(line)) < inf]
+    if times:
+        text.append(f", from {_shown_time(min(times), whole=True)}", style="not bold")
+    return text
+
+
+def _call(call: Call, depth: int, begin: float) -> Text:
+    span = call.span
+    text = _indented(depth)
+    text.append(shown(call.service or "?"), style="bold red" if call.errored else "bold cyan")
+    text.append(f" {shown(span.get('name') or '(no name)')}", style="red" if call.errored else "")
+    details = [str(kind).lower()] if (kind := span.get("kind")) else []
+    details += [_milliseconds(duration)] if (duration := span.get("duration")) else ["not ended"]
+    if (start := _start(call)) < inf:
+        details.append(f"at {_milliseconds(start - begin, sign=True)}")
+    if call.parent is None and span.get("parentId"):
+        details.append("its caller is not here")
+    text.append(f"  {shown(', '.join(details))}", style="dim")
+    if call.errored:
+        said = (span.get("tags") or {}).get("error")
+        text.append(f"  ✗ {shown(said) if said else ''}".rstrip(), style="bold red")
+    return text
+
+
+def _line(line: Line, depth: int) -> Text:
+    level = _field(line, "log", "level")
+    errored = _RULE.log(level)
+    text = _indented(depth)
+    text.append(f"· {_shown_time(_time(line))} ", style="dim")
+    if level:
+        text.append(f"{shown(level)} ", style="bold red" if errored else "dim")
+    text.append(shown(line.get("message", "")), style="red" if errored else "")
+    error = line.get("error") or {}
+    said = ": ".join(shown(error[name]) for name in ("type", "message") if error.get(name))
+    if said:
+        text.append(f"  {said}", style="red")
+    return text
+
+
+def _indented(depth: int) -> Text:
+    return Text("  " * depth if depth <= _DEEPEST else f"{'  ' * _DEEPEST}({depth} deep) ", style="")
+
+
+def _field(line: Line, *names: str) -> str | None:
+    found: Any = line
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, str) and found else None
+
+
+def _start(call: Call) -> float:
+    return call.span.get("timestamp") or inf
+
+
+def _time(line: Line) -> float:
+    """Return a line's time in microseconds, the last of all where it has none."""
+    try:
+        return datetime.fromisoformat(str(line.get("@timestamp"))).timestamp() * 1_000_000
+    except (ValueError, OverflowError):
+        return inf
+
+
+def _shown_time(microseconds: float, *, whole: bool = False) -> str:
+    try:
+        shown = instant(int(microseconds))
+    except OverflowError:
+        return "--:--:--.---"
+    return f"{shown:%Y-%m-%d %H:%M:%S.}{shown.microsecond // _US_PER_MS:03}{' UTC' * whole}"[0 if whole else 11 :]
+
+
+def _milliseconds(microseconds: float, *, sign: bool = False) -> str:
+    return f"{microseconds / _US_PER_MS:{'+' if sign else ''},.1f} ms"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -1,0 +1,1 @@
+"""From joined traces to Zipkin: the spans."""

@@ -1,0 +1,30 @@
+"""The settings of `tracelink alerts`."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from pipeline.settings import RedactionSettings
+from streams.worker.settings import WorkerSettings
+
+
+class AlertSettings(WorkerSettings, RedactionSettings):
+    """From errored traces to problems, and to the alerts that tell of them."""
+
+    title = "`tracelink alerts`"
+
+    alerts_group: str = Field(
+        "tracelink-alerts", description="Consumer group of the workers that group errors and raise alerts."
+    )
+    rules_file: Path | None = Field(
+        None, description="File of alert rules (TOML), read again when it changes; without it all problems alert."
+    )
+    known_for: float = Field(
+        86_400.0, gt=0, description="Seconds since it was last seen for which a problem is known; then it is new again."
+    )
+    quiet_after: float = Field(
+        900.0, gt=0, description="Seconds without an occurrence after which a problem is quiet and its alert resolved."
+    )
+    max_problems: int = Field(
+        2_000, ge=1, description="Problems known in each partition; beyond it the one seen least lately is forgotten."
+    )

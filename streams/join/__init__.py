@@ -1,0 +1,1 @@
+"""The join: spans and logs in, traces out."""

@@ -1,0 +1,31 @@
+"""The command `tracelink join`."""
+
+import click
+
+from pipeline.cli.options import settings_options
+from streams.join.settings import JoinSettings
+
+
+@click.command(short_help="Join spans and logs by trace id.")
+@settings_options(JoinSettings)
+def join(**flags: str | None) -> None:
+    """Join spans and logs by trace id, and flag errored traces.
+
+    Reads the topics spans and logs, writes traces, error-traces and dead-letters, exactly once. Start as many workers
+    as there are partitions, each with its own --instance-id. With --replay a worker ends once there is nothing left.
+
+    \b
+    Examples:
+      tracelink join
+      tracelink join --idle-gap 10 --http-port 9101
+      tracelink join --replay friday
+      TRACELINK_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 tracelink join --instance-id join-1
+    """
+    from streams.join.handler import Join
+    from streams.replay.jobs import refuse_other_gap
+    from streams.worker.process import run
+
+    settings = JoinSettings.load(**flags)
+    if settings.replay is not None:
+        refuse_other_gap(settings)
+    run(settings, settings.group, lambda registry: Join(settings, registry))

@@ -1,0 +1,182 @@
+"""The partitions of one worker, and what of them is committed.
+
+Pure: no I/O and no clock. The loop says which partitions come and go and what became of a transaction; this says what
+is still to be sent, what a transaction is to commit, and which partition may go on as it was left.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from streams.join.journal import Entry, Ledger
+from streams.join.partition import Outgoing, Output, Partition
+
+_KNOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What the group has committed for a partition; before the first commit, where the inputs begin.
+
+    Offsets of spans and logs; the journal's offset from which it is to be read, and that of the transaction's last
+    journal record, which no other transaction has. The latter two are None where they are not known. `times` are the
+    inputs' stream times at these offsets, which a record further back may have set: a broker's clock can step back.
+    """
+
+    positions: tuple[int, int]
+    journal: int | None = None
+    last: int | None = None
+    times: tuple[int, int] = (0, 0)
+
+    def metadata(self) -> str:
+        """Return what is committed beside the offsets."""
+        return f"{self.journal},{self.last},{self.times[0]},{self.times[1]}"
+
+    @staticmethod
+    def read(positions: tuple[int, int], metadata: str | None) -> "Committed":
+        """Return what was committed as these offsets, with this beside them."""
+        # Offsets that somebody has reset carry no journal offset: it is then read whole.
+        known = [int(text) for text in (metadata or "").split(",") if text.isdecimal()]
+        if len(known) != _KNOWN:
+            return Committed(positions)
+        journal, last, *times = known
+        return Committed(positions, journal, last, (times[0], times[1]))
+
+
+class Share(NamedTuple):
+    """What a transaction is to do for a partition: the lowest offsets still needed, and the journal's records."""
+
+    low: tuple[int, int]
+    times: tuple[int, int]
+    entries: list[Entry]
+
+
+class Written(NamedTuple):
+    """A share whose journal records are written at these offsets, and what is to be committed for it."""
+
+    share: Share
+    offsets: Sequence[int]
+    committing: Committed
+
+
+@dataclass(slots=True)
+class _Held:
+    """A partition, what was last committed for it, and how many of its pending messages the transaction has."""
+
+    partition: Partition
+    committed: Committed
+    sent: int = 0
+
+
+class Ownership:
+    """The partitions that the group has given to this worker.
+
+    A transaction is for all of them: `unsent`, as often as something has closed, then `due`, `written` and at last
+    `committed`; or `aborted`, after which everything pending is unsent again, as long as the partition stays. Methods
+    that let go of partitions return them: whatever was not committed of those is their next owner's to read.
+    """
+
+    def __init__(self, make: Callable[[int, Committed, Ledger], Partition]) -> None:
+        """`make` makes a partition that begins where the group has committed, knowing what has gone out."""
+        self._make = make
+        self._held: dict[int, _Held] = {}
+        # Revoked in good order: kept for a moment, in case the next assignment gives them back.
+        self._parked: dict[int, _Held] = {}
+
+    def partitions(self) -> list[Partition]:
+        """Return the partitions that this worker has now."""
+        return [held.partition for held in self._held.values()]
+
+    def get(self, number: int | None) -> Partition | None:
+        """Return a partition, or None where this worker does not have it."""
+        held = None if number is None else self._held.get(number)
+        return None if held is None else held.partition
+
+    # Coming and going
+
+    def unknown(self, committed: Mapping[int, Committed]) -> dict[int, Committed]:
+        """Return those of the assigned partitions of which this worker has no valid state: their journals are read.
+
+        A parked one is valid if nobody has committed for it since; else another has taken its records further.
+        """
+        return {number: one for number, one in committed.items() if not self._is_as_parked(number, one)}
+
+    def assign(self, committed: Mapping[int, Committed], ledgers: Mapping[int, Ledger]) -> list[Partition]:
+        """Take these partitions: made anew where there is a ledger, as they were parked where there is none.
+
+        Returns the parked ones that did not come back as they were left.
+        """
+        parked, self._parked = self._parked, {}
+        for number, one in committed.items():
+            if number in ledgers:
+                self._held[number] = _Held(self._make(number, one, ledgers[number]), one)
+            else:
+                self._held[number] = parked.pop(number)
+                self._held[number].partition.resume()
+        return _partitions(parked.values())
+
+    def park(self, numbers: Iterable[int]) -> None:
+        """Let partitions go after a last commit; they may come back."""
+        for number in self._held.keys() & set(numbers):
+            self._parked[number] = self._held.pop(number)
+
+    def lose(self, numbers: Iterable[int]) -> list[Partition]:
+        """Let partitions go with everything that was not committed; the open transaction is undone."""
+        self.aborted()
+        return _partitions([self._held.pop(number) for number in self._held.keys() & set(numbers)])
+
+    def lose_all(self) -> list[Partition]:
+        """Let everything go, of what was parked as well: nothing is left to a later membership of the group."""
+        everything = [*self._held.values(), *self._parked.values()]
+        self._held.clear()
+        self._parked.clear()
+        return _partitions(everything)
+
+    # Transactions
+
+    def unsent(self) -> Iterator[Outgoing]:
+        """Hand over the pending messages that the open transaction does not have yet."""
+        for held in self._held.values():
+            messages = held.partition.pending.messages
+            yield from messages[held.sent :]
+            held.sent = len(messages)
+
+    def due(self) -> dict[int, Share]:
+        """Return what a transaction is to do now, for the partitions that have something new."""
+        lows = {number: held.partition.low() for number, held in self._held.items()}
+        return {
+            number: Share(lows[number], held.partition.times(), held.partition.entries())
+            for number, held in self._held.items()
+            if held.partition.pending.messages or lows[number] != held.committed.positions
+        }
+
+    def written(self, shares: Mapping[int, Share], offsets: Mapping[int, Sequence[int]]) -> dict[int, Written]:
+        """Return what is to be committed, once the shares' records are in the journal at these offsets."""
+        written = {}
+        for number, share in shares.items():
+            partition, at = self._held[number].partition, offsets[number]
+            start = partition.ledger.start(share.low, partition.watermark, at[0])
+            written[number] = Written(share, at, Committed(share.low, start, at[-1], share.times))
+        return written
+
+    def committed(self, written: Mapping[int, Written]) -> dict[int, Output]:
+        """Note that the transaction has committed; returns what went out in it."""
+        gone_out = {}
+        for number, (share, offsets, committing) in written.items():
+            held = self._held[number]
+            held.committed, held.sent = committing, 0
+            gone_out[number] = held.partition.committed(offsets, share.entries)
+        return gone_out
+
+    def aborted(self) -> None:
+        """Note that the open transaction has been undone: what was sent in it goes out in the next."""
+        for held in self._held.values():
+            held.sent = 0
+
+    def _is_as_parked(self, number: int, committed: Committed) -> bool:
+        parked = self._parked.get(number)
+        return parked is not None and parked.committed == committed
+
+
+def _partitions(held: Iterable[_Held]) -> list[Partition]:
+    return [one.partition for one in held]

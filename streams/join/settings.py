@@ -1,0 +1,43 @@
+"""The settings of the join."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, ByteSize, Field, ValidationInfo
+
+from pipeline.settings import WindowSettings, names_of
+from streams.worker.settings import WorkerSettings
+
+_MIB = 1024 * 1024
+
+
+def _of_a_replay(value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
+    if value and info.data.get("replay") is None:
+        raise ValueError("without a replay there are none but the live alerts: name the job with --replay")
+    return value
+
+
+class JoinSettings(WorkerSettings, WindowSettings):
+    """The join's windows, its transactions and its memory."""
+
+    title = "The join"
+
+    root_grace: float | None = Field(None, gt=0, description="Seconds after its root span at which a window closes.")
+    max_trace_records: int = Field(20_000, ge=1, description="A part of a trace closes at this many records.")
+    late_for: float = Field(
+        600.0, ge=0, description="Seconds an errored trace's id is remembered, so that it alerts once."
+    )
+    commit_interval: float = Field(0.2, gt=0, description="Seconds between the join's transactions.")
+    allowance: float = Field(1.0, ge=0, description="Seconds a record may take from its time stamp to being readable.")
+    max_open_bytes: ByteSize = Field(
+        ByteSize(512 * _MIB), ge=_MIB, description="Bytes of open windows in all; beyond it the oldest close early."
+    )
+    replay_alerts: Annotated[bool, AfterValidator(_of_a_replay)] = Field(
+        default=False,
+        description="Hand the errored traces of a replay to the live alerts; by default they stay with the job.",
+    )
+
+    @property
+    def group(self) -> str:
+        """The join's consumer group: the one that is set, or the replay job's own."""
+        names = names_of(self)
+        return names.job_group("join") if names.job else self.join_group

@@ -1,0 +1,1 @@
+"""How a service reaches Kafka: clients, topics, messages."""

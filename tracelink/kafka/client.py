@@ -1,0 +1,158 @@
+"""How every part of tracelink reaches Kafka: librdkafka's properties, and what to say when no broker answers."""
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from confluent_kafka import KafkaError
+
+from tracelink.errors import UserError
+from tracelink.settings import KAFKA_PREFIX, KafkaSettings, read_secret, variable_of
+
+Properties = dict[str, str | int | float | bool]
+PARTITIONER = "murmur2_random"
+"""Java's default, so that Java and Python producers put a trace on the same partition."""
+PASSING = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - confluent-kafka's own name for it
+        KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001 - as above
+        KafkaError._RESOLVE,  # noqa: SLF001 - as above
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
+        KafkaError._TRANSPORT,  # noqa: SLF001 - as above
+        KafkaError._WAIT_COORD,  # noqa: SLF001 - as above
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.UNSTABLE_OFFSET_COMMIT,
+    }
+)
+"""Errors that pass by themselves: librdkafka goes on after them, and a call may be repeated."""
+_SAME_KIND_SECONDS = 30.0
+_FILES = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.location")
+# librdkafka does not list its properties: these are for hints only.
+_COMMON = """
+    client.dns.lookup client.id client.rack compression.codec compression.level compression.type debug
+    enable.ssl.certificate.verification fetch.max.bytes fetch.min.bytes fetch.wait.max.ms linger.ms
+    max.partition.fetch.bytes queued.max.messages.kbytes queued.min.messages request.timeout.ms sasl.kerberos.keytab
+    sasl.kerberos.principal sasl.kerberos.service.name sasl.mechanism sasl.mechanisms sasl.oauthbearer.client.id
+    sasl.oauthbearer.client.secret sasl.oauthbearer.config sasl.oauthbearer.method sasl.oauthbearer.scope
+    sasl.oauthbearer.token.endpoint.url sasl.password sasl.username security.protocol socket.keepalive.enable
+    socket.timeout.ms ssl.ca.location ssl.ca.pem ssl.certificate.location ssl.certificate.pem ssl.cipher.suites
+    ssl.endpoint.identification.algorithm ssl.key.location ssl.key.password ssl.key.pem ssl.keystore.location
+    ssl.keystore.password
+""".split()  # noqa: SIM905 - quotes and commas would hide the names
+
+
+def client_properties(
+    settings: KafkaSettings,
+    *,
+    promised: Mapping[str, str | int | float | bool] | None = None,
+    defaults: Mapping[str, str | int | float | bool] | None = None,
+) -> Properties:
+    """Return the properties of a client: `defaults`, over them the user's file and variables, then what is `promised`.
+
+    A user's value for a promised property is refused with a UserError: what tracelink guarantees rests on it.
+    """
+    user = _from_file(settings.kafka_config_file) | _from_environment(os.environ)
+    for name, value in (promised or {}).items():
+        if name in user and str(user[name]).lower() != str(value).lower():
+            raise UserError(
+                f"The Kafka property {name} is {value} in this command and cannot be {user[name]}: remove it."
+            )
+    for name in _FILES:
+        path = user.get(name)
+        if path is not None and path != "probe" and not Path(str(path)).exists():
+            raise UserError(f"The Kafka property {name} names {path}, which is not there.")
+    return {
+        "client.id": "tracelink",
+        **(defaults or {}),
+        **user,
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        **(promised or {}),
+    }
+
+
+def outside_group(
+    settings: KafkaSettings,
+    name: str,
+    *,
+    promised: Mapping[str, str | int | float | bool] | None = None,
+    defaults: Mapping[str, str | int | float | bool] | None = None,
+) -> Properties:
+    """Return the properties of a consumer that joins no group and reads committed records; see `client_properties`."""
+    return client_properties(
+        settings,
+        promised={
+            "group.id": name,  # never joined: librdkafka wants a name
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            **(promised or {}),
+        },
+        defaults=defaults,
+    )
+
+
+def _from_environment(environment: Mapping[str, str]) -> Properties:
+    """`TRACELINK_KAFKA_SASL_PASSWORD=…` is `sasl.password`; with `_FILE` behind it, the text of that file."""
+    own = {variable_of(name) for name in KafkaSettings.model_fields}
+    properties: Properties = {}
+    for variable, value in environment.items():
+        if not variable.startswith(KAFKA_PREFIX) or variable in own:
+            continue
+        name = variable.removeprefix(KAFKA_PREFIX)
+        if name.endswith("_FILE"):
+            value, name = read_secret(variable, value), name.removesuffix("_FILE")  # noqa: PLW2901 - the same value, read
+        properties[name.lower().replace("_", ".")] = value
+    return properties
+
+
+def _from_file(path: Path | None) -> Properties:
+    if path is None:
+        return {}
+    properties: Properties = {}
+    text = read_secret(variable_of("kafka_config_file"), str(path))
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith(("#", "!")):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals:
+            raise UserError(f"{path}:{number}: {line.split()[0]!r} has no value; write name=value.")
+        properties[name.strip()] = value.strip()
+    return properties
+
+
+def client_log(name: str) -> logging.Logger:
+    """Return the log of a module's Kafka clients, which say the same many times a second while a broker is away."""
+    log = logging.getLogger(f"{name}.librdkafka")
+    if not log.filters:
+        log.addFilter(_Seldom())
+    return log
+
+
+class _Seldom(logging.Filter):
+    """Lets one line of a kind pass in half a minute; its first word (FAIL, ERROR, …) is its kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.getMessage().partition(" ")[0]
+        if record.created < self._next.get(kind, 0):
+            return False
+        self._next[kind] = record.created + _SAME_KIND_SECONDS
+        return True
+
+
+def wrong_property(error: KafkaError) -> str:
+    """Say which property librdkafka refuses, with the nearest that people use where it knows none of that name."""
+    refused = re.search(r'No such configuration property: "([^"]+)"', error.str())
+    near = get_close_matches(refused.group(1), _COMMON, n=1) if refused else []
+    return f"A Kafka property is wrong: {error.str()}" + (f". Did you mean {near[0]}?" if near else ".")
