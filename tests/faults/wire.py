@@ -15,7 +15,7 @@ Json = dict[str, Any]
 @cache
 def schema(*names: str) -> Json:
     """Load the last of these schemas; it may use those before it."""
-    with as_file(files("tracelink") / "schemas") as folder:
+    with as_file(files("tracelink.model") / "schemas") as folder:
         return cast("Json", load_schema_ordered([str(folder / f"{name}.avsc") for name in names]))
 
 
