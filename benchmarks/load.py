@@ -13,7 +13,8 @@ from benchmarks.traffic import Template, records_in, stream
 from pipeline.kafka.admin import apply
 from streams.join.settings import JoinSettings
 from tracelink.errors import UserError
-from tracelink.kafka.client import PARTITIONER, PASSING
+from tracelink.kafka.client import PARTITIONER
+from tracelink.kafka.errors import PASSING
 from tracelink.kafka.topics import TopicNames
 
 PARTITIONS = 4

@@ -19,6 +19,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from pipeline.kafka.topic_specs import RECORD_OVERHEAD_BYTES, Spec, specs
 from pipeline.settings import ReplayedSettings, TopicSettings, names_of
 from tracelink.errors import UserError
+from tracelink.kafka import errors
 from tracelink.kafka.client import client_properties, wrong_property
 from tracelink.kafka.topics import TopicNames
 from tracelink.settings import KafkaSettings, flag_of
@@ -261,7 +262,7 @@ def connect(settings: KafkaSettings, *, timeout: float = 10.0) -> AdminClient:
 
 def _explain(settings: KafkaSettings, error: KafkaError, seen: list[KafkaError]) -> str:
     where = f"Kafka at {settings.kafka_bootstrap_servers} (TRACELINK_KAFKA_BOOTSTRAP_SERVERS)"
-    if error.code() == KafkaError._INVALID_ARG:  # noqa: SLF001 - confluent-kafka's own name for it
+    if error.code() == errors.INVALID_ARG:
         return f"{wrong_property(error)} Check TRACELINK_KAFKA_… and TRACELINK_KAFKA_CONFIG_FILE."
     causes = {one.code(): one for one in seen}
     for code, what in _CAUSES.items():
@@ -272,7 +273,7 @@ def _explain(settings: KafkaSettings, error: KafkaError, seen: list[KafkaError])
 
 # The first that has been seen is the reason.
 _CAUSES = {
-    KafkaError._AUTHENTICATION: "refuses the credentials",  # noqa: SLF001 - confluent-kafka's own name for it
-    KafkaError._SSL: "cannot be reached by TLS",  # noqa: SLF001 - as above
-    KafkaError._RESOLVE: "cannot be found",  # noqa: SLF001 - as above
+    errors.AUTHENTICATION: "refuses the credentials",
+    errors.SSL: "cannot be reached by TLS",
+    errors.RESOLVE: "cannot be found",
 }

@@ -1,15 +1,17 @@
 """Where partitions begin and end, and where a time or a group lies in them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from tracelink.errors import UserError
-from tracelink.kafka.client import PASSING
+from tracelink.kafka.errors import may_pass
 from tracelink.kafka.topics import Partition
+
+T = TypeVar("T")
 
 _TIMEOUT = 10.0
 _PAUSE = 0.1
@@ -31,25 +33,41 @@ class GroupOffset(NamedTuple):
     metadata: str | None
 
 
-class Edges:
-    """Asks where partitions begin and end, and where a time or a group lies in them; raises UserError."""
+class Retry(Protocol):
+    """Calls a question that asks Kafka until it is answered, or it is not to be asked any more."""
 
-    def __init__(self, admin: AdminClient) -> None:
+    def __call__(self, question: Callable[[], T], /) -> T:
+        """Return the answer; raises what is to be said where there is none."""
+
+
+def within_seconds(question: Callable[[], T], /) -> T:
+    """Ask for some seconds, as long as what keeps the question from being answered may pass; raises UserError."""
+    retrying = Retrying(
+        retry=retry_if_exception(may_pass), wait=wait_fixed(_PAUSE), stop=stop_after_delay(_TIMEOUT), reraise=True
+    )
+    try:
+        return retrying(question)
+    except KafkaException as error:
+        raise UserError(f"Kafka does not answer: {error.args[0].str()}.") from None
+
+
+class Edges:
+    """Asks where partitions begin and end, and where a time or a group lies in them; raises what `retry` does."""
+
+    def __init__(self, admin: AdminClient, *, retry: Retry = within_seconds) -> None:
         self._admin = admin
+        self._retry = retry
 
     def partitions(self, topic: str) -> list[Partition]:
         """Return the partitions of a topic; raises UserError where there is none of that name."""
-        try:
-            found = self._admin.list_topics(topic, timeout=_TIMEOUT).topics[topic]
-        except KafkaException as error:
-            raise _unanswered(error) from None
+        found = self._retry(lambda: self._admin.list_topics(topic, timeout=_TIMEOUT)).topics[topic]
         if found.error is not None or not found.partitions:
             raise UserError(f"Kafka has no topic {topic}. Create the topics with: tracelink topics apply")
         return [(topic, number) for number in sorted(found.partitions)]
 
     def topics(self) -> frozenset[str]:
         """Return the names of all topics."""
-        return frozenset(_answered(lambda: self._admin.list_topics(timeout=_TIMEOUT)).topics)
+        return frozenset(self._retry(lambda: self._admin.list_topics(timeout=_TIMEOUT)).topics)
 
     def begins(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Return the offsets of the oldest records there are."""
@@ -58,6 +76,12 @@ class Edges:
     def ends(self, partitions: Iterable[Partition], *, committed: bool = True) -> dict[Partition, int]:
         """Return the offsets behind the last committed records, or those of open transactions included."""
         return self._ask(dict.fromkeys(partitions, _LATEST), committed=committed)
+
+    def whole(self, topic: str) -> dict[Partition, Stretch]:
+        """Return all that a topic holds now; raises UserError where there is none of that name."""
+        partitions = self.partitions(topic)
+        begins, ends = self.begins(partitions), self.ends(partitions)
+        return {partition: Stretch(begins[partition], ends[partition]) for partition in partitions}
 
     def at(self, partitions: Iterable[Partition], milliseconds: int) -> dict[Partition, int]:
         """Return the offsets of the first records of that time or later; the ends where there is none."""
@@ -81,11 +105,17 @@ class Edges:
                     raise KafkaException(one.error)
             return answers
 
-        return {(one.topic, one.partition): GroupOffset(one.offset, one.metadata) for one in _answered(ask)}
+        return {(one.topic, one.partition): GroupOffset(one.offset, one.metadata) for one in self._retry(ask)}
+
+    def next(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, GroupOffset]:
+        """Return where a group goes on, once no transaction is open on that; where it has not begun, the beginning."""
+        found = self.committed(group, partitions)
+        first = self.begins([partition for partition, one in found.items() if one.offset < 0])
+        return found | {partition: GroupOffset(offset, None) for partition, offset in first.items()}
 
     def _ask(self, asked: Mapping[Partition, OffsetSpec], *, committed: bool = True) -> dict[Partition, int]:
         level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-        return _answered(lambda: self._ask_once(asked, level)) if asked else {}
+        return self._retry(lambda: self._ask_once(asked, level)) if asked else {}
 
     def _ask_once(self, asked: Mapping[Partition, OffsetSpec], level: IsolationLevel) -> dict[Partition, int]:
         # Else a client asks the leaders that it once knew: partitions that were just made have others.
@@ -94,25 +124,3 @@ class Edges:
         request = {TopicPartition(*partition): spec for partition, spec in asked.items()}
         futures = self._admin.list_offsets(request, isolation_level=level, request_timeout=_TIMEOUT)
         return {(one.topic, one.partition): int(future.result().offset) for one, future in futures.items()}
-
-
-T = TypeVar("T")
-
-
-def _answered(ask: Callable[[], T]) -> T:
-    """Repeat a question while what keeps it from being answered may pass; raises UserError."""
-    retrying = Retrying(
-        retry=retry_if_exception(_may_pass), wait=wait_fixed(_PAUSE), stop=stop_after_delay(_TIMEOUT), reraise=True
-    )
-    try:
-        return retrying(ask)
-    except KafkaException as error:
-        raise _unanswered(error) from None
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, KafkaException) and error.args[0].code() in PASSING
-
-
-def _unanswered(error: KafkaException) -> UserError:
-    return UserError(f"Kafka does not answer: {error.args[0].str()}.")

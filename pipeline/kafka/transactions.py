@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from tenacity import Retrying, retry_if_exception, stop_when_event_set, wait_random_exponential
 
 from pipeline.failpoints import Point, reached
+from tracelink.kafka import errors
 from tracelink.kafka.client import client_log
 
 _log = logging.getLogger(__name__)
@@ -145,7 +146,7 @@ class Transactions:
         """Return what an error is about: a call after the producer's fatal one only says that there was one."""
         found: KafkaError = error.args[0]
         try:
-            if found.code() == KafkaError._FATAL:  # noqa: SLF001 - confluent-kafka's name for it
+            if found.code() == errors.FATAL:
                 self._producer.abort_transaction(_CALL_TIMEOUT)
         except KafkaException as first:
             found = first.args[0] if first.args[0].fatal() else found
@@ -171,7 +172,7 @@ class Transactions:
                 self._producer.poll(0.1)
             except KafkaException as error:
                 # A transaction that has failed takes no more messages.
-                if self._failed is None and error.args[0].code() != KafkaError._STATE:  # noqa: SLF001 - its name
+                if self._failed is None and error.args[0].code() != errors.STATE:
                     raise
                 self.abort()
                 raise Aborted(error.args[0].str()) from error

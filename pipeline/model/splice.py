@@ -48,7 +48,7 @@ _KEPT_OPENINGS = 4096
 _OPENINGS = _Openings()
 
 
-def splice(  # noqa: PLR0913 - the fields of a trace
+def splice(
     *,
     flags: int,
     trace_id: bytes,
@@ -163,7 +163,7 @@ def _head(message: bytes) -> tuple[Head, int]:
     return Head(flags, trace_id, name.decode(), opened, closed, reason), at
 
 
-def _records(  # noqa: PLR0913 - one array's
+def _records(
     message: bytes, at: int, codec: Codec[R], kind: str, bad: list[BadRecord], *, wanted: bool = True
 ) -> tuple[list[R], int]:
     """Read the blocks of an array up to its end; only their openings where the records are not wanted."""

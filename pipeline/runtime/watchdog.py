@@ -13,16 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
-
 from pipeline.kafka.admin import connect
+from pipeline.kafka.offsets import Edges
 from tracelink.errors import Unavailable, UserError
 from tracelink.kafka.topics import Partition
 from tracelink.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
-_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not annotate it
 _LONGEST_INTERVAL = 5.0
 _ASK_TIMEOUT = 10.0
 STUCK_EXIT_CODE = 75
@@ -136,31 +133,21 @@ class Ends:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._admin: AdminClient | None = None
+        self._edges: Edges | None = None
 
     def __call__(self, partitions: Iterable[Partition]) -> dict[Partition, End]:
-        """Return the ends; raises Unavailable."""
-        asked = {partition: TopicPartition(*partition) for partition in partitions}
+        """Return the ends; raises Unavailable, also where there is none to be asked for."""
+        asked = list(partitions)
         try:
-            admin = self._admin = self._admin or connect(self._settings, timeout=_ASK_TIMEOUT)
-            for topic, _ in asked:
-                # Else a client that lives long asks with the leaders that it once knew.
-                admin.list_topics(topic, timeout=_ASK_TIMEOUT)
+            edges = self._edges = self._edges or Edges(connect(self._settings, timeout=_ASK_TIMEOUT))
+            if not asked:
+                edges.topics()
             # In this order: what is committed in between must not look like an open transaction.
-            high, stable = (
-                admin.list_offsets(
-                    dict.fromkeys(asked.values(), _LATEST), isolation_level=level, request_timeout=_ASK_TIMEOUT
-                )
-                for level in (IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED)
-            )
-            return {
-                partition: End(stable[where].result().offset, high[where].result().offset)
-                for partition, where in asked.items()
-            }
-        except (KafkaException, UserError) as error:
-            self._admin = None
-            why = error.args[0].str() if isinstance(error, KafkaException) else error.message
-            raise Unavailable(f"Kafka does not tell where the partitions end: {why}") from error
+            high, stable = edges.ends(asked, committed=False), edges.ends(asked)
+        except UserError as error:
+            self._edges = None
+            raise Unavailable(f"Kafka does not tell where the partitions end: {error.message}") from error
+        return {partition: End(stable[partition], high[partition]) for partition in asked}
 
 
 def terminate() -> None:

@@ -15,7 +15,6 @@ from typing import NamedTuple, Self
 
 from prometheus_client import CollectorRegistry
 
-from pipeline.runtime.watchdog import Ends
 from producers.canary.books import Books, Course
 from producers.canary.metrics import CanaryMetrics
 from producers.canary.settings import CANARY_STAGES, CanarySettings
@@ -98,7 +97,6 @@ class Flights:
             "zipkin": ZipkinStore,
         }
         self._askers = [_Asker(makers[stage](settings), self._answers) for stage in self.stages if stage in makers]
-        self._ends = Ends(settings)
         self._publisher = KafkaPublisher(_for_publisher(settings), PublisherMetrics(registry))
 
     def __enter__(self) -> Self:
@@ -122,7 +120,7 @@ class Flights:
             topics, trouble = None, None
             if self._reads_topics:
                 try:
-                    topics = opened.enter_context(Topics(self._settings, self._ends, sent))
+                    topics = opened.enter_context(Topics(self._settings, sent))
                 except Unavailable as error:
                     trouble = str(error)
             # Only now: to look where the topics end takes a while.

@@ -1,26 +1,24 @@
 """Looks for a canary in the topics: joined in `error-traces`, located in `errors`, counted in `problems`."""
 
 import logging
-from contextlib import ExitStack
-from typing import Any, Self
+from typing import Self
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Message
 
+from pipeline.kafka.admin import connect
+from pipeline.kafka.offsets import Edges
+from pipeline.kafka.reader import Reader
 from pipeline.model import splice
 from pipeline.model.problems import OCCURRENCE, PROBLEM
-from pipeline.runtime.watchdog import Ends
 from producers.canary.settings import CanarySettings
 from producers.canary.stores import lacks
 from producers.canary.trace import Canary
-from tracelink.errors import InvalidRecord, Unavailable
-from tracelink.kafka.client import PASSING, client_log, outside_group
+from tracelink.errors import InvalidRecord, Unavailable, UserError
 from tracelink.kafka.topics import TopicNames
 
 _log = logging.getLogger(__name__)
 
 _LONGEST_WAIT = 10.0
-_MOST_MESSAGES = 1000
-
 
 TOPIC_STAGES = ("joined", "grouped")
 """The stages at which the topics are read."""
@@ -82,55 +80,39 @@ class Topics:
     Raises Unavailable where Kafka does not answer, or a topic is missing. No consumer group is joined.
     """
 
-    def __init__(self, settings: CanarySettings, ends: Ends, canary: Canary) -> None:
+    def __init__(self, settings: CanarySettings, canary: Canary) -> None:
         names = TopicNames(settings.topic_prefix)
         self.sightings = Sightings(names, canary)
-        properties: dict[str, Any] = dict(
-            outside_group(
-                settings,
-                "tracelink-canary",
-                # The broker answers what is at its end only after this long.
-                defaults={"fetch.wait.max.ms": 100},
-            )
-        )
-        with ExitStack() as failed:
-            try:
-                self._consumer = Consumer(properties, logger=client_log(__name__))
-                failed.callback(self._consumer.close)
-                wanted = self._partitions(settings, (names.error_traces, names.errors, names.problems))
-                # What is committed from now on lies behind the stable end.
-                starts = ends(wanted)
-                self._consumer.assign([TopicPartition(*where, starts[where].stable) for where in wanted])
-            except KafkaException as error:
-                where = f"Kafka at {settings.kafka_bootstrap_servers}"
-                raise Unavailable(f"{where} does not answer: {error.args[0].str()}") from None
-            failed.pop_all()
+        try:
+            edges = Edges(connect(settings, timeout=min(_LONGEST_WAIT, settings.canary_within)))
+            topics = (names.error_traces, names.errors, names.problems)
+            # What is committed from now on lies behind the ends.
+            ends = edges.ends(one for topic in topics for one in edges.partitions(topic))
+            self._reader = Reader(settings, "tracelink-canary", {}, live=ends)
+        except UserError as error:
+            raise Unavailable(error.message) from None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._consumer.close()
+        self._reader.close()
 
     def poll(self, seconds: float) -> dict[str, str | None]:
         """Read what comes within so many seconds; return what is missing at each stage."""
-        for message in self._consumer.consume(_MOST_MESSAGES, seconds):
-            self._take(message)
+        try:
+            found = self._reader.poll(seconds)
+        except UserError as error:
+            self.sightings.fail(error.message)
+            found = []
+        for _, messages in found:
+            for message in messages:
+                self._take(message)
         return self.sightings.missing
 
     def _take(self, message: Message) -> None:
-        error, topic = message.error(), message.topic() or ""
-        if error is None:
-            try:
-                self.sightings.take(topic, message.key() or b"", message.value() or b"")
-            except InvalidRecord as invalid:
-                _log.warning("%s[%s]@%s cannot be read: %s", topic, message.partition(), message.offset(), invalid)
-        elif error.code() not in PASSING:
-            self.sightings.fail(f"cannot read {topic}: {error.str()}")
-
-    def _partitions(self, settings: CanarySettings, topics: tuple[str, ...]) -> list[tuple[str, int]]:
-        there = self._consumer.list_topics(timeout=min(_LONGEST_WAIT, settings.canary_within)).topics
-        if missing := [topic for topic in topics if topic not in there]:
-            where = f"Kafka at {settings.kafka_bootstrap_servers}"
-            raise Unavailable(f"{where} has no topic {', '.join(missing)}: tracelink topics apply creates them")
-        return [(topic, number) for topic in topics for number in there[topic].partitions]
+        topic = message.topic() or ""
+        try:
+            self.sightings.take(topic, message.key() or b"", message.value() or b"")
+        except InvalidRecord as invalid:
+            _log.warning("%s[%s]@%s cannot be read: %s", topic, message.partition(), message.offset(), invalid)

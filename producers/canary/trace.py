@@ -76,7 +76,7 @@ def canary(trace_id: bytes, now: int) -> Canary:
     )
 
 
-def _span(  # noqa: PLR0913, PLR0917 - a span's fields
+def _span(  # noqa: PLR0917 - a span's fields
     trace_id: bytes, own: str, parent: str | None, name: str, start: int, took: int, tags: dict[str, str]
 ) -> Span:
     return {
@@ -95,7 +95,7 @@ def _span(  # noqa: PLR0913, PLR0917 - a span's fields
     }
 
 
-def _line(  # noqa: PLR0913, PLR0917 - a line's fields
+def _line(  # noqa: PLR0917 - a line's fields
     trace_id: bytes,
     span_id: str,
     number: int,

@@ -1,24 +1,18 @@
 """Errored traces as the join flags them: read from its topic, and said in words."""
 
-import logging
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-
 from pipeline.analysis.error_origin import ErrorOrigin, error_origin
+from pipeline.kafka.admin import connect
+from pipeline.kafka.offsets import Edges
+from pipeline.kafka.reader import Reader
 from pipeline.model.splice import decode
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.kafka.client import client_log, outside_group
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.records import Trace, print_trace_id
 from tracelink.settings import KafkaSettings
-
-_log = logging.getLogger(__name__)
-
-_TIMEOUT_SECONDS = 15.0
-_MOST_MESSAGES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,47 +71,23 @@ class ErroredTraces:
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._topic = TopicNames(settings.topic_prefix).error_traces
-        properties: dict[str, Any] = dict(
-            outside_group(settings, "tracelink-demo", promised={"enable.partition.eof": True})
-        )
-        self._consumer = Consumer(properties, logger=client_log(__name__))
-        self._read_to: dict[int, int] = {}
-        self._consumer.assign([TopicPartition(self._topic, number, end) for number, end in self._ends().items()])
+        self._edges = Edges(connect(settings))
+        self._partitions = self._edges.partitions(TopicNames(settings.topic_prefix).error_traces)
+        self._reader = Reader(settings, "tracelink-demo", {}, live=self._edges.ends(self._partitions))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._consumer.close()
+        self._reader.close()
 
     def poll(self) -> list[ErroredTrace]:
         """Return what came since the last call, without waiting."""
-        found = []
-        for message in self._consumer.consume(_MOST_MESSAGES, 0):
-            value, error = message.value(), message.error()
-            if error is None and value is not None:
-                found.append(_read(value))
-            elif error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its own name
-                self._read_to[message.partition() or 0] = message.offset() or 0
-            elif error is not None and not error.retriable():
-                _log.warning("errored traces: %s", error.str())
-        return found
+        return [_read(one.value() or b"") for _, messages in self._reader.poll(0) for one in messages]
 
     def is_read(self) -> bool:
         """Tell whether all that the topic holds now has been polled."""
-        return all(self._read_to.get(number, -1) >= end for number, end in self._ends().items())
-
-    def _ends(self) -> dict[int, int]:
-        try:
-            numbers = self._consumer.list_topics(self._topic, timeout=_TIMEOUT_SECONDS).topics[self._topic].partitions
-            return {number: self._end(number) for number in numbers}
-        except KafkaException as error:
-            raise UserError(f"Cannot read {self._topic}: {error.args[0].str()}.") from None
-
-    def _end(self, number: int) -> int:
-        offsets = self._consumer.get_watermark_offsets(TopicPartition(self._topic, number), timeout=_TIMEOUT_SECONDS)
-        return offsets[1] if offsets else 0
+        return all(self._reader.positions[one] >= end for one, end in self._edges.ends(self._partitions).items())
 
 
 def _read(value: bytes) -> ErroredTrace:

@@ -147,7 +147,7 @@ def _user_and_password(value: str) -> set[str]:
 class Endpoint:
     """One address that is called; from one thread at a time."""
 
-    def __init__(  # noqa: PLR0913 - what it needs, and the clock of the tests
+    def __init__(
         self,
         target: Place,
         guard: Guard,
@@ -268,7 +268,7 @@ class Endpoint:
         )
 
 
-def endpoints(  # noqa: PLR0913 - what the targets of a sink share
+def endpoints(
     urls: Iterable[str],
     settings: OutboundSettings,
     names: Names,

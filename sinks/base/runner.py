@@ -81,7 +81,7 @@ class Runner:
     `stop` may be set from a signal handler or another thread.
     """
 
-    def __init__(  # noqa: PLR0913 - what it connects
+    def __init__(
         self,
         name: str,
         sink: Sink,

@@ -15,7 +15,9 @@ from pipeline.model.redriven import redriven
 from pipeline.model.replay_markers import is_end
 from sinks.base.contract import Message, Partition
 from sinks.base.settings import SinkSettings
-from tracelink.kafka.client import PASSING, client_log, client_properties
+from tracelink.kafka import errors
+from tracelink.kafka.client import client_log, client_properties
+from tracelink.kafka.errors import PASSING
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +32,8 @@ _NOT_OURS = frozenset(
         KafkaError.ILLEGAL_GENERATION,
         KafkaError.UNKNOWN_MEMBER_ID,
         KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001 - confluent-kafka's own name for it
-        KafkaError._STATE,  # noqa: SLF001 - as above
+        errors.ASSIGNMENT_LOST,
+        errors.STATE,
     }
 )
 
@@ -222,7 +224,7 @@ class Source:
         """Take a polled message or event in."""
         error = polled.error()
         topic, partition, offset = str(polled.topic()), int(polled.partition() or 0), int(polled.offset() or 0)
-        if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - as above
+        if error is not None and error.code() == errors.PARTITION_EOF:
             self._positions[topic, partition] = self._ended.get((topic, partition), offset)
             return
         if error is not None:

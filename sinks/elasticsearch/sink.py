@@ -140,7 +140,7 @@ class ElasticsearchSink:
         name = self._indices.traces(start, trace["opened"])
         yield Document(lines(name, documents.part_id(trace), source), part.message, index)
 
-    def _log_document(  # noqa: PLR0913, PLR0917 - what it is made of
+    def _log_document(  # noqa: PLR0917 - what it is made of
         self,
         message: Message,
         original: LogRecord,

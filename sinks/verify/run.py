@@ -51,7 +51,7 @@ class Verified:
     """Spans of traces that Zipkin cannot show whole: whether it has them is not known."""
 
 
-def verify(  # noqa: PLR0913 - what it compares
+def verify(
     settings: AllSettings, admin: AdminClient, begin: int, end: int, *, only: str | None, tell: Advance
 ) -> Verified:
     """Compare a stretch of time, in milliseconds, with both stores or `only` one; raises UserError."""

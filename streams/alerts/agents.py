@@ -71,7 +71,7 @@ Located = Occurrence | InvalidRecord
 class Agents:
     """The agents of an app; the methods may be called from another thread, once the app runs."""
 
-    def __init__(  # noqa: PLR0913 - what the agents work by
+    def __init__(
         self,
         app: faust.App,
         stopping: Event,

@@ -37,7 +37,8 @@ from streams.worker.offsets import Offsets, Where
 from streams.worker.rereading import read_again
 from streams.worker.sessions import retention_has_passed, run_sessions
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.kafka.client import PASSING, client_log, wrong_property
+from tracelink.kafka.client import client_log, wrong_property
+from tracelink.kafka.errors import PASSING
 from tracelink.kafka.topics import TopicNames
 
 _log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from streams.dead_letters.wanted import Filters
 from tracelink.errors import UserError
 
 
-def list_(  # noqa: PLR0913 - one parameter an option
+def list_(
     settings: ReplayedSettings,
     redaction: RedactionSettings,
     filters: Filters,
@@ -38,7 +38,7 @@ def list_(  # noqa: PLR0913 - one parameter an option
     _tell_missing(missing)
 
 
-def show_(  # noqa: PLR0913 - one parameter an option
+def show_(
     settings: ReplayedSettings,
     redaction: RedactionSettings | None,
     filters: Filters,

@@ -50,7 +50,7 @@ def plan(letters: Iterable[Letter], judge: Judge, named: Iterable[Name], tell: C
     return summary
 
 
-def carry_out(  # noqa: PLR0913 - what a run is made of
+def carry_out(
     letters: Iterable[Letter],
     judge: Judge,
     settler: Settler,

@@ -15,6 +15,7 @@ from streams.dead_letters.letter import Letter
 from streams.dead_letters.marks import MARK, Action, Mark, Source
 from streams.dead_letters.verdict import Outcome, Verdict
 from tracelink.errors import UserError
+from tracelink.kafka import errors
 from tracelink.kafka.client import PARTITIONER, client_properties
 from tracelink.kafka.topics import TopicNames
 from tracelink.settings import KafkaSettings
@@ -30,7 +31,7 @@ _NOT_TAKEN_IN_A_ROW = 3
 _LARGEST = 1_000_000_000
 _FENCED = frozenset(
     {
-        KafkaError._FENCED,  # noqa: SLF001 - confluent-kafka's name for it
+        errors.FENCED,
         KafkaError.INVALID_PRODUCER_EPOCH,
         KafkaError.PRODUCER_FENCED,
     }

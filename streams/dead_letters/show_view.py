@@ -41,7 +41,7 @@ def show_json(letter: Letter, mark: Mark | None, diagnosis: Diagnosis, redactor:
     return found
 
 
-def show_lines(  # noqa: PLR0913, PLR0917 - what a letter is shown with
+def show_lines(  # noqa: PLR0917 - what a letter is shown with
     letter: Letter, mark: Mark | None, diagnosis: Diagnosis, prefix: str, now: int, redactor: Redacts
 ) -> Iterator[str]:
     """Yield the lines that show a letter, each fit for a terminal."""

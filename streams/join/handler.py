@@ -28,7 +28,8 @@ from streams.join.window import LOGS, SPANS, Limits
 from streams.worker.clients import consumer_properties, producer_properties, reader_properties
 from streams.worker.sessions import retention_has_passed, run_sessions
 from tracelink.errors import UserError
-from tracelink.kafka.client import PASSING, client_log, wrong_property
+from tracelink.kafka.client import client_log, wrong_property
+from tracelink.kafka.errors import PASSING
 from tracelink.kafka.topics import TopicNames
 
 _log = logging.getLogger(__name__)

@@ -92,7 +92,7 @@ class Partition:
     others.
     """
 
-    def __init__(  # noqa: PLR0913 - what a partition is made of
+    def __init__(
         self,
         number: int,
         *,

@@ -28,7 +28,7 @@ class Report(Protocol):
 class Recovery:
     """Reads committed offsets and journals, and reports how far it is."""
 
-    def __init__(  # noqa: PLR0913 - the connections and the names that recovery needs
+    def __init__(
         self,
         *,
         consumer: Consumer,

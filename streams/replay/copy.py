@@ -59,7 +59,7 @@ class _Done:
 class Copier:
     """Copies what is chosen of the inputs; another copier of the same job is fenced off."""
 
-    def __init__(  # noqa: PLR0913 - what is copied, and how
+    def __init__(
         self,
         settings: KafkaSettings,
         job: str,

@@ -8,6 +8,7 @@ from typing import TypedDict
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message, Producer
 
 from pipeline.kafka.admin import connect
+from pipeline.kafka.compacted import Newest
 from pipeline.kafka.offsets import Edges, Stretch
 from pipeline.kafka.reader import Reader
 from streams.join.settings import JoinSettings
@@ -93,12 +94,9 @@ class Jobs:
 
     def read(self) -> dict[str, Stored]:
         """Return the jobs by their names, the oldest first."""
-        newest: dict[bytes, bytes] = {}
-        for key, value in self._records():
-            if value is None:
-                newest.pop(key, None)
-            else:
-                newest[key] = value
+        whole = Edges(connect(self._settings)).whole(self._topic)
+        with Reader(self._settings, f"{self._topic}.list", whole) as reader:
+            newest = Newest.of(reader.messages())
         found: dict[str, Stored] = {}
         for key, value in newest.items():
             if b"/" in key:
@@ -143,16 +141,6 @@ class Jobs:
     def delete(self, job: Job) -> None:
         """Forget a job and its trace ids."""
         self._produce(dict.fromkeys([job["name"].encode(), *_parts_of(job)]))
-
-    def _records(self) -> Iterator[tuple[bytes, bytes | None]]:
-        edges = Edges(connect(self._settings))
-        partitions = edges.partitions(self._topic)
-        begins, ends = edges.begins(partitions), edges.ends(partitions)
-        stretches = {one: Stretch(begins[one], ends[one]) for one in partitions}
-        with Reader(self._settings, f"{self._topic}.list", stretches) as reader:
-            while reader.unread:
-                for _, messages in reader.poll():
-                    yield from ((one.key() or b"", one.value()) for one in messages)
 
     def _produce(self, records: dict[bytes, bytes | None]) -> int:
         """Write records; returns the brokers' time of the last one, in milliseconds since the epoch."""

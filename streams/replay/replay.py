@@ -14,7 +14,7 @@ from pipeline.cli.progress_bar import Tell
 from pipeline.cli.times import milliseconds_of, shown
 from pipeline.kafka.admin import connect, create_job, require
 from pipeline.kafka.joined import JoinedParts
-from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.offsets import Edges
 from pipeline.kafka.reader import Reader
 from streams.join.settings import JoinSettings
 from streams.replay.chosen import joined_keys, partition_of
@@ -225,8 +225,7 @@ class Replays:
 
     def _holds_copies(self, names: TopicNames) -> bool:
         """Tell whether anything is committed in a job's inputs: what was aborted has offsets as well."""
-        copies = [one for topic in (names.spans, names.logs) for one in self._edges.partitions(topic)]
-        stretches = {one: Stretch(0, end) for one, end in self._edges.ends(copies).items()}
+        stretches = self._edges.whole(names.spans) | self._edges.whole(names.logs)
         with Reader(self._settings, f"{names.prefix}copies", stretches) as reader:
             while reader.unread:
                 if reader.poll():

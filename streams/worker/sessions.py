@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from streams.worker.settings import WorkerSettings
 from tracelink.errors import UserError
-from tracelink.kafka.client import PASSING
+from tracelink.kafka.errors import PASSING
 
 _log = logging.getLogger(__name__)
 

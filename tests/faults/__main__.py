@@ -39,7 +39,7 @@ _LISTED = "\n".join(f"  {name:38} {about}" for name, about in ABOUT.items())
 @click.option("--elasticsearch", help="URL of the Elasticsearch that both sinks' results are read from.")
 @click.option("--logs", type=click.Path(path_type=Path), help="Folder for the processes' logs; by default a new one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
-def main(  # noqa: PLR0913, PLR0917 - a command's options
+def main(  # noqa: PLR0917 - a command's options
     seed: int,
     names: tuple[str, ...],
     rate: float,

@@ -249,7 +249,7 @@ def main(*, seeds: int, minutes: float, lanes: int, fresh: bool, directory: Path
     sys.exit(any(failures(done) for done in results.done))
 
 
-def _run_all(  # noqa: PLR0913, PLR0917 - what the command was told
+def _run_all(  # noqa: PLR0917 - what the command was told
     left: Sequence[Run], results: Results, directory: Path, lanes: int, deadline: float, console: Console
 ) -> None:
     console.print(f"Starting {lanes} times Kafka, Zipkin and Elasticsearch.")

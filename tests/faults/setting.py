@@ -133,7 +133,7 @@ class Setting:
 
 
 @contextmanager
-def setting(  # noqa: PLR0913 - what a run may want
+def setting(
     servers: Servers,
     folder: Path,
     *,

@@ -20,7 +20,7 @@ def traces_of(manifest: Manifest) -> set[str]:
     return {sent.message.record.trace for sent in manifest.sent if sent.message.record}
 
 
-def verdict(  # noqa: PLR0913 - what may be excused
+def verdict(
     place: Setting,
     manifest: Manifest,
     cuts: Cuts,

@@ -120,7 +120,7 @@ def test_generated_traces_and_logs_arrive_whole(pipeline: Pipeline, tmp_path: Pa
     ("name", "spans", "lines", "traces", "errored"),
     [("trainticket", 5617, 2993, 65, 47), ("boutique", 6712, 7260, 147, 0)],
 )
-def test_recorded_traces_and_logs_arrive_whole(  # noqa: PLR0913, PLR0917 - what is known of them
+def test_recorded_traces_and_logs_arrive_whole(  # noqa: PLR0917 - what is known of them
     pipeline: Pipeline, tmp_path: Path, name: str, spans: int, lines: int, traces: int, errored: int
 ) -> None:
     dataset = recorded(name)

@@ -24,7 +24,7 @@ FIRST = Name(0, 0)
 START = 1_790_000_000_000
 
 
-def letter(  # noqa: PLR0913 - what a letter has
+def letter(
     payload: bytes | None = b"?",
     *,
     key: bytes | None = b"k",

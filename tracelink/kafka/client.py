@@ -15,25 +15,6 @@ from tracelink.settings import KAFKA_PREFIX, KafkaSettings, read_secret, variabl
 Properties = dict[str, str | int | float | bool]
 PARTITIONER = "murmur2_random"
 """Java's default, so that Java and Python producers put a trace on the same partition."""
-PASSING = frozenset(
-    {
-        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - confluent-kafka's own name for it
-        KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001 - as above
-        KafkaError._RESOLVE,  # noqa: SLF001 - as above
-        KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
-        KafkaError._TRANSPORT,  # noqa: SLF001 - as above
-        KafkaError._WAIT_COORD,  # noqa: SLF001 - as above
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.REQUEST_TIMED_OUT,
-        KafkaError.UNSTABLE_OFFSET_COMMIT,
-    }
-)
-"""Errors that pass by themselves: librdkafka goes on after them, and a call may be repeated."""
 _SAME_KIND_SECONDS = 30.0
 _FILES = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.location")
 # librdkafka does not list its properties: these are for hints only.

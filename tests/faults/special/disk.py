@@ -31,7 +31,7 @@ class _NotMounted(Exception):
     """There is no small disk to be had here."""
 
 
-def run_disk(  # noqa: PLR0913 - the knobs
+def run_disk(
     seed: int,
     servers: Servers,
     folder: Path,

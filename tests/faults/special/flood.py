@@ -25,7 +25,7 @@ _SAMPLE_EVERY = 0.1
 _OPEN = "tracelink_join_open_bytes{"
 
 
-def run_flood(  # noqa: PLR0913 - the knobs
+def run_flood(
     seed: int,
     servers: Servers,
     folder: Path,

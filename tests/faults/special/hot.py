@@ -37,7 +37,7 @@ _TICK = 0.1
 _MOST = 255
 
 
-def run_hot(  # noqa: PLR0913 - the knobs
+def run_hot(
     seed: int,
     servers: Servers,
     folder: Path,

@@ -31,7 +31,7 @@ _SETTING = "message.timestamp.type"
 _PATIENCE = 30.0
 
 
-def run_outage(  # noqa: PLR0913 - the knobs
+def run_outage(
     seed: int,
     servers: Servers,
     folder: Path,

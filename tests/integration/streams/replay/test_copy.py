@@ -77,7 +77,7 @@ def many(inputs: Inputs, number: int, start: int = START) -> list[Message]:
     return inputs.records()
 
 
-def copier(  # noqa: PLR0913 - what a copier is made with
+def copier(
     inputs: Inputs,
     stored: Stored,
     plan: Plan,

@@ -37,7 +37,7 @@ def spliced(spans: list[bytes], logs: list[bytes]) -> bytes:
     reason=st.integers(0, len(REASONS) - 1),
     records=TRACE_IDS.flatmap(lambda one: st.tuples(st.lists(spans(st.just(one))), st.lists(logs(st.just(one))))),
 )
-def test_a_spliced_trace_equals_one_that_is_decoded_and_encoded(  # noqa: PLR0913, PLR0917 - the fields of a trace
+def test_a_spliced_trace_equals_one_that_is_decoded_and_encoded(  # noqa: PLR0917 - the fields of a trace
     trace_id: bytes,
     times: tuple[int, int],
     name: str,

@@ -14,7 +14,7 @@ from tracelink.model.records import LogRecord as OurLogRecord
 from tracelink.otel.logs import LogMapper
 
 
-def mapped(  # noqa: PLR0913 - one parameter a field
+def mapped(
     body: object = "hello",
     *,
     trace_id: int = 0xA << 100,

@@ -23,7 +23,7 @@ CONTEXT = SpanContext(TRACE_ID, 0xA2FB4A1D1A96D312, is_remote=False, trace_flags
 PARENT = SpanContext(TRACE_ID, 0xAB, is_remote=True)
 
 
-def mapped(  # noqa: PLR0913 - one parameter a field
+def mapped(
     attributes: Mapping[str, object] | None = None,
     *,
     context: SpanContext = CONTEXT,
