@@ -47,7 +47,8 @@ Ask = Callable[[Iterable[Partition]], Mapping[Partition, End]]
 class Progress:
     """Judges whether a worker is stuck: for `stuck_after` seconds it has got no further, and there was work.
 
-    The worker's loop calls `report`, another thread `look`, and any thread `not_ready`.
+    So is one whose loop hangs for as long, partitions or not: it would hold up its whole group. The worker's loop calls
+    `report` and `alive`, another thread `look`, and any thread `not_ready`.
     """
 
     def __init__(self, stuck_after: float) -> None:
@@ -57,44 +58,57 @@ class Progress:
         self._stuck_after = stuck_after
         self._done: Mapping[Partition, int] = {}
         self._seen: Mapping[Partition, int] = {}
-        self._since = self._reported = self._looked = 0.0
+        self._since = 0.0
+        self._alive: float | None = None
+        self._looked: float | None = None
         self._open: dict[Partition, tuple[int, float]] = {}
         self._waiting: str | None = None
 
     def report(self, now: float, done: Mapping[Partition, int], *, excused: bool = False) -> None:
         """Note up to which offset the work of each partition is done; negative where that is not known yet.
 
-        Reports need not come in time: silence means that nothing has moved. `excused` says that the worker waits for
-        somebody else, and knows it; a worker without partitions has nothing to do.
+        `excused` says that the worker waits for somebody else, and knows it; without partitions it has nothing to do
+        but to go round.
         """
         if excused or done != self._done:
             self._since = now
-        self._done, self._reported = dict(done), now
+        self._done, self._alive = dict(done), now
+
+    def alive(self, now: float) -> None:
+        """Note that the loop goes round, whatever becomes of the work."""
+        self._alive = now
 
     def look(self, now: float, ask: Ask) -> str | None:
-        """Return why the worker is stuck, or None; `ask` is called where a partition stands still since the last look.
+        """Return why the worker is stuck, or None; `ask` is called where something stands still since the last look.
 
         What belongs to an open transaction of somebody else is no work yet, and while Kafka is away there is none.
         """
-        done, seen, slept = self._done, self._seen, now - self._looked
+        done, seen, looked = self._done, self._seen, self._looked
         self._seen, self._looked = done, now
-        if slept > self._stuck_after / 2:  # this process was stopped, or its machine
+        slept = looked is not None and now - looked > self._stuck_after / 2  # this process was stopped, or its machine
+        if slept or looked is None:
             self._since = now
+        alive = self._alive = now if slept or self._alive is None else self._alive
         still = {partition for partition, offset in done.items() if seen.get(partition) == offset}
-        if not still:
+        hangs = now - alive >= self._stuck_after
+        if not still and not hangs:
             self._waiting, self._open = None, {}
             return None
         try:
             ends = ask(done)
         except Unavailable as error:
-            self._since, self._waiting = now, str(error)
+            self._since = self._alive = now
+            self._waiting = str(error)
             return None
         self._note_open({one: ends[one].stable for one in still if done[one] >= ends[one].stable < ends[one].high}, now)
         lags = {partition: ends[partition].stable - max(0, offset) for partition, offset in done.items()}
-        if max(lags.values()) <= 0:
+        behind = max(lags.values(), default=0) > 0
+        if behind and (hangs or now - self._since >= self._stuck_after):
+            self.stuck = self._describe(now, lags, silent=now - alive)
+        elif hangs:
+            self.stuck = f"the loop hangs since {now - alive:.0f} s"
+        elif not behind:
             self._since = now
-        elif now - self._since >= self._stuck_after:
-            self.stuck = self._describe(now, lags)
         return self.stuck
 
     def not_ready(self) -> str | None:
@@ -117,10 +131,10 @@ class Progress:
                 f"for {now - first:.0f} s so far"
             )
 
-    def _describe(self, now: float, lags: Mapping[Partition, int]) -> str:
+    def _describe(self, now: float, lags: Mapping[Partition, int], *, silent: float) -> str:
         (topic, number), _ = max(lags.items(), key=lambda one: one[1])
         offset = self._done.get((topic, number), -1)
-        behind, silent = sum(max(0, lag) for lag in lags.values()), now - self._reported
+        behind = sum(max(0, lag) for lag in lags.values())
         return (
             f"no progress for {now - self._since:.0f} s at a lag of {behind}, most of it on {topic}[{number}], which "
             + (f"stands at offset {offset}" if offset >= 0 else "was not begun")

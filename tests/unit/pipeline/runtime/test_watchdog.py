@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from threading import Event
@@ -76,17 +77,49 @@ def test_a_loop_that_hangs_is_stuck_though_it_reports_nothing() -> None:
     worker.report({ONE: 4})
     why = worker.passes(STUCK_AFTER + 10)
     assert why is not None
-    assert "the loop hangs since 105 s" in why
+    assert "the loop hangs since 100 s" in why
 
 
-def test_work_that_came_while_the_loop_hung_counts_from_then_on() -> None:
+@pytest.mark.parametrize("done", [{}, {ONE: 10}], ids=["without partitions", "at the end of everything"])
+def test_a_loop_that_hangs_is_stuck_though_there_is_no_work(done: Mapping[Partition, int]) -> None:
+    worker = Watched(Kafka(one=10))
+    assert worker.repeats(done, 10 * STUCK_AFTER) is None
+    assert worker.passes(STUCK_AFTER - 10) is None
+    assert worker.passes(20) == "the loop hangs since 100 s"
+
+
+def test_a_loop_that_hangs_before_it_ever_reports_is_stuck() -> None:
+    assert Watched(Kafka()).passes(STUCK_AFTER + 10) == "the loop hangs since 100 s"
+
+
+def test_a_loop_that_waits_for_kafka_does_not_hang() -> None:
+    kafka = Kafka(one=10)
+    worker = Watched(kafka)
+    worker.report({})
+    kafka.away = True
+    assert worker.passes(10 * STUCK_AFTER) is None
+    kafka.away = False
+    assert worker.passes(STUCK_AFTER - 10) is None
+    assert worker.passes(20) == "the loop hangs since 100 s"
+
+
+def test_a_loop_that_goes_round_and_gets_no_further_does_not_hang() -> None:
+    worker = Watched(Kafka(one=10))
+    worker.report({ONE: 4})
+    for _ in range(8):
+        worker.progress.alive(worker.now)
+        assert worker.passes(STUCK_AFTER / 10) is None
+    worker.progress.alive(worker.now)
+    assert "hangs" not in (worker.passes(STUCK_AFTER / 2) or "hangs")
+
+
+def test_work_that_came_while_there_was_none_counts_from_then_on() -> None:
     kafka = Kafka(one=4)
     worker = Watched(kafka)
-    worker.report({ONE: 4})
-    assert worker.passes(10 * STUCK_AFTER) is None
+    assert worker.repeats({ONE: 4}, 10 * STUCK_AFTER) is None
     kafka.stable[ONE] = 5
-    assert worker.passes(STUCK_AFTER - 10) is None
-    assert worker.passes(20) is not None
+    assert worker.repeats({ONE: 4}, STUCK_AFTER - 10) is None
+    assert worker.repeats({ONE: 4}, 20) is not None
 
 
 def test_a_partition_that_was_never_begun_is_lag() -> None:
@@ -223,10 +256,11 @@ def test_a_worker_that_gets_on_is_left_alone() -> None:
     def ask(partitions: Iterable[Partition]) -> Mapping[Partition, End]:
         if kafka.asked > 20:  # twice as many looks as make a worker stuck
             looked.set()
+        progress.alive(time.monotonic())
         return kafka(partitions)
 
     progress = Progress(0.1)
-    progress.report(0.0, {ONE: 4})
+    progress.report(time.monotonic(), {ONE: 4})
     with watching(progress, ask, end=ended.set, grace=60):
         assert looked.wait(20)
     assert not ended.is_set()
