@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import urllib3
+from hypothesis import HealthCheck, settings
 from xdist.workermanage import WorkerController
 
 from pipeline.local.paths import default_directory
@@ -19,6 +20,10 @@ from pipeline.local.ports import Ports
 from pipeline.local.stack import Endpoints, Stack
 from tests.kit.alertmanager import Running
 from tests.kit.alertmanager import alertmanager as run_alertmanager
+
+# How fast examples are made says nothing on a machine that does other things, too.
+settings.register_profile("suite", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("suite")
 
 
 def pytest_configure() -> None:

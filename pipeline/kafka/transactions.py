@@ -10,7 +10,8 @@ from tenacity import Retrying, retry_if_exception, stop_when_event_set, wait_ran
 
 from pipeline.failpoints import Point, reached
 from tracelink.kafka import errors
-from tracelink.kafka.client import client_log
+from tracelink.kafka.client import PARTITIONER, Properties, client_log, client_properties
+from tracelink.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +21,40 @@ _CALL_TIMEOUT = 5.0
 
 Dated = tuple[bytes | None, bytes | None, int, list[tuple[str, str | bytes | None]]]
 """A message's key and value, its time in milliseconds since the epoch, and its headers."""
+
+JournalRecord = tuple[int, bytes | None, bytes | None]
+"""A partition's number, and the key and value of a message for it."""
+
+
+def transactional_producer(
+    settings: KafkaSettings, transactional_id: str, *, timeout: float | None = None, defaults: Properties | None = None
+) -> Properties:
+    """Return the properties of a producer that writes in transactions, under an id that a restart takes over.
+
+    After `timeout` seconds, or the client's own minute, the broker undoes the transaction of one that has died;
+    `defaults` are properties that the user's own overrule.
+    """
+    return client_properties(
+        settings,
+        promised={
+            "transactional.id": transactional_id,
+            **({} if timeout is None else {"transaction.timeout.ms": round(timeout * 1000)}),
+            "acks": "all",
+            "enable.idempotence": True,
+            "partitioner": PARTITIONER,
+            # The topics say what they take: that counts what is compressed, and a dead letter may be larger than any
+            # record of ours.
+            "message.max.bytes": 1_000_000_000,
+        },
+        defaults={
+            "compression.type": "lz4",
+            "linger.ms": 20,
+            # Bootstrapping anew, as the client else does where all brokers were away, makes it forget the group's
+            # coordinator, and sending offsets then waits for ever (librdkafka #5511).
+            "metadata.recovery.strategy": "none",
+            **(defaults or {}),
+        },
+    )
 
 
 class Aborted(Exception):
@@ -78,8 +113,8 @@ class Transactions:
             except (BufferError, KafkaException):
                 self._produce(topic, value, key, partition=partition, timestamp=timestamp, headers=headers)
 
-    def write_journal(self, topic: str, entries: Sequence[tuple[int, bytes]]) -> dict[int, list[int]]:
-        """Write (partition, record) pairs to the journal; returns their offsets once all is delivered.
+    def write_journal(self, topic: str, records: Iterable[JournalRecord]) -> dict[int, list[int]]:
+        """Write records to the journal; returns their offsets by partition once all is delivered.
 
         Raises Aborted where anything of the transaction could not be delivered.
         """
@@ -92,8 +127,8 @@ class Transactions:
             else:
                 offsets.setdefault(message.partition() or 0, []).append(message.offset() or 0)
 
-        for partition, entry in entries:
-            self._produce(topic, entry, partition=partition, on_delivery=delivered)
+        for partition, key, value in records:
+            self._produce(topic, value, key, partition=partition, on_delivery=delivered)
         self.flush()
         return {partition: sorted(found) for partition, found in offsets.items()}
 

@@ -128,7 +128,6 @@ def test(
       tracelink rules test rules.toml --traces traces.json
       tracelink rules test rules.toml --traces spans.jsonl.gz --logs app.jsonl --json
     """
-    from streams.alerts.problems import Limits
     from streams.alerts.rules import Rules
     from streams.alerts.trial import Traces, errored, tried
     from streams.alerts.trial_view import Trial, print_json, print_refused, print_trial
@@ -143,7 +142,7 @@ def test(
     records = Traces(ErrorRule(http_status=http_status))
     records.read(traces, logs)
     occurrences = errored(records.each(), loaded, settings.redactor().redact)
-    limits = Limits(round(settings.known_for * 1000), round(settings.quiet_after * 1000), settings.max_problems)
+    limits = settings.limits()
     trial = Trial(len(records), len(occurrences), records.unlinked, tried(occurrences, loaded, limits), records.refused)
     (print_json if as_json else print_trial)(trial)
     print_refused(trial.refused)
@@ -166,8 +165,9 @@ def alerts(**flags: str | None) -> None:
       tracelink alerts --rules-file rules.toml --quiet-after 600
       TRACELINK_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 tracelink alerts --instance-id alerts-1
     """
-    from streams.alerts.worker import AlertWorker
+    from streams.alerts.handler import AlertGrouping
+    from streams.alerts.metrics import AlertMetrics
     from streams.worker.process import run
 
     settings = AlertSettings.load(**flags)
-    run(settings, settings.alerts_group, lambda registry: AlertWorker(settings, registry))
+    run(settings, settings.alerts_group, lambda registry, _: AlertGrouping(settings, AlertMetrics(registry)))

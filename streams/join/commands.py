@@ -22,10 +22,11 @@ def join(**flags: str | None) -> None:
       TRACELINK_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 tracelink join --instance-id join-1
     """
     from streams.join.handler import Join
+    from streams.join.metrics import JoinMetrics
     from streams.replay.jobs import refuse_other_gap
     from streams.worker.process import run
 
     settings = JoinSettings.load(**flags)
     if settings.replay is not None:
         refuse_other_gap(settings)
-    run(settings, settings.group, lambda registry: Join(settings, registry))
+    run(settings, settings.group, lambda registry, stopping: Join(settings, JoinMetrics(registry), stopping))

@@ -60,7 +60,7 @@ class Written(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Held:
+class Held:
     """A partition, what was last committed for it, and how many of its pending messages the transaction has."""
 
     partition: Partition
@@ -79,18 +79,26 @@ class Ownership:
     def __init__(self, make: Callable[[int, Committed, Ledger], Partition]) -> None:
         """`make` makes a partition that begins where the group has committed, knowing what has gone out."""
         self._make = make
-        self._held: dict[int, _Held] = {}
+        self.held: dict[int, Held] = {}
+        """The partitions that this worker has now, by their numbers."""
         # Revoked in good order: kept for a moment, in case the next assignment gives them back.
-        self._parked: dict[int, _Held] = {}
+        self._parked: dict[int, Held] = {}
 
     def partitions(self) -> list[Partition]:
         """Return the partitions that this worker has now."""
-        return [held.partition for held in self._held.values()]
+        return [held.partition for held in self.held.values()]
 
-    def get(self, number: int | None) -> Partition | None:
-        """Return a partition, or None where this worker does not have it."""
-        held = None if number is None else self._held.get(number)
-        return None if held is None else held.partition
+    def relieve(self, most: int) -> None:
+        """Keep the open windows within so many bytes: the fullest partition's oldest parts go out early."""
+        partitions = self.partitions()
+        over = sum(partition.window.size for partition in partitions) - most
+        while over > 0:
+            fullest = max(partitions, key=lambda one: one.window.size)
+            before = fullest.window.size
+            if not fullest.window.relieve():
+                break
+            fullest.collect()
+            over -= before - fullest.window.size
 
     # Coming and going
 
@@ -109,26 +117,21 @@ class Ownership:
         parked, self._parked = self._parked, {}
         for number, one in committed.items():
             if number in ledgers:
-                self._held[number] = _Held(self._make(number, one, ledgers[number]), one)
+                self.held[number] = Held(self._make(number, one, ledgers[number]), one)
             else:
-                self._held[number] = parked.pop(number)
-                self._held[number].partition.resume()
+                self.held[number] = parked.pop(number)
+                self.held[number].partition.resume()
         return _partitions(parked.values())
 
-    def park(self, numbers: Iterable[int]) -> None:
-        """Let partitions go after a last commit; they may come back."""
-        for number in self._held.keys() & set(numbers):
-            self._parked[number] = self._held.pop(number)
+    def park(self) -> None:
+        """Let all partitions go after a last commit; they may come back."""
+        self._parked |= self.held
+        self.held.clear()
 
-    def lose(self, numbers: Iterable[int]) -> list[Partition]:
-        """Let partitions go with everything that was not committed; the open transaction is undone."""
-        self.aborted()
-        return _partitions([self._held.pop(number) for number in self._held.keys() & set(numbers)])
-
-    def lose_all(self) -> list[Partition]:
-        """Let everything go, of what was parked as well: nothing is left to a later membership of the group."""
-        everything = [*self._held.values(), *self._parked.values()]
-        self._held.clear()
+    def lose(self) -> list[Partition]:
+        """Let all go, with what was not committed and what was parked; the open transaction is undone."""
+        everything = [*self.held.values(), *self._parked.values()]
+        self.held.clear()
         self._parked.clear()
         return _partitions(everything)
 
@@ -136,17 +139,17 @@ class Ownership:
 
     def unsent(self) -> Iterator[Outgoing]:
         """Hand over the pending messages that the open transaction does not have yet."""
-        for held in self._held.values():
+        for held in self.held.values():
             messages = held.partition.pending.messages
             yield from messages[held.sent :]
             held.sent = len(messages)
 
     def due(self) -> dict[int, Share]:
         """Return what a transaction is to do now, for the partitions that have something new."""
-        lows = {number: held.partition.low() for number, held in self._held.items()}
+        lows = {number: held.partition.low() for number, held in self.held.items()}
         return {
             number: Share(lows[number], held.partition.times(), held.partition.entries())
-            for number, held in self._held.items()
+            for number, held in self.held.items()
             if held.partition.pending.messages or lows[number] != held.committed.positions
         }
 
@@ -154,7 +157,7 @@ class Ownership:
         """Return what is to be committed, once the shares' records are in the journal at these offsets."""
         written = {}
         for number, share in shares.items():
-            partition, at = self._held[number].partition, offsets[number]
+            partition, at = self.held[number].partition, offsets[number]
             start = partition.ledger.start(share.low, partition.watermark, at[0])
             written[number] = Written(share, at, Committed(share.low, start, at[-1], share.times))
         return written
@@ -163,14 +166,14 @@ class Ownership:
         """Note that the transaction has committed; returns what went out in it."""
         gone_out = {}
         for number, (share, offsets, committing) in written.items():
-            held = self._held[number]
+            held = self.held[number]
             held.committed, held.sent = committing, 0
             gone_out[number] = held.partition.committed(offsets, share.entries)
         return gone_out
 
     def aborted(self) -> None:
         """Note that the open transaction has been undone: what was sent in it goes out in the next."""
-        for held in self._held.values():
+        for held in self.held.values():
             held.sent = 0
 
     def _is_as_parked(self, number: int, committed: Committed) -> bool:
@@ -178,5 +181,5 @@ class Ownership:
         return parked is not None and parked.committed == committed
 
 
-def _partitions(held: Iterable[_Held]) -> list[Partition]:
+def _partitions(held: Iterable[Held]) -> list[Partition]:
     return [one.partition for one in held]

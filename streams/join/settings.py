@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ByteSize, Field, ValidationInfo
 
 from pipeline.settings import WindowSettings, names_of
+from streams.join.window import Limits
 from streams.worker.settings import WorkerSettings
 
 _MIB = 1024 * 1024
@@ -41,3 +42,14 @@ class JoinSettings(WorkerSettings, WindowSettings):
         """The join's consumer group: the one that is set, or the replay job's own."""
         names = names_of(self)
         return names.job_group("join") if names.job else self.join_group
+
+    def limits(self) -> Limits:
+        """Return when parts close."""
+        return Limits(
+            idle_gap=round(self.idle_gap * 1000),
+            max_age=round(self.max_age * 1000),
+            root_grace=None if self.root_grace is None else round(self.root_grace * 1000),
+            max_records=self.max_trace_records,
+            max_bytes=self.max_trace_bytes,
+            max_record_bytes=self.max_record_bytes,
+        )

@@ -16,12 +16,12 @@ from confluent_kafka import KafkaException, Message, TopicPartition
 from pipeline.failpoints import Point, reached
 from pipeline.kafka.offsets import Edges, GroupOffset, Stretch
 from pipeline.kafka.reader import Reader
-from pipeline.kafka.transactions import Aborted, Dated, Transactions
+from pipeline.kafka.transactions import Aborted, Dated, Transactions, transactional_producer
 from pipeline.model.replay_markers import ORIGIN, end_headers
 from streams.replay.plan import Plan
 from streams.worker.sessions import Stopped
 from tracelink.errors import UserError
-from tracelink.kafka.client import Properties, client_properties
+from tracelink.kafka.client import Properties
 from tracelink.kafka.topics import Partition, TopicNames
 from tracelink.settings import KafkaSettings
 
@@ -196,23 +196,14 @@ def fence(settings: KafkaSettings, job: str, stopping: Event) -> None:
 
 
 def _properties(settings: KafkaSettings, group: str) -> Properties:
-    return client_properties(
+    return transactional_producer(
         settings,
-        promised={
-            "transactional.id": group,
-            "transaction.timeout.ms": 60_000,
-            "acks": "all",
-            "enable.idempotence": True,
-            "message.max.bytes": 1_000_000_000,
-        },
+        group,
+        timeout=60,
         defaults={
-            "compression.type": "lz4",
-            "linger.ms": 20,
             "batch.size": 1_000_000,
             "queue.buffering.max.messages": 500_000,
             "queue.buffering.max.kbytes": 256 * 1024,
-            # As in the join: else sending offsets may wait for ever after all brokers were away.
-            "metadata.recovery.strategy": "none",
         },
     )
 

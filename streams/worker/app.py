@@ -26,9 +26,6 @@ class Work(Protocol):
 
     progress: Progress
 
-    def attach(self, app: "App") -> None:
-        """Give the app, before it starts, what the work needs of it."""
-
     def run(self) -> None:
         """Work until told to stop, or until there is nothing more to come; blocks."""
 
@@ -40,14 +37,14 @@ class Work(Protocol):
 
 
 class _Boot(BootStrategy):
-    """Boots no Kafka client of Faust's own: the work drives librdkafka, and agents have channels in memory."""
+    """Boots no Kafka client of Faust's own: the work drives librdkafka."""
 
     enable_kafka = False
     enable_web = False
 
 
 class App(faust.App):
-    """A Faust app for services and agents."""
+    """A Faust app for services."""
 
     BootStrategy: ClassVar[type[BootStrategy]] = _Boot
 
@@ -89,7 +86,6 @@ def run_worker(name: str, broker: str, work: Work, log_level: str) -> None:
     # Faust makes a folder for tables, of which there are none.
     with TemporaryDirectory(prefix="tracelink-") as folder:
         app = App(name, broker=f"kafka://{broker}", autodiscover=False, datadir=folder)
-        work.attach(app)
         worker = faust.Worker(
             app, service, loglevel=log_level, redirect_stdouts=False, logging_config=logging_config(log_level)
         )

@@ -1,73 +1,84 @@
-"""How the workers' Kafka clients are set: each property that a promise rests on, and why."""
+"""How a worker's Kafka clients are set: each property that a promise rests on, and why."""
 
-from pipeline.settings import ReplayedSettings
+from collections.abc import Mapping
+from threading import Event
+from typing import Any
+
+from confluent_kafka import Consumer
+
+from pipeline.kafka.admin import connect
+from pipeline.kafka.offsets import Edges, Retry, Stretch
+from pipeline.kafka.reader import Reader
+from pipeline.kafka.transactions import Transactions, transactional_producer
+from pipeline.settings import names_of
 from streams.worker.settings import WorkerSettings
-from tracelink.kafka.client import PARTITIONER, Properties, client_properties, outside_group
+from tracelink.kafka.client import client_log, client_properties
+from tracelink.kafka.topics import Partition
 
 
-def consumer_properties(settings: WorkerSettings, group: str) -> Properties:
-    """Read as a static member of the group; of that of a replay job as one that leaves it when it is through."""
-    lasting = settings.replay is None if isinstance(settings, ReplayedSettings) else True
-    return client_properties(
-        settings,
-        promised={
-            "group.id": group,
-            **({"group.instance.id": settings.instance_id} if lasting else {}),
-            "session.timeout.ms": round(settings.session_timeout * 1000),
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",  # retention that has passed the group must be loud
-            "isolation.level": "read_committed",
-            "partition.assignment.strategy": "range",  # the same partitions of both topics go to one worker
-            "enable.partition.eof": True,
-        },
-        defaults={
-            # A batch that unpacks to more than this would stop the worker, and again after every restart.
-            "receive.message.max.bytes": 1_500_000_000,
-            # Of each partition: the default of 100,000 is hundreds of megabytes where there is much to catch up with.
-            "queued.min.messages": 20_000,
-            # A queue that is full is looked at again after this time; after a second, the default, it has been empty
-            # for most of it.
-            "fetch.queue.backoff.ms": 20,
-            # The end of an input is noticed within this time.
-            "fetch.wait.max.ms": 100,
-            "heartbeat.interval.ms": round(settings.session_timeout * 1000 / 4),
-        },
-    )
+class Clients:
+    """Makes the clients of a worker, for one membership of its group after another; raises KafkaException."""
 
+    def __init__(self, settings: WorkerSettings, group: str) -> None:
+        self._settings = settings
+        self._group = group
 
-def producer_properties(settings: WorkerSettings, group: str) -> Properties:
-    """Write in transactions, under an id that a restart takes over."""
-    return client_properties(
-        settings,
-        promised={
-            "transactional.id": f"{group}.{settings.instance_id}",
-            "transaction.timeout.ms": round(settings.transaction_timeout * 1000),
-            "acks": "all",
-            "enable.idempotence": True,
-            "partitioner": PARTITIONER,
-            # The broker's limit counts what is compressed, and a dead letter may be larger than any record of ours.
-            "message.max.bytes": 1_000_000_000,
-        },
-        defaults={
-            "compression.type": "lz4",
-            "linger.ms": 20,
-            "queue.buffering.max.kbytes": 256 * 1024,
-            # Bootstrapping anew, as the client else does where all brokers were away, makes it forget the group's
-            # coordinator, and sending offsets then waits for ever (librdkafka #5511).
-            "metadata.recovery.strategy": "none",
-        },
-    )
+    def consumer(self) -> Consumer:
+        """Read as a static member of the group; of that of a replay job as one that leaves it at its end."""
+        settings = self._settings
+        static = {"group.instance.id": settings.instance_id} if names_of(settings).job is None else {}
+        properties: dict[str, Any] = dict(
+            client_properties(
+                settings,
+                promised={
+                    "group.id": self._group,
+                    **static,
+                    "session.timeout.ms": round(settings.session_timeout * 1000),
+                    "enable.auto.commit": False,
+                    "auto.offset.reset": "error",  # retention that has passed the group must be loud
+                    "isolation.level": "read_committed",
+                    "partition.assignment.strategy": "range",  # equal numbers of all inputs go to one worker
+                    "enable.partition.eof": True,
+                },
+                defaults={
+                    # A worker that hangs holds the group for no longer than until it is taken for stuck: its member
+                    # stops its heartbeats after this time, and is out when its session has timed out.
+                    "max.poll.interval.ms": round(
+                        1000 * max(settings.session_timeout, settings.stuck_after - settings.session_timeout)
+                    ),
+                    # A batch that unpacks to more than this would stop the worker, and again after every restart.
+                    "receive.message.max.bytes": 1_500_000_000,
+                    # Of each partition: the default of 100,000 is hundreds of megabytes where there is much to catch
+                    # up with.
+                    "queued.min.messages": 20_000,
+                    # A queue that is full is looked at again after this time; after a second, the default, it has been
+                    # empty for most of it.
+                    "fetch.queue.backoff.ms": 20,
+                    # The end of an input is noticed within this time.
+                    "fetch.wait.max.ms": 100,
+                    "heartbeat.interval.ms": round(settings.session_timeout * 1000 / 4),
+                },
+            )
+        )
+        return Consumer(properties, logger=client_log(__name__))
 
+    def transactions(self, stopping: Event) -> Transactions:
+        """Write in transactions, under an id that a restart takes over."""
+        settings = self._settings
+        properties = transactional_producer(
+            settings,
+            f"{self._group}.{settings.instance_id}",
+            timeout=settings.transaction_timeout,
+            defaults={"queue.buffering.max.kbytes": 256 * 1024},
+        )
+        return Transactions(properties, stopping)
 
-def reader_properties(settings: WorkerSettings, group: str) -> Properties:
-    """Read what the worker has written itself to its end."""
-    return outside_group(
-        settings,
-        f"{group}.reader",
-        promised={
-            "auto.offset.reset": "earliest",  # what retention took from a journal, it took from the inputs
-            "enable.partition.eof": True,
-        },
-        # The session's as the other consumer's, so that a user's max.poll.interval.ms suits both.
-        defaults={"fetch.wait.max.ms": 100, "session.timeout.ms": round(settings.session_timeout * 1000)},
-    )
+    def edges(self, retry: Retry) -> Edges:
+        """Ask the brokers where partitions and groups are."""
+        return Edges(connect(self._settings), retry=retry)
+
+    def reader(self, ranges: Mapping[Partition, Stretch]) -> Reader:
+        """Read what the worker has written itself; what retention took of that, it took of the inputs."""
+        # The session's time-out as the consumer's, so that a user's max.poll.interval.ms suits both.
+        defaults = {"session.timeout.ms": round(self._settings.session_timeout * 1000)}
+        return Reader(self._settings, f"{self._group}.reader", ranges, patient=True, defaults={**defaults})

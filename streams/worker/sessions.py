@@ -52,14 +52,12 @@ def run_sessions(
             _log.warning("%s (%s): joining the group anew", "fenced" if fenced else "cannot go on", cause.str())
 
 
-def retention_has_passed(
-    topic: str | None, number: int | None, why: KafkaError, group: str, *, topics: str = "--all-topics"
-) -> UserError:
-    """Return what to say where a topic no longer has what the group still needs; `topics` are those to reset."""
+def retention_has_passed(topic: str, number: int, why: KafkaError, group: str) -> UserError:
+    """Return what to say where a topic no longer has what the group still needs."""
     return UserError(
         f"{topic}[{number}] no longer has the records that the group {group} still needs ({why.str()}): retention has "
         "passed them, they are lost. To go on with the oldest that are left, reset the group: "
-        f"kafka-consumer-groups.sh --group {group} --reset-offsets --to-earliest {topics} --execute"
+        f"kafka-consumer-groups.sh --group {group} --reset-offsets --to-earliest --topic {topic}:{number} --execute"
     )
 
 

@@ -49,8 +49,8 @@ def _kill_at(point: Point) -> Act:
 
 
 for _point in (
-    Point.JOIN_POLLED, Point.JOIN_MID_WINDOW, Point.JOIN_BEFORE_PRODUCE, Point.JOIN_PRODUCED,
-    Point.BEFORE_COMMIT, Point.JOIN_COMMITTED,
+    Point.WORKER_POLLED, Point.WORKER_ADVANCED, Point.WORKER_BEFORE_JOURNAL, Point.WORKER_PRODUCED,
+    Point.BEFORE_COMMIT, Point.WORKER_COMMITTED,
 ):  # fmt: skip
     _add(Fault(f"kill-{_point}", f"kill -9 of a worker at {_point}", _kill_at(_point), times=20))
 
@@ -71,7 +71,7 @@ def _kill_in_rebalance(point: Point) -> Act:
     return act
 
 
-for _point in (Point.JOIN_REVOKING, Point.JOIN_ASSIGNING):
+for _point in (Point.WORKER_REVOKING, Point.WORKER_ASSIGNING):
     _add(Fault(f"kill-{_point}", f"kill -9 of a worker at {_point}", _kill_in_rebalance(_point), times=20))
 
 
@@ -79,7 +79,7 @@ def _kill_recovering(setting: Setting, chance: Random) -> None:
     victim = _worker(setting, chance)
     with setting.away(victim):
         victim.kill()
-        victim.start(Point.JOIN_RECOVERING)
+        victim.start(Point.WORKER_RESTORING)
         assert victim.wait(REACHED_SECONDS), f"{victim.name} did not read its journal"
     setting.recovered(time.time())
 
@@ -107,7 +107,7 @@ def _zombie(point: Point) -> Act:
 
 
 for _point in (
-    Point.JOIN_POLLED, Point.JOIN_BEFORE_PRODUCE, Point.JOIN_PRODUCED, Point.BEFORE_COMMIT
+    Point.WORKER_POLLED, Point.WORKER_BEFORE_JOURNAL, Point.WORKER_PRODUCED, Point.BEFORE_COMMIT
 ):  # fmt: skip
     _add(
         Fault(
@@ -124,7 +124,7 @@ def _hang(setting: Setting, chance: Random) -> None:
     """Have the loop hang: nobody notices but the worker's own watch, which ends it."""
     victim = _worker(setting, chance)
     with setting.away(victim):
-        victim.order(Point.JOIN_MID_WINDOW, "HANG")
+        victim.order(Point.WORKER_ADVANCED, "HANG")
         assert victim.wait(REACHED_SECONDS), f"{victim.name} hangs and does not end"
         assert not victim.running
         assert victim.ends[-1] == STUCK_EXIT_CODE, f"{victim.name} ended with {victim.ends[-1]}"

@@ -67,7 +67,7 @@ def _hang(setting: Setting, chance: Random) -> None:
     """Have the loop hang: nobody notices but the worker's own watch, which ends it."""
     victim = _grouper(setting, chance)
     with setting.away(victim):
-        victim.order(Point.ALERTS_POLLED, "HANG")
+        victim.order(Point.WORKER_POLLED, "HANG")
         assert victim.wait(REACHED_SECONDS), f"{victim.name} hangs and does not end"
         assert not victim.running
         assert victim.ends[-1] == STUCK_EXIT_CODE, f"{victim.name} ended with {victim.ends[-1]}"
@@ -86,10 +86,10 @@ GROUPERS = (
             f"kill-{name}", f"kill -9 of a worker that groups errors, {about}", _kill_at(point), times=20, groupers=True
         )
         for name, point, about in (
-            ("alerts-polled", Point.ALERTS_POLLED, "with errors in hand"),
-            ("alerts-grouped", Point.ALERTS_GROUPED, "before it sends what they made"),
+            ("alerts-polled", Point.WORKER_POLLED, "with errors in hand"),
+            ("alerts-grouped", Point.WORKER_ADVANCED, "before it sends what they made"),
             ("alerts-before-commit", Point.BEFORE_COMMIT, "before its commit"),
-            ("alerts-committed", Point.ALERTS_COMMITTED, "after its commit"),
+            ("alerts-committed", Point.WORKER_COMMITTED, "after its commit"),
         )
     ),
     *(
@@ -101,8 +101,8 @@ GROUPERS = (
             groupers=True,
         )
         for point, about in (
-            (Point.ALERTS_ASSIGNING, "as it gets partitions"),
-            (Point.ALERTS_RESTORING, "as it reads their problems"),
+            (Point.WORKER_ASSIGNING, "as it gets partitions"),
+            (Point.WORKER_RESTORING, "as it reads their problems"),
         )
     ),
     *(
@@ -113,7 +113,7 @@ GROUPERS = (
             times=20,
             groupers=True,
         )
-        for name, point in (("alerts-grouped", Point.ALERTS_GROUPED), ("alerts-before-commit", Point.BEFORE_COMMIT))
+        for name, point in (("alerts-grouped", Point.WORKER_ADVANCED), ("alerts-before-commit", Point.BEFORE_COMMIT))
     ),
     Fault("alerts-hang", f"{_SUCH_A_WORKER} hangs: it ends itself", _hang, groupers=True, gives_up=True),
     Fault("terminate-alerts", f"SIGTERM of {_SUCH_A_WORKER}", _terminate, groupers=True),

@@ -4,14 +4,15 @@ A transaction that has ended shows so only later, and in each place by itself; a
 is not told, and what it has begun may still commit. Times are in milliseconds.
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import NamedTuple
 
-from streams.join.journal import Entry
+from confluent_kafka import Message
+
 from streams.join.ownership import Committed
-from streams.join.partition import Outgoing
-from tests.kit.messages import FakeMessage
+from streams.worker.handler import Outgoing
 
 OFFSETS = -1
 """A place where a transaction's marker may be missing: the group's offsets. The others are the journal's partitions."""
@@ -40,11 +41,11 @@ class Transaction:
     unmarked: set[int] = field(default_factory=set)
 
 
-@dataclass
-class Appended(FakeMessage):
+class Appended(NamedTuple):
     """A record of an input, and when it came: a broker's clock may have stamped it with an earlier time."""
 
-    came: int = 0
+    message: Message
+    came: int
 
 
 @dataclass(frozen=True)
@@ -143,13 +144,12 @@ class Broker:
         self._require_open(transaction)
         transaction.out.append(message)
 
-    def write_journal(self, transaction: Transaction, number: int, entries: Iterable[Entry]) -> list[int]:
+    def write_journal(self, transaction: Transaction, number: int, value: bytes) -> int:
+        """Return the record's offset."""
         self._require_open(transaction)
-        journal = self._journals[number]
-        start = len(journal)
-        journal += [(entry.encode(), transaction) for entry in entries]
+        self._journals[number].append((value, transaction))
         transaction.unmarked.add(number)
-        return list(range(start, len(journal)))
+        return len(self._journals[number]) - 1
 
     def send_offsets(
         self, transaction: Transaction, offsets: Mapping[int, Committed], member: Member, generation: int
@@ -168,6 +168,12 @@ class Broker:
     def abort(self, transaction: Transaction) -> None:
         if transaction.state is State.OPEN:
             transaction.state = State.ABORTED
+
+    def abort_open(self, transaction: Transaction) -> None:
+        """Abort as its producer does, which may have been fenced."""
+        if transaction.state is not State.OPEN:
+            raise Fenced
+        self.abort(transaction)
 
     def fail_next(self, producer: str) -> None:
         """Have the next call of a transaction of this producer fail, which undoes that transaction."""
@@ -231,9 +237,9 @@ class Broker:
         journal = self._journals[number]
         return next((at for at, (_, one) in enumerate(journal) if number in one.unmarked), len(journal))
 
-    def read_journal(self, number: int, start: int, end: int) -> Iterator[tuple[int, Entry]]:
+    def read_journal(self, number: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
         """Give the committed records of a part of a journal, with their offsets."""
         for at in range(start, end):
             body, transaction = self._journals[number][at]
             if transaction.state is State.COMMITTED:
-                yield at, Entry.decode(body)
+                yield at, body

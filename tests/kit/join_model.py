@@ -1,20 +1,49 @@
-"""A worker as `streams.join` runs it, on the broker of the tests: it stops wherever a process may die or be held up."""
+"""A process of the join on the broker of the tests: the real worker, which goes on only from stop to stop.
 
-from collections.abc import Iterator
-from typing import NamedTuple
+It runs in a thread of its own, and stops in each call of its Kafka clients at which a process may die or be held up.
+No two threads ever run at the same time.
+"""
 
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
+from threading import Event, Semaphore, Thread
+from typing import Any, NamedTuple, Self, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from prometheus_client import CollectorRegistry
+
+from pipeline.kafka import transactions
+from pipeline.kafka.offsets import Edges, GroupOffset, Retry, Stretch
+from pipeline.kafka.reader import Reader
+from pipeline.kafka.transactions import JournalRecord, Transactions
+from pipeline.model.dead_letters import Headers
+from streams.join.handler import Join
 from streams.join.journal import Ledger
-from streams.join.ownership import Committed, Ownership
+from streams.join.metrics import JoinMetrics
+from streams.join.ownership import Committed
 from streams.join.partition import Partition
-from streams.join.window import LOGS, SPANS, Limits
+from streams.join.settings import JoinSettings
+from streams.join.window import Limits
+from streams.worker.clients import Clients
+from streams.worker.engine import TransactionalWorker
+from streams.worker.handler import Due, Outgoing
 from tests.kit.broker_model import Aborted, Broker, Fenced, Member, Transaction
+from tracelink.errors import UserError
+from tracelink.kafka import errors
+from tracelink.kafka.topics import Partition as Place
+from tracelink.kafka.topics import TopicNames
 
 LIMITS = Limits(idle_gap=300, max_age=700, root_grace=None, max_records=3, max_bytes=10_000, max_record_bytes=10_000)
 ALLOWANCE = 1500
 """Covers a clock that has stepped back, a fetch that is not prompt, and a worker that was held up before its fetch."""
+NAMES = TopicNames()
+INPUTS = (NAMES.spans, NAMES.logs)
 
 _PROMPT = 100
 _TIME_OF_DAY = 1 << 60
+_METRICS = JoinMetrics(CollectorRegistry())
+
+Callback = Callable[[Consumer, list[TopicPartition]], None]
 
 
 class Step(NamedTuple):
@@ -34,7 +63,7 @@ class Step(NamedTuple):
 def make_partition(number: int, committed: Committed, ledger: Ledger) -> Partition:
     return Partition(
         number,
-        topics=("spans", "logs"),
+        topics=INPUTS,
         limits=LIMITS,
         ledger=ledger,
         positions=committed.positions,
@@ -43,28 +72,41 @@ def make_partition(number: int, committed: Committed, ledger: Ledger) -> Partiti
     )
 
 
+@cache
+def _settings(late_for: int) -> JoinSettings:
+    return JoinSettings.load(
+        idle_gap=LIMITS.idle_gap / 1000,
+        max_age=LIMITS.max_age / 1000,
+        max_trace_records=LIMITS.max_records,
+        max_trace_bytes=LIMITS.max_bytes,
+        max_record_bytes=LIMITS.max_record_bytes,
+        allowance=ALLOWANCE / 1000,
+        late_for=late_for / 1000,
+        commit_interval=1e-9,
+    )
+
+
+class _Dead(BaseException):
+    """The process was killed."""
+
+
 class Worker:
     """A member of the group, one process after another."""
 
     def __init__(self, name: str, broker: Broker, late_for: int) -> None:
         self.name = name
         self._broker = broker
-        self._late_for = late_for
-        self._life: Iterator[None] | None = None
-        self._step: Step
-        self._ownership: Ownership
-        self._member: Member
-        self._generation: int
-        self._transaction: Transaction | None
-        self._ended: set[tuple[int, int]] = set()
-        self._was_blind = False
+        self._settings = _settings(late_for)
+        self._life: _Life | None = None
 
     def start(self) -> None:
-        self._ownership = Ownership(make_partition)
-        self._life = self._run()
+        self.kill()
+        self._life = _Life(self.name, self._broker, self._settings)
 
     def kill(self) -> None:
-        self._life = None
+        if self._life is not None:
+            self._life.end()
+            self._life = None
 
     def is_alive(self) -> bool:
         return self._life is not None
@@ -73,158 +115,332 @@ class Worker:
         """Go on to the next stop, if it is alive."""
         if self._life is not None:
             self._broker.now += step.elapsed
-            self._step = step
-            next(self._life)
+            self._life.go_on(step)
 
-    def _run(self) -> Iterator[None]:
-        while True:
-            self._member, self._generation, self._transaction = Member(self.name), 0, None
-            self._broker.settle(self.name)
-            try:
-                yield from self._be_a_member()
-            except Fenced:
-                self._ownership.lose_all()
 
-    def _be_a_member(self) -> Iterator[None]:
-        yield from self._join()
-        while True:
-            yield from self._heed_the_group()
-            self._read()
-            self._advance()
-            yield
-            try:
-                self._send()
-                if self._step.commits:
-                    yield from self._commit()
-            except Aborted:
-                self._note_abort()
+class _Life:
+    """A process, and others of its name that are started where it ends by itself."""
 
-    def _advance(self) -> None:
-        for partition in self._ownership.partitions():
-            partition.advance(self._broker.now)
+    step: Step
 
-    # Reading
+    def __init__(self, name: str, broker: Broker, settings: JoinSettings) -> None:
+        self.name = name
+        self.broker = broker
+        self.revoking = False
+        self._settings = settings
+        self._dead = False
+        self._failure: BaseException | None = None
+        self._go, self._stopped = Semaphore(0), Semaphore(0)
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
 
-    def _read(self) -> None:
-        # Once, after it was held up, a worker may look at its clock before it sees what has come.
-        blind = self._was_blind = not self._was_blind and not self._step.spans and not self._step.logs
-        for partition in self._ownership.partitions():
-            for kind, count in ((SPANS, self._step.spans), (LOGS, self._step.logs)):
-                late = not blind and self._is_late(partition, kind)
-                self._fetch(partition, kind, max(count, late))
+    # Called by the test
 
-    def _is_late(self, partition: Partition, kind: int) -> bool:
-        """Tell whether a fetch at the end of an input must have brought something by now."""
-        records = self._broker.inputs[partition.number][kind]
-        at = partition.next_offset(kind)
-        ended = (partition.number, kind) in self._ended
-        return ended and at < len(records) and records[at].came < self._broker.now - _PROMPT
+    def go_on(self, step: Step) -> None:
+        self.step = step
+        self._go.release()
+        self._stopped.acquire()
+        if self._failure is not None:
+            raise self._failure
 
-    def _fetch(self, partition: Partition, kind: int, count: int) -> None:
-        records, at = self._broker.inputs[partition.number][kind], partition.next_offset(kind)
-        batch = records[at : at + count]
-        if batch:
-            partition.receive(kind, batch, self._broker.now, _TIME_OF_DAY)
-            self._ended.discard((partition.number, kind))
-        if count and at + len(batch) == len(records):
-            partition.reach_end(kind)
-            self._ended.add((partition.number, kind))
+    def end(self) -> None:
+        self._dead = True
+        self._go.release()
+        self._thread.join()
 
-    # Writing
+    # Called in the process
 
-    def _send(self) -> None:
-        for message in self._ownership.unsent():
-            self._broker.send(self._begun(), message)
+    def pause(self) -> None:
+        self.check()
+        self._stopped.release()
+        self._go.acquire()
+        self.check()
 
-    def _commit(self) -> Iterator[None]:
-        due = self._ownership.due()
-        if not due:
-            return
-        self._send()
-        yield
-        transaction = self._begun()
-        offsets = {
-            number: self._broker.write_journal(transaction, number, share.entries) for number, share in due.items()
-        }
-        yield
-        written = self._ownership.written(due, offsets)
-        committing = {number: one.committing for number, one in written.items()}
-        self._broker.send_offsets(transaction, committing, self._member, self._generation)
-        yield
-        self._broker.commit(transaction)
-        yield
-        self._ownership.committed(written)
-        self._transaction = None
+    def check(self) -> None:
+        if self._dead:
+            raise _Dead
 
-    def _begun(self) -> Transaction:
-        if self._transaction is None:
-            self._transaction = self._broker.begin(self.name)
-        return self._transaction
+    def monotonic(self) -> float:
+        return self.broker.now / 1000
 
-    def _note_abort(self) -> None:
-        if self._transaction is not None:
-            self._broker.abort(self._transaction)
-            self._transaction = None
-        self._ownership.aborted()
+    def time_ns(self) -> int:
+        return _TIME_OF_DAY * 1_000_000
+
+    def _run(self) -> None:
+        try:
+            self._go.acquire()
+            while True:
+                stopping = Event()
+                join = _Join(self._settings, _METRICS, stopping, self)
+                try:
+                    TransactionalWorker(join, self._settings, stopping, clients=_Clients(self), clock=self).run()
+                except UserError:
+                    self.check()  # it has given up: a supervisor starts it again
+        except _Dead:
+            pass
+        except BaseException as failure:  # noqa: BLE001 - the test raises it
+            self._failure = failure
+        self._stopped.release()
+
+
+class _Join(Join):
+    """Commits when the step says so, and as its partitions leave."""
+
+    def __init__(self, settings: JoinSettings, metrics: JoinMetrics, stopping: Event, life: _Life) -> None:
+        super().__init__(settings, metrics, stopping)
+        self._life = life
+
+    def due(self) -> Due | None:
+        return super().due() if self._life.step.commits or self._life.revoking else None
+
+
+class _Clients(Clients):
+    """The clients of a process, as far as the worker calls them."""
+
+    def __init__(self, life: _Life) -> None:
+        self._life = life
+
+    def consumer(self) -> Consumer:
+        return cast("Consumer", _Consumer(self._life))
+
+    def transactions(self, stopping: Event) -> Transactions:  # noqa: ARG002 - nothing blocks
+        return cast("Transactions", _Transactions(self._life))
+
+    def edges(self, retry: Retry) -> Edges:  # noqa: ARG002 - answers never fail
+        return cast("Edges", _Edges(self._life))
+
+    def reader(self, ranges: Mapping[Place, Stretch]) -> Reader:
+        return cast("Reader", _Reader(self._life, ranges))
+
+
+class _Consumer:
+    """A member of the group that fetches what a step says."""
+
+    def __init__(self, life: _Life) -> None:
+        self._life, self._broker = life, life.broker
+        self._member = Member(life.name)
+        self._generation = 0
+        self._joining = False
+        self._assigned: list[TopicPartition] = []
+        self._positions: dict[Place, int] = {}
+        self._ended: set[Place] = set()
+        self._was_blind = False
+        self._on_assign: Callback
+        self._on_revoke: Callback
+        self._on_lost: Callback
+
+    def subscribe(self, _: Sequence[str], *, on_assign: Callback, on_revoke: Callback, on_lost: Callback) -> None:
+        self._on_assign, self._on_revoke, self._on_lost = on_assign, on_revoke, on_lost
+
+    def consumer_group_metadata(self) -> tuple[Member, int]:
+        return self._member, self._generation
+
+    def assign(self, partitions: Iterable[TopicPartition]) -> None:
+        self._positions = {(one.topic, one.partition): one.offset for one in partitions}
+        self._ended.clear()
+
+    def resume(self, _: Sequence[TopicPartition]) -> None: ...
+
+    def get_watermark_offsets(self, where: TopicPartition, *, cached: bool) -> tuple[int, int]:  # noqa: ARG002 - it is
+        return 0, len(self._records((where.topic, where.partition)))
+
+    def close(self) -> None:
+        self._life.check()
+        if self._assigned:
+            self._revoke()
+
+    def consume(self, _: int, timeout: float) -> list[Message]:  # noqa: ARG002 - a step says how long it takes
+        self._life.pause()
+        if self._heed_the_group():
+            self._join()
+        return self._fetch()
 
     # The group
 
-    def _heed_the_group(self) -> Iterator[None]:
+    def _heed_the_group(self) -> bool:
+        """Let go where the group wants that; return whether it is to be joined, or still is."""
         group = self._broker.group
-        if not self._step.hears:
-            return
+        if self._joining or not self._life.step.hears:
+            return self._joining or not self._generation
         if not group.has(self._member) or group.generation != self._generation:
-            self._forget()
+            if self._generation:
+                self._on_lost(cast("Consumer", self), self._leave())
         elif group.waits_for(self._member):
-            yield from self._revoke()
+            self._revoke()
         else:
-            return
-        yield from self._join()
+            return False
+        return True
 
-    def _revoke(self) -> Iterator[None]:
-        self._advance()
+    def _revoke(self) -> None:
+        self._life.revoking = True
         try:
-            yield from self._commit()
-        except Aborted:
-            self._forget()
-        else:
-            self._ownership.park(self._numbers())
+            self._on_revoke(cast("Consumer", self), self._assigned)
+        finally:
+            self._life.revoking = False
+        self._leave()
 
-    def _forget(self) -> None:
-        self._note_abort()
-        self._ownership.lose(self._numbers())
+    def _leave(self) -> list[TopicPartition]:
+        left, self._assigned, self._positions = self._assigned, [], {}
+        return left
 
-    def _numbers(self) -> list[int]:
-        return [partition.number for partition in self._ownership.partitions()]
-
-    def _join(self) -> Iterator[None]:
+    def _join(self) -> None:
         group = self._broker.group
-        group.join(self._member)
-        while True:
-            yield
-            if group.has(self._member) and group.generation != self._generation:
-                # The next rebalance may begin before this one has told what is assigned.
-                if not (group.rebalancing and self._step.hears):
-                    break
+        if not self._joining:
+            self._joining = True
+            group.join(self._member)
+        elif group.has(self._member) and group.generation != self._generation:
+            # The next rebalance may begin before this one has told what is assigned.
+            if group.rebalancing and self._life.step.hears:
                 group.join(self._member)
-            elif not group.knows(self._member):
-                group.join(self._member)
-        self._generation = group.generation
-        yield from self._assign(group.owned(self.name))
+                return
+            self._joining, self._generation = False, group.generation
+            numbers = group.owned(self._life.name)
+            self._assigned = [TopicPartition(topic, number) for number in numbers for topic in INPUTS]
+            self._on_assign(cast("Consumer", self), self._assigned)
+        elif not group.knows(self._member):
+            group.join(self._member)
 
-    def _assign(self, numbers: list[int]) -> Iterator[None]:
-        broker = self._broker
-        while not broker.are_stable(numbers):
-            yield
-        committed = {number: broker.committed(number) for number in numbers}
-        unknown = self._ownership.unknown(committed)
-        yield
-        ledgers = {number: Ledger(self._late_for, one.positions) for number, one in unknown.items()}
-        ends = {number: broker.high_watermark(number) for number in unknown}
-        for number, one in unknown.items():
-            while broker.last_stable(number) < ends[number]:
-                yield
-            for offset, entry in broker.read_journal(number, one.journal or 0, ends[number]):
-                ledgers[number].learn(offset, entry)
-        self._ownership.assign(committed, ledgers)
-        self._ended.clear()
+    # Reading
+
+    def _fetch(self) -> list[Message]:
+        # Once, after it was held up, a worker may look at its clock before it sees what has come.
+        step = self._life.step
+        blind = self._was_blind = not self._was_blind and not step.spans and not step.logs
+        found: list[Message] = []
+        for place in self._positions:
+            count = step.spans if place[0] == NAMES.spans else step.logs
+            found += self._fetch_from(place, max(count, not blind and self._is_late(place)))
+        return found
+
+    def _is_late(self, place: Place) -> bool:
+        """Tell whether a fetch at the end of an input must have brought something by now."""
+        records, at = self._records(place), self._positions[place]
+        return place in self._ended and at < len(records) and records[at].came < self._broker.now - _PROMPT
+
+    def _fetch_from(self, place: Place, count: int) -> list[Message]:
+        records, at = self._records(place), self._positions[place]
+        batch = [record.message for record in records[at : at + count]]
+        self._positions[place] = end = at + len(batch)
+        if batch:
+            self._ended.discard(place)
+        if count and end == len(records):
+            self._ended.add(place)
+            eof = KafkaError(errors.PARTITION_EOF)
+            batch.append(Message(topic=place[0], partition=place[1], offset=end, error=eof))
+        return batch
+
+    def _records(self, place: Place) -> list[Any]:
+        topic, number = place
+        return self._broker.inputs[number][INPUTS.index(topic)]
+
+
+class _Transactions:
+    """A producer whose calls a process may die in."""
+
+    def __init__(self, life: _Life) -> None:
+        self._life, self._broker = life, life.broker
+        self._transaction: Transaction | None = None
+
+    def start(self) -> None:
+        self._life.check()
+        self._broker.settle(self._life.name)
+
+    def poll(self) -> None:
+        self._life.check()
+
+    def cause(self, error: KafkaException) -> KafkaError:
+        found: KafkaError = error.args[0]
+        return found
+
+    def send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None, *, partition: int
+    ) -> None:
+        self._call(lambda one: self._broker.send(one, Outgoing(topic, key, value, headers, partition)))
+
+    def write_journal(self, _: str, records: Iterable[JournalRecord]) -> dict[int, list[int]]:
+        self._life.pause()
+        written: dict[int, list[int]] = {}
+        for number, _key, value in records:
+
+            def write(one: Transaction, number: int = number, value: bytes = value or b"") -> None:
+                written.setdefault(number, []).append(self._broker.write_journal(one, number, value))
+
+            self._call(write)
+        self._life.pause()
+        return written
+
+    def commit(self, offsets: Sequence[TopicPartition], membership: tuple[Member, int]) -> None:
+        by_place = {(one.topic, one.partition): one for one in offsets}
+        committing = {
+            number: Committed.read((one.offset, by_place[NAMES.logs, number].offset), one.metadata)
+            for (topic, number), one in by_place.items()
+            if topic == NAMES.spans
+        }
+        self._call(lambda one: self._broker.send_offsets(one, committing, *membership))
+        self._life.pause()
+        self._call(self._broker.commit)
+        self._life.pause()
+        self._transaction = None
+
+    def abandon(self) -> None:
+        self._life.check()
+        if self._transaction is not None:
+            self._call(self._broker.abort_open)
+            self._transaction = None
+
+    def _call(self, act: Callable[[Transaction], object]) -> None:
+        self._life.check()
+        if self._transaction is None:
+            self._transaction = self._broker.begin(self._life.name)
+        try:
+            act(self._transaction)
+        except Aborted:
+            self._transaction = None
+            raise transactions.Aborted from None
+        except Fenced:
+            raise KafkaException(KafkaError(errors.FENCED, fatal=True)) from None
+
+
+class _Edges:
+    """What the group has committed, and where journals end."""
+
+    def __init__(self, life: _Life) -> None:
+        self._life, self._broker = life, life.broker
+
+    def next(self, _: str, partitions: Collection[Place]) -> dict[Place, GroupOffset]:
+        numbers = {number for _, number in partitions}
+        while not self._broker.are_stable(numbers):
+            self._life.pause()
+        committed = {number: self._broker.committed(number) for number in numbers}
+        self._life.pause()
+        return {
+            (topic, number): GroupOffset(one.positions[INPUTS.index(topic)], one.metadata())
+            for topic, number in partitions
+            for one in [committed[number]]
+        }
+
+    def ends(self, partitions: Iterable[Place], *, committed: bool) -> dict[Place, int]:  # noqa: ARG002 - it is not
+        return {place: self._broker.high_watermark(place[1]) for place in partitions}
+
+
+class _Reader:
+    """Reads journals to their ends, once no transaction is open below."""
+
+    def __init__(self, life: _Life, ranges: Mapping[Place, Stretch]) -> None:
+        self._life, self._broker = life, life.broker
+        self._ranges = ranges
+        self.positions = {place: one.start for place, one in ranges.items()}
+        self.unread = {place for place, one in ranges.items() if one.start < one.end}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def poll(self, _: float) -> list[tuple[Place, list[Message]]]:
+        place = self.unread.pop()
+        start, end = self._ranges[place]
+        while self._broker.last_stable(place[1]) < end:
+            self._life.pause()
+        found = self._broker.read_journal(place[1], start, end)
+        return [(place, [Message(partition=place[1], offset=at, value=value) for at, value in found])]

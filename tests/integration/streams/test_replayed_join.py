@@ -122,7 +122,7 @@ def child(name: str, job: Job, environment: dict[str, str], folder: Path) -> Ite
         found.kill()
 
 
-@pytest.mark.parametrize("point", [Point.JOIN_MID_WINDOW, Point.JOIN_PRODUCED, Point.JOIN_COMMITTED])
+@pytest.mark.parametrize("point", [Point.WORKER_ADVANCED, Point.WORKER_PRODUCED, Point.WORKER_COMMITTED])
 def test_a_worker_that_dies_is_followed_by_one_that_ends_what_it_has_begun(
     job: Job, environment: dict[str, str], tmp_path: Path, point: Point
 ) -> None:

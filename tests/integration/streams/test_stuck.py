@@ -85,7 +85,7 @@ def test_a_worker_whose_loop_hangs_ends_and_says_why(
     join = Child("join", ("join",), environment, tmp_path)
     join.start()
     try:
-        join.order(Point.JOIN_POLLED, "HANG")
+        join.order(Point.WORKER_POLLED, "HANG")
         assert join.wait(60)
         assert not join.running
         assert join.ends == [STUCK_EXIT_CODE]

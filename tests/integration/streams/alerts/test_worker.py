@@ -106,7 +106,7 @@ def test_a_worker_that_is_killed_leaves_no_alert_out_and_none_twice(
         worker.wait_until_ready()
         publish(stack.kafka, topic, [errored(1, "buy")])
         read_until(stack.kafka, f"{topic_prefix}alerts", 1)
-        points = (Point.ALERTS_GROUPED, Point.BEFORE_COMMIT, Point.ALERTS_COMMITTED)
+        points = (Point.WORKER_ADVANCED, Point.BEFORE_COMMIT, Point.WORKER_COMMITTED)
         for number, (point, name) in enumerate(zip(points, names, strict=True), 2):
             worker.order(point, "KILL")
             publish(stack.kafka, topic, [errored(number, "buy"), errored(10 + number, name)])

@@ -46,7 +46,7 @@ def test_a_message_is_sent_once_in_a_transaction_and_again_after_an_abort() -> N
 def test_a_partition_that_nobody_committed_for_comes_back_as_it_was() -> None:
     ownership, partition = with_a_closed_part_after_an_open_one()
     committed = commit(ownership, at=0)
-    ownership.park([0])
+    ownership.park()
     assert ownership.partitions() == []
     assert ownership.unknown({0: committed}) == {}
     assert ownership.assign({0: committed}, {}) == []
@@ -56,7 +56,7 @@ def test_a_partition_that_nobody_committed_for_comes_back_as_it_was() -> None:
 def test_a_transaction_of_another_worker_shows_though_it_left_the_offsets_where_they_were() -> None:
     ownership, partition = with_a_closed_part_after_an_open_one()
     committed = commit(ownership, at=0)
-    ownership.park([0])
+    ownership.park()
     by_another = Committed(committed.positions, committed.journal, 1, committed.times)
     assert ownership.unknown({0: by_another}) == {0: by_another}
     assert ownership.assign({0: by_another}, {0: Ledger(0)}) == [partition]
@@ -66,7 +66,7 @@ def test_a_transaction_of_another_worker_shows_though_it_left_the_offsets_where_
 def test_a_lost_partition_leaves_nothing_behind() -> None:
     ownership, partition = with_a_closed_part_after_an_open_one()
     list(ownership.unsent())
-    assert ownership.lose([0]) == [partition]
+    assert ownership.lose() == [partition]
     ownership.assign({0: BEGINNING}, {0: Ledger(0)})
     assert list(ownership.unsent()) == []
     assert ownership.due() == {}
@@ -75,8 +75,8 @@ def test_a_lost_partition_leaves_nothing_behind() -> None:
 def test_a_parked_partition_does_not_outlive_the_membership() -> None:
     ownership, partition = with_a_closed_part_after_an_open_one()
     committed = commit(ownership, at=0)
-    ownership.park([0])
-    assert ownership.lose_all() == [partition]
+    ownership.park()
+    assert ownership.lose() == [partition]
     assert ownership.unknown({0: committed}) == {0: committed}
 
 

@@ -1,0 +1,74 @@
+"""From errored traces to where their errors began, and from those to the problems of this worker's partitions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipeline.model import splice
+from pipeline.model.problems import Occurrence, Origin, Problem
+from streams.alerts.occurrence import Redact, occurrence
+from streams.alerts.problems import Changes, Limits, Problems
+from streams.alerts.rule import Rule
+from streams.alerts.rules import RulesFile
+from tracelink.errors import InvalidRecord, Reason
+
+
+class Arrived(NamedTuple):
+    """An occurrence, the number of the partition that it came in, and when it came there, in milliseconds."""
+
+    number: int
+    time: int
+    occurrence: Occurrence
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """What is to be written for each partition, and how many problems fire, of how many that are known."""
+
+    changes: Mapping[int, Changes]
+    settled: frozenset[int]
+    """Partitions of which this is all: what was taken in of others is still to be written."""
+    firing: int
+    known: int
+
+
+class Grouper:
+    """The problems of the partitions that this worker has."""
+
+    def __init__(self, rules: RulesFile, redact: Redact, limits: Limits) -> None:
+        self._rules = rules
+        self._redact = redact
+        self._limits = limits
+        self._problems: dict[int, Problems] = {}
+
+    def locate(self, message: bytes) -> Occurrence:
+        """Reduce an errored trace to where its error began; raises InvalidRecord."""
+        decoded = splice.decode(message)
+        found = occurrence(decoded.trace, self._rules.rules.fingerprint, self._redact)
+        if found is None:
+            raise InvalidRecord(Reason.BODY, "none of its errored records can be read")
+        return found
+
+    def restore(self, states: Mapping[int, Sequence[Problem]]) -> None:
+        """Take these partitions over with their problems as they were written last, and let go of all others."""
+        self._problems = {number: Problems(self._match, self._limits, known) for number, known in states.items()}
+
+    def group(self, arrived: Sequence[Arrived], ended: Sequence[int], now: int, *, due: bool) -> Grouped:
+        """Take occurrences in, and let time pass in the partitions that have nothing more: for those it is now.
+
+        What has changed is asked for where `due`; before, only of partitions where there is an alert.
+        """
+        for number, time, found in arrived:
+            self._problems[number].observe(found, time)
+        for number in ended:
+            self._problems[number].advance(now)
+        problems = self._problems.items()
+        return Grouped(
+            {number: one.drain() for number, one in problems if one.tells or (due and not one.settled)},
+            frozenset(number for number, one in problems if one.settled),
+            sum(one.firing for _, one in problems),
+            sum(len(one) for _, one in problems),
+        )
+
+    def _match(self, origin: Origin, fingerprint: str) -> Rule:
+        return self._rules.rules.match(origin, fingerprint)

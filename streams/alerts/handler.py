@@ -1,0 +1,177 @@
+"""The grouping of errors as a worker's handler: errored traces in, problems and alerts out, each exactly once.
+
+Counts alone are not worth a transaction: they are written once a second, with the offsets up to which they go. The
+newest state of each problem is all that is kept of it: who gets a partition reads the states of its problems before
+anything else, and whatever was counted since they were written is read again.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import TopicPartition
+
+from pipeline.failpoints import Point, reached
+from pipeline.kafka.compacted import Newest
+from pipeline.model.problems import OCCURRENCE, PROBLEM, Problem
+from streams.alerts.caught_up import LATELY, CaughtUp
+from streams.alerts.grouping import Arrived, Grouper
+from streams.alerts.metrics import AlertMetrics
+from streams.alerts.outbox import Outbox
+from streams.alerts.rules import RulesFile
+from streams.alerts.settings import AlertSettings
+from streams.worker.handler import Due, Outgoing, Turn
+from streams.worker.past import Past
+from tracelink.errors import InvalidRecord
+from tracelink.kafka.topics import Partition, TopicNames
+
+_log = logging.getLogger(__name__)
+
+_LOOK_EVERY = 1000.0
+
+
+class AlertGrouping:
+    """Groups the errors of the partitions that this worker has; see Handler. Raises UserError for settings."""
+
+    def __init__(self, settings: AlertSettings, metrics: AlertMetrics) -> None:
+        names = self._names = TopicNames(settings.topic_prefix)
+        self.group = settings.alerts_group
+        self.topics: Sequence[str] = (names.error_traces, names.errors)
+        self.journal = names.problems
+        self.commit_interval = 0.0
+        self.transactions = metrics.transactions
+        self._metrics = metrics
+        self._quiet_after = settings.quiet_after * 1000
+        self._rules = RulesFile(settings.rules_file)
+        self._grouper = Grouper(self._rules, settings.redactor().redact, settings.limits())
+        self._next_look = 0.0
+        self._begin({}, frozenset())
+
+    def _begin(self, offsets: Mapping[Partition, int], numbers: frozenset[int]) -> None:
+        """Begin at these offsets, with nothing made yet."""
+        self._outbox = Outbox(self._names)
+        self._arrived: list[Arrived] = []
+        # The offset to go on from of each partition that this worker has, and up to where it has committed.
+        self._positions, self._committed = dict(offsets), dict(offsets)
+        self._moved: dict[Partition, int] = {}
+        # Partitions whose problems are written as they are, and what is counted in those of others.
+        self._settled = numbers
+        self._counted = Counter[int]()
+        self._caught_up = CaughtUp(self._quiet_after)
+
+    def assign(self, partitions: Sequence[Partition], past: Past) -> dict[Partition, int]:
+        """Take partitions, with their problems as they were written last."""
+        # In this order: what a predecessor's last transaction has written is there once its offsets are settled.
+        committed = past.committed(partitions)
+        newest = {number: Newest() for topic, number in partitions if topic == self._names.errors}
+        for message in past.journal(dict.fromkeys(newest, 0)):
+            newest[message.partition() or 0].take(message.key() or b"", message.value())
+        self._grouper.restore({number: list(_decoded(states)) for number, states in newest.items()})
+        self._begin({where: one.offset for where, one in committed.items()}, frozenset(newest))
+        _log.info("grouping the errors of partitions %s", sorted({number for _, number in partitions}))
+        return dict(self._positions)
+
+    def receive(self, topic: str, number: int, messages: Sequence[Any], turn: Turn) -> None:
+        """Take in errored traces, or occurrences."""
+        where = (topic, number)
+        if where not in self._positions:  # of an assignment that has ended
+            return
+        self._positions[where] = messages[-1].offset() + 1
+        self._caught_up.read(where, turn.now)
+        for message in messages:
+            try:
+                if topic == self._names.errors:
+                    occurrence = OCCURRENCE.decode(message.value() or b"")
+                    self._arrived.append(Arrived(number, message.timestamp()[1], occurrence))
+                else:
+                    self._outbox.locate(self._grouper.locate(message.value() or b""))
+            except InvalidRecord as error:
+                self._outbox.bury(message, error)
+
+    def reach_end(self, topic: str, number: int, offset: int) -> None:
+        """Note the end of a partition."""
+        if (topic, number) in self._positions:
+            self._positions[topic, number] = offset
+            self._caught_up.end((topic, number))
+
+    def advance(self, turn: Turn) -> list[Outgoing]:
+        """Group what has arrived, and let time pass; return occurrences, alerts and dead letters."""
+        ended: list[int] = []
+        looks = turn.now >= self._next_look
+        if looks:
+            self._look(turn)
+            if self._caught_up.holds(self._positions, turn.now):
+                ended = [number for topic, number in self._positions if topic == self._names.errors]
+        # A dead letter goes out with its offset, and so does what was counted before it.
+        due = looks or bool(self._outbox.letters)
+        if self._arrived or due:
+            self._group(ended, round(turn.wall - LATELY), due=due)
+        unsent = self._outbox.unsent()
+        if unsent:
+            reached(Point.WORKER_ADVANCED)
+        return unsent
+
+    def due(self) -> Due | None:
+        """Return the states that have changed, and the offsets: what was counted and is not written is read again.
+
+        A partition's offset is among them, moved or not, where anything of it is written: a transaction without the
+        offset is not fenced, and the partition may be another worker's by now.
+        """
+        changed = {number for number, _, _ in self._outbox.states}
+        self._moved = {
+            (topic, number): offset
+            for (topic, number), offset in self._positions.items()
+            if (number in changed or offset != self._committed[topic, number])
+            and (topic != self._names.errors or number in self._settled)
+        }
+        if not self._moved:
+            return None
+        moved = [TopicPartition(*where, offset) for where, offset in self._moved.items()]
+        return Due(self._outbox.states, lambda _: moved)
+
+    def settle(self, *, committed: bool) -> None:
+        """Count what has gone out, or have it go out again."""
+        if not committed:
+            self._outbox.aborted()
+            return
+        self._committed |= self._moved
+        self._outbox.count(self._metrics)
+        self._outbox = Outbox(self._names)
+        for number in self._settled & self._counted.keys():
+            self._metrics.counted.inc(self._counted.pop(number))
+
+    def release(self, *, committed: bool) -> None:  # noqa: ARG002 - what was counted and not written is never committed
+        """Let everything go: what was counted and not written yet is read again by whoever gets the partition."""
+        self._metrics.lag.clear()
+        self._begin({}, frozenset())
+
+    def progress(self) -> dict[Partition, int]:
+        """Return what is committed."""
+        return self._committed
+
+    def _group(self, ended: Sequence[int], now: int, *, due: bool) -> None:
+        """Take in what has arrived, and note what is to be written of it."""
+        arrived, self._arrived = self._arrived, []
+        self._counted.update(one.number for one in arrived)
+        grouped = self._grouper.group(arrived, ended, now, due=due)
+        self._settled = grouped.settled
+        self._metrics.firing.set(grouped.firing)
+        self._metrics.known.set(grouped.known)
+        self._outbox.change(grouped.changes)
+
+    def _look(self, turn: Turn) -> None:
+        """Look at the rules, and show how far behind this worker is."""
+        self._next_look = turn.now + _LOOK_EVERY
+        self._rules.refresh()
+        self._metrics.rules_valid.set(self._rules.error is None)
+        for (topic, number), position in self._positions.items():
+            self._metrics.lag.labels(topic, str(number)).set(max(0, turn.end(topic, number) - position))
+
+
+def _decoded(states: Mapping[bytes, bytes]) -> Iterator[Problem]:
+    for key, value in states.items():
+        try:
+            yield PROBLEM.decode(value)
+        except InvalidRecord as error:
+            _log.warning("the problem %r cannot be read, and begins anew: %s", key, error)

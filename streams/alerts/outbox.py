@@ -1,0 +1,74 @@
+"""What the grouping of errors has made and not committed yet."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipeline.model import dead_letters
+from pipeline.model.problems import ALERT, OCCURRENCE, PROBLEM, Alert, Occurrence
+from streams.alerts.metrics import AlertMetrics
+from streams.alerts.problems import Changes
+from streams.worker.handler import Outgoing
+from tracelink.errors import InvalidRecord
+from tracelink.kafka.topics import TopicNames
+
+if TYPE_CHECKING:
+    from pipeline.kafka.transactions import JournalRecord
+
+
+class Outbox:
+    """Messages that go out in one transaction, and the states of problems that it writes, by their partitions."""
+
+    def __init__(self, names: TopicNames) -> None:
+        self._names = names
+        self._messages: list[Outgoing] = []
+        self._sent = 0
+        self._located = 0
+        self._alerts: list[Alert] = []
+        self.letters = Counter[str]()
+        self.states: list[JournalRecord] = []
+
+    def locate(self, occurrence: Occurrence) -> None:
+        """Send an occurrence by the topic of errors: it comes back in the partition of its problem."""
+        key = occurrence["fingerprint"].encode()
+        self._messages.append(Outgoing(self._names.errors, key, OCCURRENCE.encode(occurrence)))
+        self._located += 1
+
+    def bury(self, message: Any, error: InvalidRecord) -> None:  # noqa: ANN401 - see Run
+        """Send what cannot be read to the dead letters."""
+        origin = dead_letters.Origin(message.topic(), message.partition(), message.offset(), message.timestamp()[1])
+        headers = dead_letters.headers(error, origin, sink="alerts")
+        self._messages.append(Outgoing(self._names.dead_letters, message.key(), message.value(), headers))
+        self.letters[error.reason] += 1
+
+    def change(self, changes: Mapping[int, Changes]) -> None:
+        """Write the states of problems, and send their alerts."""
+        for number, of in changes.items():
+            for fingerprint, problem in of.states():
+                state = None if problem is None else PROBLEM.encode(problem)
+                self.states.append((number, fingerprint.encode(), state))
+            for alert in of.alerts:
+                key = alert["problem"]["fingerprint"].encode()
+                self._messages.append(Outgoing(self._names.alerts, key, ALERT.encode(alert)))
+            self._alerts += of.alerts
+
+    def unsent(self) -> list[Outgoing]:
+        """Hand over what the open transaction does not have yet."""
+        sent, self._sent = self._sent, len(self._messages)
+        return self._messages[sent:]
+
+    def aborted(self) -> None:
+        """Have all of it go out again."""
+        self._sent = 0
+
+    def count(self, metrics: AlertMetrics) -> None:
+        """Count what was committed."""
+        now = time.time()
+        metrics.located.inc(self._located)
+        for reason, count in self.letters.items():
+            metrics.dead_letters.labels(reason).inc(count)
+        for alert in self._alerts:
+            metrics.alerts.labels(alert["event"]).inc()
+            if alert["event"] != "RESOLVED":
+                metrics.delay_seconds.observe(max(0.0, now - alert["time"] / 1000))
