@@ -88,8 +88,8 @@ def up(
     from rich.console import Console
 
     from pipeline.local.ports import Ports
-    from pipeline.local.process import ending_by_signal
     from pipeline.local.view import showing
+    from pipeline.runtime.signals import ending_by_signal
 
     ports = Ports(kafka=kafka_port, zipkin=zipkin_port, elasticsearch=elasticsearch_port)
     servers = _open(directory, ports=ports, only=only, repository=maven_repository)

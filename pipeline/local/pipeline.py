@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from pydantic import Field
 from rich.console import Console
@@ -16,11 +17,10 @@ from pipeline.kafka.admin import apply, connect
 from pipeline.local.options import Request
 from pipeline.local.paths import default_directory
 from pipeline.local.ports import Ports, free_port, is_free
-from pipeline.local.process import ending_by_signal, undisturbed
-from pipeline.local.signals import Stop, told_to_stop
 from pipeline.local.stack import SERVERS, Endpoints, Stack
 from pipeline.local.supervisor import Program, Supervisor, Tell, ignore
 from pipeline.local.view import showing
+from pipeline.runtime.signals import ending_by_signal, told_to_stop, undisturbed
 from pipeline.settings import ElasticsearchAccess, MonitoringSettings, TopicSettings, ZipkinAccess, settings_of
 from tracelink.errors import UserError
 from tracelink.settings import KafkaSettings, variable_of
@@ -43,12 +43,12 @@ class LocalSettings(ZipkinAccess, ElasticsearchAccess, KafkaSettings, Monitoring
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A pipeline that was started; ask its supervisor whether it is ready, and stop when `stop` says so."""
+    """A pipeline that was started; ask its supervisor whether it is ready, and stop once `stop` is set."""
 
     endpoints: Endpoints
     supervisor: Supervisor
     servers: "_Servers"
-    stop: Stop
+    stop: Event
     urls: Mapping[str, str]
     """Of each process the base of /metrics, /healthz and /readyz."""
     services: Mapping[str, str]
@@ -132,7 +132,8 @@ def pipeline(
         if not given.kafka:
             _apply_topics(checked, endpoints)
         # From here on a signal is noted and not raised, so that each process that is started is also known.
-        stop = cleanup.enter_context(told_to_stop())
+        stop = Event()
+        cleanup.enter_context(told_to_stop(stop.set))
         settings = {
             **{name: getattr(endpoints, server) for server, name in _SERVER_SETTINGS.items()},
             "topic_prefix": checked.topic_prefix,

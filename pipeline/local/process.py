@@ -3,20 +3,16 @@
 import os
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 import psutil
 
 from pipeline.local.server import Launch
 from pipeline.local.state import Record
 
-_Handler = signal.Handlers | Callable[[int, FrameType | None], object]
 _POLL_SECONDS = 0.05
 # Nothing else: a KAFKA_BOOTSTRAP_SERVERS that is meant for the user's services would start Zipkin's own consumer, and
 # JAVA_TOOL_OPTIONS would change all the servers.
@@ -86,37 +82,3 @@ def stop(process: psutil.Process, seconds: float) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         while is_alive(process):
             time.sleep(_POLL_SECONDS)
-
-
-@contextmanager
-def ending_by_signal() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that what was started is stopped."""
-
-    def end(number: int, _frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    # A signal that is ignored already (nohup) stays so.
-    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
-    with _handling(numbers, end):
-        yield
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Hold off further signals while we clean up, so that an impatient second Ctrl-C leaves no orphan."""
-    with _handling([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], signal.SIG_IGN):
-        yield
-
-
-@contextmanager
-def _handling(numbers: list[signal.Signals], handler: _Handler) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        # Signals are the main thread's affair alone.
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)

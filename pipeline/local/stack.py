@@ -21,6 +21,7 @@ from pipeline.local.ports import Ports, choose, refuse_others
 from pipeline.local.server import Place, Server
 from pipeline.local.state import Record
 from pipeline.local.zipkin import ZIPKIN
+from pipeline.runtime.signals import undisturbed
 from tracelink.errors import UserError
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Stack:
         try:
             self._bring_up(running, chosen, paths, listener)
         except BaseException:
-            with process.undisturbed():
+            with undisturbed():
                 self._stop([server.name for server in missing])
             raise
 

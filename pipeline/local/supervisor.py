@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from threading import Event
 from typing import BinaryIO
 
 import urllib3
 
-from pipeline.local.signals import Stop
 from tracelink.errors import UserError
 
 _PROBE_SECONDS = 2.0
@@ -115,14 +115,14 @@ class Supervisor:
         child.restart_at = now + wait
         self._notice(name, f"ended {_how(code)}; it starts again in {wait:g} s")
 
-    def wait_until_ready(self, stop: Stop, seconds: float = 60.0) -> bool:
+    def wait_until_ready(self, stop: Event, seconds: float = 60.0) -> bool:
         """Wait until every program says that it is ready; False where we were told to stop before.
 
         Raises UserError with a program's own reason where it is not ready in time, or as `tick` does.
         """
         deadline = time.monotonic() + seconds
         waiting = list(self._children)
-        while not stop.requested:
+        while not stop.is_set():
             self.tick()
             why = self._not_ready(waiting[0]) if waiting else None
             if why is None:

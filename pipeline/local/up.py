@@ -46,7 +46,7 @@ def up(*, request: Request, as_json: bool) -> None:
     with pipeline(request, console, echo=echo, notice=notice) as running:
         if running.supervisor.wait_until_ready(running.stop):
             _announce(running, as_json=as_json)
-        while not running.stop.requested:
+        while not running.stop.is_set():
             running.tick()
             sleep(_TICK_SECONDS)
         console.print("stopping")

@@ -3,9 +3,8 @@
 import click
 
 from pipeline.cli.options import settings_options
+from pipeline.runtime.signals import INTERRUPTED
 from producers.canary.settings import CanarySettings
-
-_INTERRUPTED = 130
 
 
 @click.command(short_help="Send a trace that fails, and follow it through everything.")
@@ -42,4 +41,4 @@ def canary(ctx: click.Context, /, *, once: bool, as_json: bool, **flags: str | N
     try:
         ctx.exit(0 if run_once(settings, as_json=as_json) else 1)
     except KeyboardInterrupt:
-        ctx.exit(_INTERRUPTED)
+        ctx.exit(INTERRUPTED)

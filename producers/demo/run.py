@@ -12,6 +12,7 @@ from rich.console import Console
 
 from pipeline.local.options import Request
 from pipeline.local.pipeline import Pipeline, pipeline
+from pipeline.runtime.signals import INTERRUPTED
 from producers.demo.check import Found, Queries, Verdict, judge
 from producers.demo.errored import ErroredTraces, Places, lines
 from producers.demo.figures import figures, scrape
@@ -24,7 +25,6 @@ _TICK_SECONDS = 0.1
 _SCRAPE_SECONDS = 1.0
 _CHECK_SECONDS = 1.0
 _TIMEOUT_SECONDS = 2.0
-_INTERRUPTED = 130
 
 
 class _Session:
@@ -45,7 +45,7 @@ class _Session:
     def go_on(self, until: Callable[[], bool]) -> bool:
         """Go on until a condition holds; False where we were told to stop before."""
         with urllib3.PoolManager(retries=False, timeout=_TIMEOUT_SECONDS) as pool:
-            while not self.running.stop.requested:
+            while not self.running.stop.is_set():
                 self._step(pool, time.monotonic())
                 if until():
                     return True
@@ -82,7 +82,7 @@ def run(request: Request, *, limit: int | None, rate: float, within: float, as_j
         services = stack.enter_context(shop(running.services, running.logs, notice=notice))
         progress.print("join, alerts, sinks and shop start")
         if not all(one.wait_until_ready(running.stop) for one in (running.supervisor, services.supervisor)):
-            return _INTERRUPTED
+            return INTERRUPTED
         errored = stack.enter_context(ErroredTraces(running.settings))
         customers = stack.enter_context(load(services.url, rate=rate, limit=limit))
         footer = f"Zipkin {running.endpoints.zipkin}/zipkin/ · logs of all processes {running.logs} · Ctrl-C ends it"
@@ -92,7 +92,7 @@ def run(request: Request, *, limit: int | None, rate: float, within: float, as_j
             return 0
         verdict = _check(session, within)
     if verdict is None:
-        return _INTERRUPTED
+        return INTERRUPTED
     _print(verdict, as_json=as_json)
     return 1 if verdict.problems else 0
 

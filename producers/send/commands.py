@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.options import settings_options
+from pipeline.runtime.signals import INTERRUPTED
 from tracelink.settings import PublisherSettings
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ _SETTINGS = (
     "error_http_status",
     "max_record_bytes",
 )
-_INTERRUPTED = 130
 
 
 @click.command(short_help="Publish files of spans and logs.")
@@ -81,7 +81,7 @@ def send(
     else:
         _print(outcome)
     if outcome.interrupted:
-        ctx.exit(_INTERRUPTED)
+        ctx.exit(INTERRUPTED)
     if outcome.counts.undelivered or (outcome.refused and not skip_invalid):
         ctx.exit(1)
 

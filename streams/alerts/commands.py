@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import settings_options
+from pipeline.runtime.signals import INTERRUPTED
 from pipeline.settings import TopicSettings
 from streams.alerts.settings import AlertSettings
 from tracelink.settings import PublisherSettings
 
 _KAFKA = ("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix")
 _TRIED = ("known_for", "quiet_after", "redact", "redact_patterns")
-_INTERRUPTED = 130
 
 
 @click.command(short_help="List the problems that fire now.")
@@ -59,7 +59,7 @@ def errors(
                 print_once(topic, wanted)
     except KeyboardInterrupt:
         # The live list ends in no other way.
-        ctx.exit(0 if live else _INTERRUPTED)
+        ctx.exit(0 if live else INTERRUPTED)
 
 
 @click.group(short_help="Check and try alert rules.")

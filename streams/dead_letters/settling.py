@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import click
 
 from pipeline.cli.text import plain
+from pipeline.runtime.signals import INTERRUPTED
 from pipeline.settings import ReplayedSettings
 from streams.dead_letters.bar import with_bar
 from streams.dead_letters.letter import Letter
@@ -19,7 +20,6 @@ from streams.dead_letters.topic import LettersTopic
 from streams.dead_letters.verdict import Outcome, Verdict, judge
 from streams.dead_letters.wanted import Filters
 
-_INTERRUPTED = 130
 _LONGEST = 400
 _REFUSED_SHOWN = 50
 
@@ -86,7 +86,7 @@ class _Run:
             if summary.outcomes:
                 click.echo(f"Before it ended: {_sentence(summary)}", err=True)
             if isinstance(error, KeyboardInterrupt):
-                return _INTERRUPTED
+                return INTERRUPTED
             raise
         return self._end(summary)
 

@@ -8,6 +8,7 @@ from click.core import ParameterSource
 
 from pipeline.cli.options import settings_options
 from pipeline.cli.times import HELP, Moment
+from pipeline.runtime.signals import INTERRUPTED
 from pipeline.settings import JOB_NAME, settings_of, without_credentials
 from streams.join.settings import JoinSettings
 from tracelink.settings import flag_of, variable_of
@@ -22,7 +23,6 @@ _ZIPKIN = ("zipkin_url",)
 _SINKS = ("zipkin", "elasticsearch")
 # The sinks run in processes of their own, and have their settings there.
 _ELASTICSEARCH_SINK, _ZIPKIN_SINK = settings_of("sink-elasticsearch"), settings_of("sink-zipkin")
-_INTERRUPTED = 130
 
 
 def _job_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -172,7 +172,7 @@ def replay(
                 session.resume(made, resume, how)
     except Stopped:
         click.echo("Interrupted.", err=True)
-        ctx.exit(_INTERRUPTED)
+        ctx.exit(INTERRUPTED)
 
 
 @replay.command("list")

@@ -1,7 +1,6 @@
 """A replay at a terminal: what the command does, what it shows meanwhile, and how it ends on Ctrl-C."""
 
 import shlex
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from uuid import uuid4
 import click
 
 from pipeline.cli.progress_bar import bars
+from pipeline.runtime.signals import told_to_stop
 from streams.join.settings import JoinSettings
 from streams.replay.jobs import Stored
 from streams.replay.plan import Plan
@@ -43,7 +43,8 @@ class How:
 @contextmanager
 def replays(settings: JoinSettings) -> Iterator[Replays]:
     """Give what does replays, and shows how far it is; it is told to stop by Ctrl-C and SIGTERM. Main thread only."""
-    with _told_to_stop() as stopping, bars() as tell:
+    stopping = Event()
+    with told_to_stop(stopping.set), bars() as tell:
         yield Replays(settings, stopping, tell)
 
 
@@ -84,16 +85,3 @@ def _finish(made: Replays, stored: Stored, plan: Plan | None, how: How) -> None:
         click.echo(f"To go on with it: {how.go_on(job)}", err=True)
         raise
     print_copied(stored, copied, None if how.commands else how.go_on(job, "--run"), as_json=how.as_json)
-
-
-@contextmanager
-def _told_to_stop() -> Iterator[Event]:
-    """Give an event that Ctrl-C and SIGTERM set while the context lasts; main thread only."""
-    stopping = Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: stopping.set()) for number in numbers}
-    try:
-        yield stopping
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)

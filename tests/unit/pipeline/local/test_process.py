@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.local.process import ending_by_signal, is_alive, spawn, stop, undisturbed
+from pipeline.local.process import is_alive, spawn, stop
 from pipeline.local.server import Launch
 
 _STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
@@ -42,21 +42,3 @@ def test_a_server_sees_little_of_our_environment_and_keeps_one_older_log(
             pass
     assert log.read_text() == "False second True\n"
     assert log.with_name("server.log.1").read_text() == "False first True\n"
-
-
-def test_sigterm_unwinds_like_an_exit_and_the_handler_is_put_back() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as ended, ending_by_signal():
-        signal.raise_signal(signal.SIGTERM)
-    assert ended.value.code == 128 + signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) == before
-
-
-def test_cleaning_up_is_not_disturbed_by_further_signals() -> None:
-    reached = []
-    with undisturbed():
-        signal.raise_signal(signal.SIGINT)
-        reached.append("the end")
-    assert reached
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)

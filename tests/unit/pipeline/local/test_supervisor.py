@@ -1,7 +1,6 @@
 """The supervisor, with stand-ins for the pipeline's processes."""
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -9,12 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import psutil
 import pytest
 
-from pipeline.local.signals import Stop, told_to_stop
 from pipeline.local.supervisor import Program, Restarts, Supervisor
 from tests.kit.waiting import wait_for
 from tracelink.errors import UserError
@@ -197,8 +195,10 @@ def test_a_supervisor_that_is_killed_takes_its_programs_along(tmp_path: Path) ->
 
 def test_ready_is_what_every_program_says_it_is(tmp_path: Path) -> None:
     with answering(200, b"ready") as url, supervised(tmp_path, program(_WAIT, url=url)) as (supervisor, _):
-        assert supervisor.wait_until_ready(Stop(), seconds=10)
-        assert not supervisor.wait_until_ready(Stop(requested=True), seconds=10)
+        stop = Event()
+        assert supervisor.wait_until_ready(stop, seconds=10)
+        stop.set()
+        assert not supervisor.wait_until_ready(stop, seconds=10)
 
 
 def test_one_that_is_not_ready_in_time_says_why(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_one_that_is_not_ready_in_time_says_why(tmp_path: Path) -> None:
         supervised(tmp_path, program(_WAIT, url=url)) as (supervisor, _),
         pytest.raises(UserError, match=r"worker is not ready after 0\.2 s: no partition yet"),
     ):
-        supervisor.wait_until_ready(Stop(), seconds=0.2)
+        supervisor.wait_until_ready(Event(), seconds=0.2)
 
 
 def test_the_log_of_the_run_before_stays(tmp_path: Path) -> None:
@@ -222,12 +222,3 @@ def test_a_folder_that_cannot_be_written_is_the_users_to_mend(tmp_path: Path) ->
     (tmp_path / "logs").write_text("a file")
     with pytest.raises(UserError, match="See --dir"), supervised(tmp_path / "logs", program(_WAIT)):
         pass
-
-
-def test_being_told_to_stop_is_noted_and_handlers_come_back() -> None:
-    before = signal.getsignal(signal.SIGHUP)
-    with told_to_stop() as stop:
-        assert not stop.requested
-        signal.raise_signal(signal.SIGHUP)
-        assert stop.requested
-    assert signal.getsignal(signal.SIGHUP) == before
