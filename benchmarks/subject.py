@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import psutil
 import urllib3
 
 from benchmarks.result import Row
+from pipeline.runtime.child import Child, stop
 from tracelink.errors import UserError
 
 T = TypeVar("T")
@@ -52,14 +52,8 @@ class Subject:
 
     def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str], cores: Sequence[int]) -> None:
         self._log = log
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                command,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={name: value for name, value in os.environ.items() if not name.startswith("TRACELINK_")}
-                | dict(environment),
-            )
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRACELINK_")}
+        self._process = Child(command, log, {**inherited, **environment})
         self._seen = psutil.Process(self._process.pid)
         if cores:
             self._seen.cpu_affinity(list(cores))
@@ -143,15 +137,10 @@ class Subject:
     def kill(self) -> None:
         """Kill it as a crash would."""
         self._process.kill()
-        self._process.wait(_STOP_SECONDS)
 
     def stop(self) -> None:
         """Stop it in good order, and if it does not, kill it."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP_SECONDS)
-        self.kill()
+        stop([self._process], _STOP_SECONDS)
 
     def _matched(self, pattern: str) -> str | None:
         found = re.search(pattern, self.output())

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,6 +11,7 @@ import psutil
 
 from pipeline.local.server import Launch
 from pipeline.local.state import Record
+from pipeline.runtime.child import Child, begin_log
 
 _POLL_SECONDS = 0.05
 # Nothing else: a KAFKA_BOOTSTRAP_SERVERS that is meant for the user's services would start Zipkin's own consumer, and
@@ -19,24 +19,11 @@ _POLL_SECONDS = 0.05
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "TZ", "USER")
 
 
-def spawn(launch: Launch, log: Path, directory: Path) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own, so that a Ctrl-C in our terminal does not reach it.
-
-    Its output goes to `log`; the log of the start before stays as `.1`.
-    """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists():
-        log.replace(log.with_name(f"{log.name}.1"))
-    with log.open("wb") as output:
-        return subprocess.Popen(  # noqa: S603 - our own command
-            launch.command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=directory,
-            env={key: os.environ[key] for key in _INHERITED if key in os.environ} | {**launch.environment},
-            start_new_session=True,
-        )
+def spawn(launch: Launch, log: Path, directory: Path) -> Child:
+    """Start a process that outlives this one, with little of our environment; its output is in a new `log`."""
+    begin_log(log)
+    inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
+    return Child(launch.command, log, {**inherited, **launch.environment}, directory=directory)
 
 
 def find(record: Record) -> psutil.Process | None:

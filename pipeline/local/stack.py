@@ -25,7 +25,7 @@ from pipeline.runtime.signals import undisturbed
 from tracelink.errors import UserError
 
 if TYPE_CHECKING:
-    import subprocess
+    from pipeline.runtime.child import Child
 
 # In the order of starting: the slowest first, so that the others' preparation goes on beside it.
 SERVERS = {server.name: server for server in (ELASTICSEARCH, KAFKA, ZIPKIN)}
@@ -87,7 +87,7 @@ class Stack:
         self._cache = (cache or default_cache()).absolute()
         self._repository = repository
         # Ours to wait for when they end; those of an earlier command are not.
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._children: dict[str, Child] = {}
 
     def __enter__(self) -> Self:
         self.start()

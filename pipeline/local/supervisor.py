@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -15,11 +13,12 @@ from typing import BinaryIO
 
 import urllib3
 
+from pipeline.runtime.child import Child, begin_log, last_lines, stop
+from pipeline.runtime.die_with_parent import dying_with_us
 from tracelink.errors import UserError
 
 _PROBE_SECONDS = 2.0
 _POLL_SECONDS = 0.05
-_LAST_LINES = 15
 
 Tell = Callable[[str, str], None]
 """Takes the name of a program, and a line about it or of it."""
@@ -79,16 +78,18 @@ class Supervisor:
         echo: Tell = ignore,
         notice: Tell = ignore,
     ) -> None:
-        self._children = [_Child(program, logs / f"{program.name}.log", _heard_or_not(echo)) for program in programs]
+        self._supervised = [
+            _Supervised(program, logs / f"{program.name}.log", _heard_or_not(echo)) for program in programs
+        ]
         self._restarts = restarts or Restarts()
         self._notice = _heard_or_not(notice)
         self._pool = urllib3.PoolManager(retries=False, timeout=_PROBE_SECONDS)
 
     def start(self) -> None:
         """Start every program; UserError where a log cannot be written."""
-        for child in self._children:
-            child.open()
-            child.start(time.monotonic())
+        for one in self._supervised:
+            one.open()
+            one.start(time.monotonic())
 
     def tick(self) -> None:
         """Pass on new lines, and restart what has ended and waited; to be called several times a second.
@@ -96,23 +97,21 @@ class Supervisor:
         Raises UserError, with the end of its log, where a program ends again and again.
         """
         now = time.monotonic()
-        for child in self._children:
-            child.pass_on()
-            if child.restart_at is not None:
-                if now >= child.restart_at:
-                    child.start(now)
-            elif (code := child.ended()) is not None:
-                self._plan_restart(child, code, now)
+        self._pass_on()
+        for one in self._supervised:
+            if one.restart_at is not None:
+                if now >= one.restart_at:
+                    one.start(now)
+            elif one.process and (code := one.process.poll()) is not None:
+                self._plan_restart(one, code, now)
 
-    def _plan_restart(self, child: "_Child", code: int, now: float) -> None:
-        child.early_ends = child.early_ends + 1 if now - child.started_at < self._restarts.soon else 0
-        wait = self._restarts.wait(child.early_ends)
-        name = child.program.name
+    def _plan_restart(self, one: "_Supervised", code: int, now: float) -> None:
+        one.early_ends = one.early_ends + 1 if now - one.started_at < self._restarts.soon else 0
+        wait = self._restarts.wait(one.early_ends)
+        name = one.program.name
         if wait is None:
-            raise UserError(
-                f"{name} ended {child.early_ends} times in a row, at last {_how(code)}. {child.last_lines()}"
-            )
-        child.restart_at = now + wait
+            raise UserError(f"{name} ended {one.early_ends} times in a row, at last {_how(code)}. {one.last_lines()}")
+        one.restart_at = now + wait
         self._notice(name, f"ended {_how(code)}; it starts again in {wait:g} s")
 
     def wait_until_ready(self, stop: Event, seconds: float = 60.0) -> bool:
@@ -121,7 +120,7 @@ class Supervisor:
         Raises UserError with a program's own reason where it is not ready in time, or as `tick` does.
         """
         deadline = time.monotonic() + seconds
-        waiting = list(self._children)
+        waiting = list(self._supervised)
         while not stop.is_set():
             self.tick()
             why = self._not_ready(waiting[0]) if waiting else None
@@ -131,94 +130,65 @@ class Supervisor:
                 if not waiting:
                     return True
             elif time.monotonic() > deadline:
-                child = waiting[0]
-                raise UserError(f"{child.program.name} is not ready after {seconds:g} s: {why}. {child.last_lines()}")
+                one = waiting[0]
+                raise UserError(f"{one.program.name} is not ready after {seconds:g} s: {why}. {one.last_lines()}")
             else:
                 time.sleep(_POLL_SECONDS)
         return False
 
-    def _not_ready(self, child: "_Child") -> str | None:
+    def _not_ready(self, one: "_Supervised") -> str | None:
         """Return why a program is not ready, or None."""
         try:
-            answer = self._pool.request("GET", f"{child.program.url}/readyz")
+            answer = self._pool.request("GET", f"{one.program.url}/readyz")
         except urllib3.exceptions.HTTPError:
-            return f"{child.program.url} does not answer"
+            return f"{one.program.url} does not answer"
         return None if answer.status == HTTPStatus.OK else answer.data.decode(errors="replace").strip()
 
     def stop(self, seconds: float = 15.0) -> None:
         """End all by SIGTERM, and kill what still runs after so many seconds; later calls do nothing."""
-        living = [child for child in self._children if child.terminate()]
-        deadline = time.monotonic() + seconds
-        while living and time.monotonic() < deadline:
-            for child in living:
-                child.pass_on()
-            living = [child for child in living if child.ended() is None]
-            time.sleep(_POLL_SECONDS)
-        for child in living:
-            self._notice(child.program.name, f"still runs {seconds:g} s after SIGTERM, and is killed")
-            child.kill()
-        for child in self._children:
-            child.close()
+        processes = {one.process: one for one in self._supervised if one.process is not None}
+        for process in stop(processes, seconds, self._pass_on):
+            self._notice(processes[process].program.name, f"still runs {seconds:g} s after SIGTERM, and is killed")
+        for one in self._supervised:
+            one.close()
         self._pool.clear()
 
+    def _pass_on(self) -> None:
+        for one in self._supervised:
+            one.pass_on()
 
-class _Child:
+
+class _Supervised:
     """A program, its process while it runs, and its log."""
 
     def __init__(self, program: Program, log: Path, echo: Tell) -> None:
         self.program = program
+        self.process: Child | None = None
         self.early_ends = 0
         self.started_at = 0.0
         self.restart_at: float | None = None
         self._log = log
         self._echo = echo
-        self._process: subprocess.Popen[bytes] | None = None
         self._reader: BinaryIO | None = None
         self._rest = b""
 
     def open(self) -> None:
         """Begin a new log; that of the run before stays as `.1`."""
         try:
-            self._log.parent.mkdir(parents=True, exist_ok=True)
-            if self._log.exists():
-                self._log.replace(self._log.with_name(f"{self._log.name}.1"))
-            self._log.touch()
+            begin_log(self._log)
             self._reader = self._log.open("rb")
         except OSError as error:
             raise UserError(f"Cannot write {self._log}: {error.strerror}. See --dir.") from None
 
     def start(self, now: float) -> None:
-        """Start in a session of its own, so that a Ctrl-C in our terminal does not reach it."""
-        with self._log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-P", "-m", "pipeline.local.tether", str(os.getpid()), *self.program.command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"} | {**self.program.environment},
-                pass_fds=self.program.descriptors,
-                start_new_session=True,
-            )
+        """Start the program; it ends with this process."""
+        self.process = Child(
+            dying_with_us(self.program.command),
+            self._log,
+            {**os.environ, "PYTHONUNBUFFERED": "1", **self.program.environment},
+            descriptors=self.program.descriptors,
+        )
         self.started_at, self.restart_at = now, None
-
-    def ended(self) -> int | None:
-        """Return the exit code of a process that has ended."""
-        return self._process.poll() if self._process else None
-
-    def terminate(self) -> bool:
-        """Ask the process to end, and tell whether there is one."""
-        self.restart_at = None
-        if self._process is None or self._process.poll() is not None:
-            return False
-        self._process.terminate()
-        return True
-
-    def kill(self) -> None:
-        """Kill the process and what it has started."""
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
 
     def pass_on(self) -> None:
         """Echo the lines that are new in the log."""
@@ -230,6 +200,7 @@ class _Child:
 
     def close(self) -> None:
         """Echo what is left, and let go of the log."""
+        self.restart_at = None
         self.pass_on()
         if self._rest:
             self._echo(self.program.name, self._rest.decode(errors="replace"))
@@ -239,8 +210,7 @@ class _Child:
             self._reader = None
 
     def last_lines(self) -> str:
-        lines = self._log.read_text("utf-8", errors="replace").splitlines()[-_LAST_LINES:]
-        return "\n".join([f"The end of {self._log}:", *(f"  {line}" for line in lines)])
+        return f"The end of {self._log}:\n{last_lines(self._log)}"
 
 
 def _heard_or_not(tell: Tell) -> Tell:

@@ -2,19 +2,17 @@
 
 import os
 import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from types import TracebackType
 from typing import Self
 
+from pipeline.runtime.child import Child, last_lines, stop
+from pipeline.runtime.die_with_parent import dying_with_us
 from tracelink.errors import UserError
 
-_LAST_LINES = 15
 _STOP_SECONDS = 15.0
 
 
@@ -26,54 +24,33 @@ class Stages:
 
     def __init__(self, job: str, commands: Iterable[tuple[str, ...]], environment: Mapping[str, str]) -> None:
         self._folder = Path(mkdtemp(prefix=f"tracelink-replay-{job}-"))
-        self._environment = os.environ | {"PYTHONUNBUFFERED": "1"} | {**environment}
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
         self._commands = [(*command, "--replay", job, "--http-port", "0") for command in commands]
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, Child] = {}
         self._failed = False
 
     def __enter__(self) -> Self:
         for command in self._commands:
             name = "-".join(command[: command.index("--replay")])
-            with self._log(name).open("wb") as output:
-                self._processes[name] = subprocess.Popen(  # noqa: S603 - our own command
-                    [
-                        sys.executable, "-P", "-m", "pipeline.local.tether", str(os.getpid()),
-                        sys.executable, "-P", "-m", "pipeline.cli", *command,
-                    ],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    env=self._environment,
-                    start_new_session=True,
-                )  # fmt: skip
+            command_line = (sys.executable, "-P", "-m", "pipeline.cli", *command)
+            self._processes[name] = Child(dying_with_us(command_line), self._log(name), self._environment)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        living = [process for process in self._processes.values() if process.poll() is None]
-        for process in living:
-            process.terminate()
-        deadline = time.monotonic() + _STOP_SECONDS
-        for process in living:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        stop(self._processes.values(), _STOP_SECONDS)
         if not self._failed:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def are_through(self) -> bool:
         """Tell whether all have ended; raises UserError where one has failed."""
         for name, process in self._processes.items():
-            code = process.poll()
+            code, log = process.poll(), self._log(name)
             if code:
                 self._failed = True
-                lines = self._log(name).read_text("utf-8", errors="replace").splitlines()[-_LAST_LINES:]
-                said = "\n".join(f"  {line}" for line in lines)
                 command = name.replace("-", " ")
-                raise UserError(f"tracelink {command} ended with exit code {code}, see {self._log(name)}:\n{said}")
+                raise UserError(f"tracelink {command} ended with exit code {code}, see {log}:\n{last_lines(log)}")
         return all(process.poll() == 0 for process in self._processes.values())
 
     def _log(self, name: str) -> Path:

@@ -12,6 +12,7 @@ from typing import Literal
 import psutil
 
 from pipeline.failpoints import Point
+from pipeline.runtime import child as started
 from tests.kit.processes import clean_environment, metrics, ready, url_in
 from tests.kit.waiting import wait_for
 
@@ -30,7 +31,7 @@ class Child:
         self._environment = environment
         self._folder = folder
         self._starts = 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: started.Child | None = None
         # The supervisor and whoever causes a fault look after it from two threads.
         self._lock = RLock()
 
@@ -65,15 +66,14 @@ class Child:
             if self.running:
                 return
             self._starts += 1
-            with self.log.open("wb") as output:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "tests.faults.launch", *self._arguments],
-                    stdin=subprocess.PIPE,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    env=clean_environment() | self._environment,
-                    cwd=_ROOT,
-                )
+            started.begin_log(self.log)
+            self._process = started.Child(
+                [sys.executable, "-m", "tests.faults.launch", *self._arguments],
+                self.log,
+                clean_environment() | self._environment,
+                directory=_ROOT,
+                stdin=subprocess.PIPE,
+            )
             if point is not None:
                 self.order(point, "KILL")
 

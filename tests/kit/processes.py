@@ -3,13 +3,13 @@
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
+from pipeline.runtime.child import Child, begin_log
 from tests.kit.waiting import wait_for
 
 
@@ -23,13 +23,9 @@ class Process:
 
     def __init__(self, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
         self.log = log
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.cli", *arguments],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=clean_environment() | environment,
-            )
+        begin_log(log)
+        command = [sys.executable, "-m", "pipeline.cli", *arguments]
+        self._process = Child(command, log, clean_environment() | environment)
 
     def wait_until_ready(self) -> str:
         """Return the base URL of its metrics and health, once it says that it is ready."""
@@ -39,8 +35,7 @@ class Process:
 
     def stop(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 15) -> int:
         """Send a signal; return the exit code."""
-        if self._process.poll() is None:
-            self._process.send_signal(number)
+        self._process.send_signal(number)
         return self.wait(seconds=seconds)
 
     def wait(self, *, seconds: float = 30) -> int:
@@ -49,7 +44,6 @@ class Process:
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.wait(10)
 
     def output(self) -> str:
         return self.log.read_text()
