@@ -76,14 +76,16 @@ class _Asker:
 class Flights:
     """Sends and follows; a context manager that hands over what is still buffered at its end.
 
-    `not_ready` may be called from any thread. Raises UserError for settings that cannot be.
+    `not_ready` and `stop` may be called from any thread. Raises UserError for settings that cannot be.
     """
 
-    def __init__(self, settings: CanarySettings, registry: CollectorRegistry, stop: Event) -> None:
+    progress = None  # all that it waits for has limits
+
+    def __init__(self, settings: CanarySettings, registry: CollectorRegistry) -> None:
         wanted = {name.strip() for name in settings.canary_stages.split(",")}
         self.stages = tuple(stage for stage in CANARY_STAGES if stage in wanted)
         self._settings = settings
-        self._stop = stop
+        self._stop = Event()
         self._books = Books(
             CanaryMetrics(registry, self.stages),
             self.stages,
@@ -109,9 +111,22 @@ class Flights:
         """Return where the last canary was missed, or None."""
         return self._books.not_ready(time.monotonic())
 
-    def due(self) -> float:
-        """Return the seconds until the next one is to be sent."""
-        return self._books.due(time.monotonic())
+    def stop(self) -> None:
+        """End within a moment; what was sent last is not followed to its end."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Send one after the other until told to stop, and log where one was missed."""
+        well = False
+        while not self._stop.wait(self._books.due(time.monotonic())):
+            course = self.fly(lambda _: None, lambda *_: None)
+            if course is None:
+                return
+            if course.missing:
+                _log.warning("%s", self.not_ready())
+            elif not well:
+                _log.info("canary %s came through in %.1f s", course.shown_id, max(course.seconds.values()))
+            well = not course.missing
 
     def fly(self, began: Callable[[Course], None], seen: Callable[[Course, str], None]) -> Course | None:
         """Send one and follow it to its end, telling of it and of each stage; None where told to stop before."""
@@ -156,20 +171,6 @@ class Flights:
                     seen(course, answer.stage)
         if not acknowledged and course.missing:
             course.fail(f"Kafka has not acknowledged it within {course.within:g} s")
-
-
-def fly_on(flights: Flights, stop: Event) -> None:
-    """Send one after the other until told to stop, and log where one was missed."""
-    well = False
-    while not stop.wait(flights.due()):
-        course = flights.fly(lambda _: None, lambda *_: None)
-        if course is None:
-            return
-        if course.missing:
-            _log.warning("%s", flights.not_ready())
-        elif not well:
-            _log.info("canary %s came through in %.1f s", course.shown_id, max(course.seconds.values()))
-        well = not course.missing
 
 
 def _for_publisher(settings: CanarySettings) -> PublisherSettings:

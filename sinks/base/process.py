@@ -1,17 +1,13 @@
-"""The process of a sink: what it checks at start, what it serves, and how it is told to stop."""
+"""The process of a sink."""
 
 import gc
 import logging
-import signal
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 from prometheus_client import CollectorRegistry
 
-from pipeline.kafka.admin import connect, require
-from pipeline.runtime.http_server import monitoring
-from pipeline.runtime.log_config import configure_logging
-from pipeline.runtime.watchdog import Ends, watching
+from pipeline.runtime.process import run_process
 from sinks.base.contract import Sink
 from sinks.base.metrics import SinkMetrics
 from sinks.base.runner import Runner
@@ -27,20 +23,18 @@ _COLLECT_AFTER = 500_000
 def run(
     name: str, settings: SinkSettings, topics: tuple[str, ...], make: Callable[[SinkMetrics, CollectorRegistry], Sink]
 ) -> None:
-    """Run a sink in the main thread until SIGTERM or SIGINT; raises what Runner.run does, UserError and Stuck.
+    """Run a sink until it is told to stop, or a replay is over; see `run_process`, and what Runner.run raises.
 
-    Kafka and its topics must be there at start. The target need not: the process is not ready until it answers.
+    The target need not be there at start: the process is not ready until it answers.
     """
-    configure_logging(settings.log_level)
     gc.set_threshold(_COLLECT_AFTER)
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)  # it has a line for every request, and each failure
-    require(connect(settings), settings)
-    registry = CollectorRegistry()
-    metrics = SinkMetrics(registry, name)
-    with closing(make(metrics, registry)) as sink:
-        runner = Runner(name, sink, topics, settings, metrics)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: runner.stop())
-        with monitoring(settings, registry, runner.not_ready), watching(runner.progress, Ends(settings)):
+
+    @contextmanager
+    def runner(registry: CollectorRegistry) -> Iterator[Runner]:
+        metrics = SinkMetrics(registry, name)
+        with closing(make(metrics, registry)) as sink:
             _log.info("sink %s reads %s", name, " and ".join(topics))
-            runner.run()
+            yield Runner(name, sink, topics, settings, metrics)
+
+    run_process(settings, runner, Runner.run, requires=settings)

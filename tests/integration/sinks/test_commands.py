@@ -39,6 +39,7 @@ def test_a_sink_runs_until_sigterm_and_ends_with_zero(
         eventually(lambda: search(stack.elasticsearch, f"{index_prefix}logs-*", query))
         written = 'tracelink_sink_parts_total{outcome="written",sink="elasticsearch"}'
         eventually(lambda: metrics(url).get(written) == 1)
+        assert metrics(url)["process_cpu_seconds_total"] > 0
         assert sink.stop() == 0
     assert "Traceback" not in sink.output()
 

@@ -1,0 +1,57 @@
+"""What every long-running process of ours has around its work."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, TypeVar
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from pipeline.kafka.admin import connect, require
+from pipeline.runtime.http_server import monitoring
+from pipeline.runtime.log_config import configure_logging
+from pipeline.runtime.signals import told_to_stop
+from pipeline.runtime.watchdog import Ends, Progress, watching
+from pipeline.settings import MonitoringSettings, TopicSettings
+
+
+class Work(Protocol):
+    """What a process does. All but its run may be called from any thread, and from signal handlers."""
+
+    @property
+    def progress(self) -> Progress | None:
+        """What the watchdog judges; None for work that cannot be stuck."""
+
+    def stop(self) -> None:
+        """End the run soon."""
+
+    def not_ready(self) -> str | None:
+        """Return why it does not get on now, or None; must not block."""
+
+
+W = TypeVar("W", bound=Work)
+
+
+def run_process(
+    settings: MonitoringSettings,
+    make: Callable[[CollectorRegistry], AbstractContextManager[W]],
+    run: Callable[[W], object],
+    *,
+    requires: TopicSettings | None = None,
+) -> None:
+    """Make the work, and `run` it until it ends by itself or is told to stop by a signal; main thread only.
+
+    It logs to standard error, and serves the registry and its health over HTTP. Kafka and the topics of `requires` must
+    be there at start, and the watchdog asks there what is left to do. Raises what the work does, UserError and Stuck.
+    """
+    configure_logging(settings.log_level)
+    if requires is not None:
+        require(connect(requires), requires)
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    with (
+        make(registry) as work,
+        told_to_stop(work.stop),
+        monitoring(settings, registry, work.not_ready),
+        nullcontext() if requires is None or work.progress is None else watching(work.progress, Ends(requires)),
+    ):
+        run(work)
