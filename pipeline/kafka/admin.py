@@ -20,7 +20,7 @@ from pipeline.kafka.topic_specs import RECORD_OVERHEAD_BYTES, Spec, specs
 from pipeline.settings import ReplayedSettings, TopicSettings, names_of
 from tracelink.errors import UserError
 from tracelink.kafka import errors
-from tracelink.kafka.client import client_properties, wrong_property
+from tracelink.kafka.client import client_log, client_properties, wrong_property
 from tracelink.kafka.topics import TopicNames
 from tracelink.settings import KafkaSettings, flag_of
 
@@ -249,7 +249,7 @@ def connect(settings: KafkaSettings, *, timeout: float = 10.0) -> AdminClient:
     seen: list[KafkaError] = []
     try:
         properties: dict[str, Any] = {**client_properties(settings), "error_cb": seen.append, "log_level": 0}
-        admin = AdminClient(properties)
+        admin = AdminClient(properties, logger=client_log(__name__))
     except KafkaException as error:
         raise UserError(_explain(settings, error.args[0], seen)) from None
     try:

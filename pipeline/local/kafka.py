@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient
 from pipeline.local.ports import free_port
 from pipeline.local.server import HOST, Launch, Place, Server, accepts, java
 from tracelink.errors import UserError
+from tracelink.kafka.client import client_log
 
 # What docker-compose.yml has too; a test compares them.
 BROKER_SETTINGS = {
@@ -73,7 +74,7 @@ def _ready(port: int) -> bool:
     # A client against a closed port would write of it to our stderr.
     if not accepts(port):
         return False
-    client = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": 0})
+    client = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": 0}, logger=client_log(__name__))
     try:
         return bool(client.list_topics(timeout=_PROBE_SECONDS).brokers)
     except KafkaException:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Report
 from confluent_kafka.admin import AdminClient
 
 from tracelink.errors import UserError
+from tracelink.kafka.client import client_log
 from tracelink.kafka.messages import KINDS, Message
 from tracelink.kafka.topics import TopicNames
 from tracelink.publisher import producer_properties
@@ -33,7 +35,8 @@ class Delivery:
         self._rate = rate
         self._start = monotonic()
         self._sent = 0
-        self._producer = Producer({**producer_properties(settings), "on_delivery": self._report, "log_level": 0})
+        properties: dict[str, Any] = {**producer_properties(settings), "on_delivery": self._report, "log_level": 0}
+        self._producer = Producer(properties, logger=client_log(__name__))
 
     def send(self, message: Message) -> None:
         """Send a message; waits while the buffer is full or the rate is reached."""

@@ -14,7 +14,7 @@ from pipeline.kafka.reader import Reader
 from streams.join.settings import JoinSettings
 from streams.replay.plan import Range, Selection
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.kafka.client import PARTITIONER, client_properties
+from tracelink.kafka.client import PARTITIONER, client_log, client_properties
 from tracelink.kafka.topics import Partition, TopicNames
 from tracelink.model.codec import Codec, load_schema
 from tracelink.settings import KafkaSettings
@@ -159,7 +159,7 @@ class Jobs:
             promised={"acks": "all", "max.in.flight.requests.per.connection": 1, "partitioner": PARTITIONER},
             defaults={"message.max.bytes": 4 * 1024 * 1024, "compression.type": "lz4"},
         )
-        producer = Producer(dict(properties))
+        producer = Producer(dict(properties), logger=client_log(__name__))
         for key, value in records.items():
             producer.produce(self._topic, value, key, on_delivery=delivered)
         if producer.flush(_TIMEOUT) or failed:
