@@ -25,12 +25,14 @@ from pipeline.settings import ElasticsearchAccess, MonitoringSettings, TopicSett
 from tracelink.errors import UserError
 from tracelink.settings import KafkaSettings, variable_of
 
-_PROCESSES = {
+PROCESSES = {
     "join": ("join",),
     "alerts": ("alerts",),
     "sink-zipkin": ("sink", "zipkin"),
     "sink-elasticsearch": ("sink", "elasticsearch"),
 }
+"""The processes by the names of their settings, and how each is started; in the order of their ports."""
+
 _SECONDS_BETWEEN_LOOKS = 2.0
 _SERVER_SETTINGS = {"kafka": "kafka_bootstrap_servers", "zipkin": "zipkin_url", "elasticsearch": "elasticsearch_url"}
 
@@ -101,7 +103,7 @@ def _given(settings: LocalSettings) -> Endpoints:
 
 def _check(flags: Mapping[str, object]) -> LocalSettings:
     """Load the settings of all processes, so that they are known to be right before anything starts."""
-    for name in _PROCESSES:
+    for name in PROCESSES:
         settings_of(name).load_own(flags)
     return LocalSettings.load_own(flags)
 
@@ -183,10 +185,10 @@ def _alone(directory: Path) -> Iterator[None]:
 
 def _refuse_taken_ports(checked: LocalSettings) -> None:
     first = checked.http_port
-    for port in range(first, first + len(_PROCESSES)) if first else ():
+    for port in range(first, first + len(PROCESSES)) if first else ():
         if not is_free(port):
             raise UserError(
-                f"Port {port} is taken by another process: TRACELINK_HTTP_PORT={first} asks for {len(_PROCESSES)} "
+                f"Port {port} is taken by another process: TRACELINK_HTTP_PORT={first} asks for {len(PROCESSES)} "
                 "ports from there on, one for each process's metrics. Choose another, or none for any free ones."
             )
 
@@ -234,7 +236,7 @@ def _programs(checked: LocalSettings, environment: dict[str, str]) -> list[Progr
     first = checked.http_port
     host = "127.0.0.1" if checked.http_host == "0.0.0.0" else checked.http_host  # noqa: S104 - asks, binds not
     programs = []
-    for number, (name, arguments) in enumerate(_PROCESSES.items()):
+    for number, (name, arguments) in enumerate(PROCESSES.items()):
         port = first + number if first else free_port()
         command = (sys.executable, "-P", "-m", "pipeline.cli", *arguments, "--http-port", str(port))
         own = environment

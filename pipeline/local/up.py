@@ -20,12 +20,12 @@ _TICK_SECONDS = 0.1
 @pipeline_options
 @click.option("--json", "as_json", is_flag=True, help="Print where everything is as JSON, once all is ready.")
 def up(*, request: Request, as_json: bool) -> None:
-    """Run the whole pipeline on this machine: servers, topics, join and both sinks, ready for your own services.
+    """Run the whole pipeline on this machine, ready for your own services: servers, topics, join, alerts and two sinks.
 
     Kafka, Zipkin and Elasticsearch are started, or found running, as by `tracelink stack up`; those that an option or
-    its variable names are used instead. The join and the sinks are started again when one ends. Ctrl-C stops all that
-    was started. Settings of the join and the sinks come from their variables (TRACELINK_IDLE_GAP=10 tracelink up);
-    with TRACELINK_HTTP_PORT=N they serve their metrics on N, N+1 and N+2.
+    its variable names are used instead. The join, the alerts and the sinks of Zipkin and Elasticsearch are processes
+    that are started again when they end. Their settings come from their variables (TRACELINK_IDLE_GAP=10 tracelink up);
+    with TRACELINK_HTTP_PORT=N they serve their metrics on N to N+3, in this order. Ctrl-C stops all that was started.
 
     \b
     Examples:

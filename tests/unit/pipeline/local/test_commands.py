@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from pipeline.cli.root import main
 from pipeline.local import commands
+from pipeline.local.pipeline import PROCESSES
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,3 +58,9 @@ def test_each_help_has_examples(command: list[str]) -> None:
     result = CliRunner().invoke(main, ["stack", *command, "--help"])
     assert result.exit_code == 0
     assert "Examples:\n  tracelink stack" in result.output.replace("\n    ", "\n  ").replace("  Examples", "Examples")
+
+
+def test_the_help_of_up_counts_the_processes_and_their_ports() -> None:
+    shown = " ".join(CliRunner().invoke(main, ["up", "--help"]).output.split())
+    assert f"on N to N+{len(PROCESSES) - 1}, in this order" in shown
+    assert "alerts" in shown
