@@ -99,7 +99,7 @@ class Flights:
             "zipkin": ZipkinStore,
         }
         self._askers = [_Asker(makers[stage](settings), self._answers) for stage in self.stages if stage in makers]
-        self._publisher = KafkaPublisher(_for_publisher(settings), PublisherMetrics(registry))
+        self._publisher = KafkaPublisher(PublisherSettings.load_own(dict(settings)), PublisherMetrics(registry))
 
     def __enter__(self) -> Self:
         return self
@@ -171,11 +171,3 @@ class Flights:
                     seen(course, answer.stage)
         if not acknowledged and course.missing:
             course.fail(f"Kafka has not acknowledged it within {course.within:g} s")
-
-
-def _for_publisher(settings: CanarySettings) -> PublisherSettings:
-    return PublisherSettings.load(
-        kafka_bootstrap_servers=settings.kafka_bootstrap_servers,
-        kafka_config_file=settings.kafka_config_file,
-        topic_prefix=settings.topic_prefix,
-    )

@@ -8,18 +8,10 @@ import click
 
 from pipeline.cli.options import settings_options
 from pipeline.runtime.signals import INTERRUPTED
-from tracelink.settings import PublisherSettings
+from tracelink.settings import KafkaSettings, PublisherSettings
 
 if TYPE_CHECKING:
     from producers.send.send import Outcome
-
-_SETTINGS = (
-    "kafka_bootstrap_servers",
-    "kafka_config_file",
-    "topic_prefix",
-    "error_http_status",
-    "max_record_bytes",
-)
 
 
 @click.command(short_help="Publish files of spans and logs.")
@@ -42,7 +34,8 @@ _SETTINGS = (
     "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Send at most N records a second."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
-@settings_options(PublisherSettings, only=_SETTINGS)
+@settings_options(KafkaSettings)
+@settings_options(PublisherSettings, only=("error_http_status", "max_record_bytes"))
 @click.pass_context
 def send(
     ctx: click.Context,

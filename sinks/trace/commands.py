@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.options import settings_options
+from pipeline.settings import ElasticsearchAccess, ZipkinAccess
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.zipkin.settings import ZipkinSettings
 from tracelink.errors import UserError
@@ -16,12 +17,6 @@ from tracelink.model.records import parse_trace_id
 
 if TYPE_CHECKING:
     from sinks.trace.search import FoundTrace
-
-_ELASTICSEARCH = (
-    "elasticsearch_url", "elasticsearch_api_key", "elasticsearch_username", "elasticsearch_password",
-    "elasticsearch_ca", "index_prefix", "request_timeout",
-)  # fmt: skip
-_ZIPKIN = ("zipkin_url", "zipkin_headers", "zipkin_ca")
 
 
 @click.command(short_help="Show a trace with its log lines.")
@@ -31,8 +26,9 @@ _ZIPKIN = ("zipkin_url", "zipkin_headers", "zipkin_ca")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20_000, show_default=True, help="The most spans, and log lines."
 )
-@settings_options(ElasticsearchSettings, only=_ELASTICSEARCH)
-@settings_options(ZipkinSettings, only=_ZIPKIN)
+@settings_options(ElasticsearchAccess)
+@settings_options(ElasticsearchSettings, only=("request_timeout",))
+@settings_options(ZipkinAccess)
 def trace(*, trace_id: str, as_json: bool, to_zipkin: bool, limit: int, **flags: str | None) -> None:
     """Show a trace from Elasticsearch: the tree of its calls, each with its log lines. ID has 16 or 32 hex characters.
 
@@ -50,9 +46,9 @@ def trace(*, trace_id: str, as_json: bool, to_zipkin: bool, limit: int, **flags:
         parsed, _ = parse_trace_id(trace_id.strip().lower())
     except ValueError:
         raise UserError(f"{trace_id!r} is no trace id: that has 16 or 32 hex characters, not all zero.") from None
-    settings = ElasticsearchSettings.load(**{name: flags[name] for name in _ELASTICSEARCH})
+    settings = ElasticsearchSettings.load_own(flags)
     # What the sink keeps of others does not count here.
-    zipkin = ZipkinSettings.load(keep_share="1", **{name: flags[name] for name in _ZIPKIN}) if to_zipkin else None
+    zipkin = ZipkinSettings.load_own({**flags, "keep_share": "1"}) if to_zipkin else None
     found = find(settings, parsed, limit)
     if as_json:
         click.echo(_json(found))

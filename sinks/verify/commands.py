@@ -12,25 +12,21 @@ import click
 
 from pipeline.cli.options import settings_options
 from pipeline.cli.times import HELP, Moment, shown
-from pipeline.settings import WindowSettings, without_credentials
+from pipeline.settings import ElasticsearchAccess, WindowSettings, ZipkinAccess, without_credentials
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.zipkin.settings import ZipkinSettings
 from tracelink.errors import UserError
 from tracelink.model.records import shown_trace_id
-from tracelink.settings import flag_of
+from tracelink.settings import KafkaSettings, flag_of
 
 if TYPE_CHECKING:
     from sinks.verify.holes import Hole
     from sinks.verify.run import Verified
     from tracelink.kafka.topics import TopicNames
 
-_JOIN = ("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix", "replay", "idle_gap", "max_age")
-_ELASTICSEARCH = (
-    "elasticsearch_url", "elasticsearch_api_key", "elasticsearch_username", "elasticsearch_password",
-    "elasticsearch_ca", "index_prefix", "index_suffix", "index_unit", "keep_log_level",
-    "keep_share", "keep_slower_than", "sink_group", "request_timeout",
+_DOCUMENTS = (
+    "index_suffix", "index_unit", "keep_log_level", "keep_share", "keep_slower_than", "sink_group", "request_timeout",
 )  # fmt: skip
-_ZIPKIN = ("zipkin_url", "zipkin_headers", "zipkin_ca")
 # What leads a replay to the same servers and the same documents.
 _REPEATED = (
     "kafka_bootstrap_servers", "kafka_config_file", "topic_prefix", "idle_gap", "max_age", "elasticsearch_url",
@@ -49,9 +45,11 @@ _REPEATED = (
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write the ids of traces with holes to; where they are few among many, the replay takes only those.",
 )
-@settings_options(WindowSettings, only=_JOIN)
-@settings_options(ElasticsearchSettings, only=_ELASTICSEARCH)
-@settings_options(ZipkinSettings, only=_ZIPKIN)
+@settings_options(KafkaSettings)
+@settings_options(WindowSettings, only=("replay", "idle_gap", "max_age"))
+@settings_options(ElasticsearchAccess)
+@settings_options(ElasticsearchSettings, only=_DOCUMENTS)
+@settings_options(ZipkinAccess)
 def verify(
     *,
     begin: str,

@@ -8,9 +8,8 @@ from pipeline.cli.options import settings_options
 from pipeline.runtime.signals import INTERRUPTED
 from pipeline.settings import TopicSettings
 from streams.alerts.settings import AlertSettings
-from tracelink.settings import PublisherSettings
+from tracelink.settings import KafkaSettings, PublisherSettings
 
-_KAFKA = ("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix")
 _TRIED = ("known_for", "quiet_after", "redact", "redact_patterns")
 
 
@@ -19,7 +18,7 @@ _TRIED = ("known_for", "quiet_after", "redact", "redact_patterns")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a problem, a line each, and end.")
 @click.option("--all", "quiet", is_flag=True, help="Show problems that are quiet, too.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Show at most N, the newest.")
-@settings_options(TopicSettings, only=_KAFKA)
+@settings_options(KafkaSettings)
 @click.pass_context
 def errors(
     ctx: click.Context,

@@ -11,11 +11,9 @@ from pipeline.settings import RedactionSettings, ReplayedSettings
 from streams.dead_letters.letter import Name
 from streams.dead_letters.wanted import Filters
 from tracelink.errors import Reason
+from tracelink.settings import KafkaSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_KAFKA = ("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix", "replay")
-_FILTERS = ("letters", "reasons", "sink", "since", "until", "topic", "partition", "offset")
 
 
 class _LetterName(click.ParamType):
@@ -45,7 +43,8 @@ def letter_options(function: F) -> F:
             click.option("--topic", metavar="TOPIC", help="Came from this topic: spans, logs, traces, …"),
             click.option("--partition", type=click.IntRange(min=0), metavar="N", help="Came from this partition."),
             click.option("--offset", type=click.IntRange(min=0), metavar="N", help="Had this offset there."),
-            settings_options(ReplayedSettings, only=_KAFKA),
+            settings_options(KafkaSettings),
+            settings_options(ReplayedSettings, only=("replay",)),
         )
     ):  # fmt: skip
         function = add(function)
@@ -59,14 +58,14 @@ def redaction_options(function: F) -> F:
 
 def take_filters(flags: dict[str, Any]) -> Filters:
     """Take the filters out of a command's flags."""
-    return Filters(**{name: flags.pop(name) for name in _FILTERS})
+    return Filters(**{name: flags.pop(name) for name in Filters._fields})
 
 
 def load_settings(flags: dict[str, Any]) -> ReplayedSettings:
     """Load where Kafka is, and of which job the letters are; raises UserError."""
-    return ReplayedSettings.load(**{name: flags[name] for name in _KAFKA})
+    return ReplayedSettings.load_own(flags)
 
 
 def load_redaction(flags: dict[str, Any]) -> RedactionSettings:
     """Load what is redacted; raises UserError."""
-    return RedactionSettings.load(**{name: flags[name] for name in RedactionSettings.model_fields})
+    return RedactionSettings.load_own(flags)

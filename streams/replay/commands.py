@@ -11,15 +11,12 @@ from pipeline.cli.times import HELP, Moment
 from pipeline.runtime.signals import INTERRUPTED
 from pipeline.settings import JOB_NAME, settings_of, without_credentials
 from streams.join.settings import JoinSettings
-from tracelink.settings import flag_of, variable_of
+from tracelink.settings import KafkaSettings, flag_of, variable_of
 
-_KAFKA = ("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix")
-_SETTINGS = (*_KAFKA, "idle_gap", "max_age")
 _ELASTICSEARCH = (
     "elasticsearch_url", "index_prefix", "index_suffix", "index_unit", "keep_share", "keep_slower_than",
     "keep_log_level",
 )  # fmt: skip
-_ZIPKIN = ("zipkin_url",)
 _SINKS = ("zipkin", "elasticsearch")
 # The sinks run in processes of their own, and have their settings there.
 _ELASTICSEARCH_SINK, _ZIPKIN_SINK = settings_of("sink-elasticsearch"), settings_of("sink-zipkin")
@@ -78,9 +75,10 @@ def _job_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 )
 @click.option("--alerts", is_flag=True, help="With --run: hand the errored traces to the live alerts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
-@settings_options(JoinSettings, only=_SETTINGS)
+@settings_options(KafkaSettings)
+@settings_options(JoinSettings, only=("idle_gap", "max_age"))
 @settings_options(_ELASTICSEARCH_SINK, only=_ELASTICSEARCH)
-@settings_options(_ZIPKIN_SINK, only=_ZIPKIN)
+@settings_options(_ZIPKIN_SINK, only=("zipkin_url",))
 @click.pass_context
 def replay(
     ctx: click.Context,
@@ -177,7 +175,7 @@ def replay(
 
 @replay.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a job, a line each.")
-@settings_options(JoinSettings, only=_KAFKA)
+@settings_options(KafkaSettings)
 def list_jobs(*, as_json: bool, **flags: str | None) -> None:
     """List the jobs, and how far they are.
 
@@ -198,7 +196,7 @@ def list_jobs(*, as_json: bool, **flags: str | None) -> None:
 @replay.command()
 @click.argument("job")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@settings_options(JoinSettings, only=_KAFKA)
+@settings_options(KafkaSettings)
 def status(*, job: str, as_json: bool, **flags: str | None) -> None:
     """Show how far a job is: its copy, its join, its sinks.
 
@@ -218,7 +216,7 @@ def status(*, job: str, as_json: bool, **flags: str | None) -> None:
 
 @replay.command()
 @click.argument("job")
-@settings_options(JoinSettings, only=_KAFKA)
+@settings_options(KafkaSettings)
 def delete(*, job: str, **flags: str | None) -> None:
     """Delete a job, with its topics and groups. What its sinks have written stays.
 
