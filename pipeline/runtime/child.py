@@ -18,7 +18,7 @@ class Child(subprocess.Popen[bytes]):
     Its output goes to the end of the file `log`; `environment` is all that it gets, `descriptors` are handed on to it.
     """
 
-    def __init__(  # noqa: PLR0913 - what a process is started with
+    def __init__(
         self,
         command: Sequence[str],
         log: Path,

@@ -1,21 +1,63 @@
 """The commands `tracelink dead-letters …`: list, show, redrive, discard."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-from streams.dead_letters.options import (
-    letter_options,
-    load_redaction,
-    load_settings,
-    redaction_options,
-    take_filters,
-)
+from pipeline.cli.options import settings_options
+from pipeline.cli.times import HELP, Moment
+from pipeline.settings import RedactionSettings, ReplayedSettings
+from streams.dead_letters.letter import Filters, Name
+from tracelink.errors import Reason
+from tracelink.settings import KafkaSettings
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _YES = click.option("--yes", is_flag=True, help="Do not ask; needed for filters and --all where nobody can be asked.")
 _JSON_SUMMARY = click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done with each letter, and do nothing.")
+
+
+class _LetterName(click.ParamType):
+    name = "letter"
+
+    def convert(self, value: str | Name, param: click.Parameter | None, ctx: click.Context | None) -> Name:
+        if isinstance(value, Name):
+            return value
+        try:
+            return Name.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _letter_options(function: F) -> F:
+    """Add the letters and filters, and where Kafka is."""
+    for add in reversed(
+        (
+            click.argument("letters", nargs=-1, type=_LetterName(), metavar="[LETTER]..."),
+            click.option(
+                "--reason", "reasons", multiple=True, type=click.Choice([str(one) for one in Reason]),
+                help="Of this reason; may be given again.",
+            ),
+            click.option("--sink", metavar="NAME", help="Found by this sink."),
+            click.option("--from", "since", type=Moment(), metavar="MOMENT", help=f"Buried then or later: {HELP}."),
+            click.option("--to", "until", type=Moment(), metavar="MOMENT", help="Buried before that moment."),
+            click.option("--topic", metavar="TOPIC", help="Came from this topic: spans, logs, traces, …"),
+            click.option("--partition", type=click.IntRange(min=0), metavar="N", help="Came from this partition."),
+            click.option("--offset", type=click.IntRange(min=0), metavar="N", help="Had this offset there."),
+            settings_options(KafkaSettings),
+            settings_options(ReplayedSettings, only=("replay",)),
+        )
+    ):  # fmt: skip
+        function = add(function)
+    return function
+
+
+def _take_filters(flags: dict[str, Any]) -> Filters:
+    """Take the filters out of a command's flags."""
+    return Filters(**{name: flags.pop(name) for name in Filters._fields})
 
 
 @click.group("dead-letters", short_help="Look at dead letters, send them again, or be done with them.")
@@ -35,11 +77,11 @@ def dead_letters() -> None:
 
 
 @dead_letters.command("list", short_help="List the open letters, the newest last.")
-@letter_options
+@_letter_options
 @click.option("--all", "settled", is_flag=True, help="List those that were redriven or discarded, too.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many, the newest.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a letter, a line each.")
-@redaction_options
+@settings_options(RedactionSettings)
 def list_letters(*, settled: bool, limit: int, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 - what click hands on
     """List the letters that were neither redriven nor discarded, the newest last, and count them by reason.
 
@@ -49,13 +91,20 @@ def list_letters(*, settled: bool, limit: int, as_json: bool, **flags: Any) -> N
       tracelink dead-letters list --reason body --reason schema --topic spans --from 2026-11-24T12:00
       tracelink dead-letters list --all --limit 500 --json | jq -r 'select(.sink == "zipkin") | .letter'
     """
-    from streams.dead_letters.looking import list_
+    from streams.dead_letters.list_view import list_
 
-    list_(load_settings(flags), load_redaction(flags), take_filters(flags), limit, settled=settled, as_json=as_json)
+    list_(
+        ReplayedSettings.load_own(flags),
+        RedactionSettings.load_own(flags),
+        _take_filters(flags),
+        limit,
+        settled=settled,
+        as_json=as_json,
+    )
 
 
 @dead_letters.command(short_help="Show letters to the byte that is wrong.")
-@letter_options
+@_letter_options
 @click.option("--raw", is_flag=True, help="Show texts as they are: secrets are not redacted.")
 @click.option(
     "--output",
@@ -65,7 +114,7 @@ def list_letters(*, settled: bool, limit: int, as_json: bool, **flags: Any) -> N
 )
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many, the newest.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a letter, a line each.")
-@redaction_options
+@settings_options(RedactionSettings)
 def show(*, raw: bool, output: Path | None, limit: int, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 - what click hands on
     """Show letters with their headers and keys, field by field, and point at the byte that is wrong.
 
@@ -75,19 +124,19 @@ def show(*, raw: bool, output: Path | None, limit: int, as_json: bool, **flags: 
       tracelink dead-letters show --topic spans --partition 3 --offset 4711 --json
       tracelink dead-letters show 3-17 --raw --output letter.avro
     """
-    from streams.dead_letters.looking import show_
+    from streams.dead_letters.show_view import show_
 
-    filters = take_filters(flags)
+    filters = _take_filters(flags)
     if filters.is_empty:
         raise click.UsageError("Name a letter (3-17) or a filter: `tracelink dead-letters list` lists them.")
     if output is not None and not raw:
         raise click.UsageError("--output writes the payload as it is, secrets and all: say --raw, too.")
-    redaction = None if raw else load_redaction(flags)
-    show_(load_settings(flags), redaction, filters, limit, output=output, as_json=as_json)
+    redaction = None if raw else RedactionSettings.load_own(flags)
+    show_(ReplayedSettings.load_own(flags), redaction, filters, limit, output=output, as_json=as_json)
 
 
 @dead_letters.command(short_help="Send letters to where they came from.")
-@letter_options
+@_letter_options
 @click.option("--all", "everything", is_flag=True, help="All open letters: needed where nothing else is named.")
 @click.option(
     "--at-most",
@@ -131,12 +180,12 @@ def redrive(
     """
     from streams.dead_letters.settling import Order, redrive_
 
-    order = Order(take_filters(flags), everything, dry_run=dry_run, yes=yes, as_json=as_json)
-    ctx.exit(redrive_(load_settings(flags), order, at_most, rate))
+    order = Order(_take_filters(flags), everything, dry_run=dry_run, yes=yes, as_json=as_json)
+    ctx.exit(redrive_(ReplayedSettings.load_own(flags), order, at_most, rate))
 
 
 @dead_letters.command(short_help="Be done with letters.")
-@letter_options
+@_letter_options
 @click.option("--all", "everything", is_flag=True, help="All open letters: needed where nothing else is named.")
 @_DRY_RUN
 @_YES
@@ -163,5 +212,5 @@ def discard(
     """
     from streams.dead_letters.settling import Order, discard_
 
-    order = Order(take_filters(flags), everything, dry_run=dry_run, yes=yes, as_json=as_json)
-    ctx.exit(discard_(load_settings(flags), order))
+    order = Order(_take_filters(flags), everything, dry_run=dry_run, yes=yes, as_json=as_json)
+    ctx.exit(discard_(ReplayedSettings.load_own(flags), order))

@@ -1,9 +1,11 @@
-"""The output of `tracelink dead-letters list`: a table, or a JSON object a line."""
+"""`tracelink dead-letters list`: the newest letters as a table, or a JSON object a line."""
 
 import heapq
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 
 import click
@@ -12,10 +14,13 @@ from rich.text import Text
 
 from pipeline.cli.text import plain
 from pipeline.cli.times import shown
+from pipeline.settings import RedactionSettings, ReplayedSettings
 from streams.alerts.shown import ago, console, printed, table
-from streams.dead_letters.letter import Letter, Name
+from streams.dead_letters.letter import Filters, Letter, Name
 from streams.dead_letters.marks import Mark
 from streams.dead_letters.texts import Redacts, key_of
+from streams.dead_letters.topic import LettersTopic
+from tracelink.errors import UserError
 
 Listed = tuple[Letter, Mark | None]
 
@@ -25,6 +30,25 @@ _NARROW = ("letter", "time", "reason", "origin", "settled", "detail")
 _WHOLE = ("letter", "time", "reason")
 _WIDE = 150
 _LONGEST = 200
+
+
+def list_(
+    settings: ReplayedSettings,
+    redaction: RedactionSettings,
+    filters: Filters,
+    limit: int,
+    *,
+    settled: bool,
+    as_json: bool,
+) -> None:
+    """Print the newest letters that are open, or all."""
+    topic, redactor = LettersTopic(settings), redaction.redactor()
+    collected, missing = collect(topic, filters, limit, settled=settled, payloads=False)
+    if as_json:
+        _print_json(collected.newest(), redactor)
+    else:
+        _print_table(collected, topic.live.prefix, now_ms(), redactor, settled=settled)
+    require_named(missing)
 
 
 class Collected:
@@ -50,13 +74,43 @@ class Collected:
         return [(letter, mark) for _, _, letter, mark in sorted(self._newest, key=lambda one: one[:2])]
 
 
-def print_json(listed: Iterable[Listed], redactor: Redacts) -> None:
+def collect(
+    topic: LettersTopic, filters: Filters, limit: int, *, settled: bool, payloads: bool
+) -> tuple[Collected, list[Name]]:
+    """Return the letters that are meant, and which of those that were named are not there."""
+    collected, missing = Collected(limit), set(filters.letters)
+    wanted = topic.wanted(filters)
+    # The marks last: what is settled in between must not look open.
+    stretches = topic.stretches(wanted)
+    marks = topic.marks()
+    with closing(topic.read(wanted, stretches, "reading dead letters")) as letters:
+        for letter in letters:
+            missing.discard(letter.name)
+            mark = marks.of(topic.source, letter)
+            if settled or mark is None:
+                collected.add(letter if payloads else letter.without_payload(), mark)
+    return collected, sorted(missing)
+
+
+def require_named(missing: list[Name]) -> None:
+    """Raise UserError where letters that were named are not there."""
+    if missing:
+        named = ", ".join(map(str, missing))
+        raise UserError(f"Not there: {named}. Retention has passed it, it never was, or a filter leaves it out.")
+
+
+def now_ms() -> int:
+    """Return the time in milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def _print_json(listed: Iterable[Listed], redactor: Redacts) -> None:
     """Print a JSON object a letter, a line each."""
     for letter, mark in listed:
         click.echo(json.dumps(as_json(letter, mark, redactor)))
 
 
-def print_table(collected: Collected, prefix: str, now: int, redactor: Redacts, *, settled: bool) -> None:
+def _print_table(collected: Collected, prefix: str, now: int, redactor: Redacts, *, settled: bool) -> None:
     """Print the table and how many there are; `prefix` is left away from topics."""
     listed = collected.newest()
     columns = [name for name in (_COLUMNS if console().width >= _WIDE else _NARROW) if settled or name != "settled"]

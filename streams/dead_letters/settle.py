@@ -1,8 +1,10 @@
-"""Redriving and discarding: what goes out and the mark that says so are one Kafka transaction."""
+"""Redriving and discarding: letters are judged; what goes out and the mark that says so are one Kafka transaction."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Self
 
@@ -11,9 +13,9 @@ from confluent_kafka import KafkaError, KafkaException
 from pipeline.kafka.reader import Reader
 from pipeline.kafka.transactions import Aborted, Transactions
 from pipeline.model.redriven import REDRIVEN
-from streams.dead_letters.letter import Letter
+from streams.dead_letters.letter import Letter, Name
 from streams.dead_letters.marks import MARK, Action, Mark, Source
-from streams.dead_letters.verdict import Outcome, Verdict
+from streams.dead_letters.verdict import REFUSED, Outcome, Verdict
 from tracelink.errors import UserError
 from tracelink.kafka import errors
 from tracelink.kafka.client import PARTITIONER, client_properties
@@ -21,9 +23,10 @@ from tracelink.kafka.topics import TopicNames
 from tracelink.settings import KafkaSettings
 
 Settled = tuple[Letter, Verdict]
+Judge = Callable[[Letter], Verdict]
 
-LETTERS_AT_ONCE = 500
-BYTES_AT_ONCE = 8 * 1024 * 1024
+_LETTERS_AT_ONCE = 500
+_BYTES_AT_ONCE = 8 * 1024 * 1024
 _TOMBSTONES_AT_ONCE = 5000
 _ATTEMPTS = 3
 # Kafka takes none of them: it is not the letters.
@@ -160,3 +163,97 @@ class Settler:
             raise UserError(f"Kafka does not take dead letters back: {cause.str()}. Call this again.") from None
         except Aborted as error:
             raise UserError(f"Kafka does not take dead letters back: {error}. Call this again.") from None
+
+
+@dataclass(slots=True)
+class Summary:
+    """What became of the letters; `topics` are those that letters were sent to."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    topics: Counter[str] = field(default_factory=Counter)
+    refused: list[Verdict] = field(default_factory=list)
+    forgotten: int = 0
+    """Marks that were deleted because their letters are no more."""
+
+    def add(self, verdict: Verdict) -> None:
+        """Count what became of a letter."""
+        self.outcomes[verdict.outcome] += 1
+        if verdict.outcome in REFUSED:
+            self.refused.append(verdict)
+        elif verdict.outcome is Outcome.SENT and verdict.topic:
+            self.topics[verdict.topic] += 1
+
+    @property
+    def to_do(self) -> int:
+        """How many letters are sent or discarded."""
+        return self.outcomes[Outcome.SENT] + self.outcomes[Outcome.DISCARDED]
+
+
+def plan(letters: Iterable[Letter], judge: Judge, named: Iterable[Name], tell: Callable[[Verdict], None]) -> Summary:
+    """Judge letters and do nothing; `tell` is called for each."""
+    summary, missing = Summary(), set(named)
+    for letter in letters:
+        verdict = judge(letter)
+        missing.discard(letter.name)
+        summary.add(verdict)
+        tell(verdict)
+    for verdict in _missing(missing):
+        summary.add(verdict)
+        tell(verdict)
+    return summary
+
+
+def carry_out(
+    letters: Iterable[Letter],
+    judge: Judge,
+    settler: Settler,
+    summary: Summary,
+    *,
+    named: Iterable[Name] = (),
+    rate: float | None = None,
+) -> None:
+    """Settle letters, so many a second, a transaction for some hundred; `summary` tells at any time what is done."""
+    missing = set(named)
+    batch = _Batch(settler, summary, rate)
+    for letter in letters:
+        verdict = judge(letter)
+        missing.discard(letter.name)
+        if verdict.outcome in {Outcome.SENT, Outcome.DISCARDED}:
+            batch.add((letter, verdict))
+        else:
+            summary.add(verdict)
+    batch.settle()
+    for verdict in _missing(missing):
+        summary.add(verdict)
+
+
+class _Batch:
+    """Letters that go out together."""
+
+    def __init__(self, settler: Settler, summary: Summary, rate: float | None) -> None:
+        self._settler = settler
+        self._summary = summary
+        self._rate = rate
+        self._most = _LETTERS_AT_ONCE if rate is None else max(1, min(_LETTERS_AT_ONCE, int(rate)))
+        self._due = time.monotonic()
+        self._letters: list[Settled] = []
+        self._bytes = 0
+
+    def add(self, one: Settled) -> None:
+        self._letters.append(one)
+        self._bytes += one[0].size
+        if len(self._letters) >= self._most or self._bytes >= _BYTES_AT_ONCE:
+            self.settle()
+
+    def settle(self) -> None:
+        if self._rate is not None and self._letters:
+            self._settler.wait(max(0.0, self._due - time.monotonic()))
+            self._due = max(self._due, time.monotonic()) + len(self._letters) / self._rate
+        for verdict in self._settler.settle(self._letters):
+            self._summary.add(verdict)
+        self._letters, self._bytes = [], 0
+
+
+def _missing(names: Iterable[Name]) -> list[Verdict]:
+    why = "there is no such letter, or retention has passed it, or a filter leaves it out"
+    return [Verdict(name, Outcome.MISSING, why=why) for name in sorted(names)]

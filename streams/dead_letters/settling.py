@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 
 import click
@@ -11,14 +11,11 @@ import click
 from pipeline.cli.text import plain
 from pipeline.runtime.signals import INTERRUPTED
 from pipeline.settings import ReplayedSettings
-from streams.dead_letters.bar import with_bar
-from streams.dead_letters.letter import Letter
+from streams.dead_letters.letter import Filters, Letter
 from streams.dead_letters.marks import Marks
-from streams.dead_letters.run import Judge, Summary, carry_out, plan
-from streams.dead_letters.settle import Settler
+from streams.dead_letters.settle import Judge, Settler, Summary, carry_out, plan
 from streams.dead_letters.topic import LettersTopic
 from streams.dead_letters.verdict import Outcome, Verdict, judge
-from streams.dead_letters.wanted import Filters
 
 _LONGEST = 400
 _REFUSED_SHOWN = 50
@@ -94,11 +91,8 @@ class _Run:
         with self._letters() as letters:
             return plan(letters, judge_by(self.topic.marks()), self.order.filters.letters, tell)
 
-    @contextmanager
-    def _letters(self) -> Iterator[Iterator[Letter]]:
-        reads = self.topic.read(self._wanted, self._stretches)
-        with closing(reads), closing(with_bar(self.topic, f"{self._what}ing dead letters", reads)) as letters:
-            yield letters
+    def _letters(self) -> AbstractContextManager[Iterator[Letter]]:
+        return closing(self.topic.read(self._wanted, self._stretches, f"{self._what}ing dead letters"))
 
     def _end(self, summary: Summary, *, would: bool = False) -> int:
         if self.order.as_json:

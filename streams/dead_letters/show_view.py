@@ -1,25 +1,67 @@
-"""The output of `tracelink dead-letters show`: a letter field by field, and the byte that is wrong."""
+"""`tracelink dead-letters show`: letters field by field, and the byte that is wrong with its surroundings."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Container, Iterable, Iterator
 from math import isfinite
+from pathlib import Path
+
+import click
 
 from pipeline.cli.text import plain
 from pipeline.cli.times import shown
-from streams.dead_letters.diagnosis import Diagnosis
-from streams.dead_letters.dump import WIDTH, dump
-from streams.dead_letters.letter import Letter
-from streams.dead_letters.list_view import as_json, origin, settled_text
+from pipeline.settings import RedactionSettings, ReplayedSettings
+from streams.dead_letters.diagnosis import Diagnosis, diagnose
+from streams.dead_letters.letter import Filters, Letter
+from streams.dead_letters.list_view import as_json, collect, now_ms, origin, require_named, settled_text
 from streams.dead_letters.marks import Mark
 from streams.dead_letters.texts import AsItIs, Redacts, as_text, headers_of, hidden, key_of, path_of, value_of
+from streams.dead_letters.topic import LettersTopic
 from streams.dead_letters.walk import Fault, Leaf
+from tracelink.errors import UserError
 
 _LONGEST = 200
 _MOST_FIELDS = 100
 _AROUND = 2
 _DUMPS = 10
+_WIDTH = 16
+_HIDDEN = "··"
 
 
-def show_json(letter: Letter, mark: Mark | None, diagnosis: Diagnosis, redactor: Redacts) -> dict[str, object]:
+def show_(
+    settings: ReplayedSettings,
+    redaction: RedactionSettings | None,
+    filters: Filters,
+    limit: int,
+    *,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Print letters with all that is in them; `redaction` is None where they are shown as they are."""
+    topic, redactor = LettersTopic(settings), AsItIs() if redaction is None else redaction.redactor()
+    limit = max(limit, len(filters.letters))
+    collected, missing = collect(topic, filters, limit, settled=True, payloads=True)
+    listed = collected.newest()
+    if output is not None:
+        if len(listed) != 1:
+            raise UserError(f"--output takes the payload of one letter, and {len(listed)} are meant: name one.")
+        output.write_bytes(listed[0][0].payload or b"")
+    for number, (letter, mark) in enumerate(listed):
+        diagnosis = diagnose(letter)
+        if as_json:
+            click.echo(json.dumps(_show_json(letter, mark, diagnosis, redactor)))
+            continue
+        if number:
+            click.echo()
+        for line in show_lines(letter, mark, diagnosis, topic.live.prefix, now_ms(), redactor):
+            click.echo(line)
+    if older := collected.reasons.total() - len(listed):
+        click.echo(f"{older:,} older letters are not shown (--limit)", err=True)
+    if not listed and not missing:
+        raise UserError("There is no such dead letter. `tracelink dead-letters list --all` lists them.")
+    require_named(missing)
+
+
+def _show_json(letter: Letter, mark: Mark | None, diagnosis: Diagnosis, redactor: Redacts) -> dict[str, object]:
     """Return a letter as JSON has it: with its payload in hex only where nothing is redacted."""
     found = as_json(letter, mark, redactor) | {
         "headers": headers_of(letter.headers, redactor),
@@ -115,7 +157,7 @@ def _fault(letter: Letter, diagnosis: Diagnosis, fault: Fault, redactor: Redacts
     where = f", in {plain(path_of(fault.path, redactor), _LONGEST)}" if fault.path else ""
     yield f"Wrong at byte {fault.at}{where}: {fault.why}"
     if dumped and letter.payload is not None:
-        window = range(max(0, fault.at - (_AROUND + 1) * WIDTH), fault.at + (_AROUND + 1) * WIDTH)
+        window = range(max(0, fault.at - (_AROUND + 1) * _WIDTH), fault.at + (_AROUND + 1) * _WIDTH)
         secret = hidden(letter.payload, diagnosis, window, redactor)
         yield from dump(letter.payload, fault.at, around=_AROUND, hidden=secret)
         if secret:
@@ -126,3 +168,32 @@ def _in_json(leaf: Leaf, redactor: Redacts) -> object:
     value = value_of(leaf, redactor)
     # JSON has no number for those that are none.
     return str(value) if isinstance(value, float) and not isfinite(value) else value
+
+
+def dump(data: bytes, at: int, *, around: int = 2, hidden: Container[int] = ()) -> list[str]:
+    """Return the lines around a byte, `around` before and behind its own, and one with a caret under it.
+
+    `at` may be the end of the data: the caret then stands where a byte is missing. Bytes in `hidden` are not shown.
+    """
+    row = at // _WIDTH
+    lines: list[str] = []
+    for number in range(max(0, row - around), row + around + 1):
+        start = number * _WIDTH
+        if start < len(data):
+            lines.append(_line(data, start, hidden))
+        elif number == row:
+            lines.append(f"{start:08x}")
+        if number == row:
+            lines.append(" " * (10 + 3 * (at % _WIDTH)) + "^^")
+    return lines
+
+
+def _line(data: bytes, start: int, hidden: Container[int]) -> str:
+    places = range(start, min(start + _WIDTH, len(data)))
+    codes = " ".join(_HIDDEN if place in hidden else f"{data[place]:02x}" for place in places)
+    chars = "".join("·" if place in hidden else _char(data[place]) for place in places)
+    return f"{start:08x}  {codes:<{3 * _WIDTH - 1}}  |{chars}|"
+
+
+def _char(byte: int) -> str:
+    return chr(byte) if 0x20 <= byte < 0x7F else "."  # noqa: PLR2004 - what ASCII prints

@@ -4,15 +4,15 @@ import logging
 import time
 from collections.abc import Generator, Mapping
 
+from pipeline.cli.progress_bar import bars
 from pipeline.cli.times import milliseconds_of
 from pipeline.kafka.admin import connect
 from pipeline.kafka.offsets import Edges, Stretch
 from pipeline.kafka.reader import Reader
 from pipeline.model.replay_markers import is_end
 from pipeline.settings import ReplayedSettings, names_of
-from streams.dead_letters.letter import Letter
+from streams.dead_letters.letter import Filters, Letter, Wanted
 from streams.dead_letters.marks import Marks, Source
-from streams.dead_letters.wanted import Filters, Wanted
 from tracelink.errors import InvalidRecord, UserError
 from tracelink.kafka.client import Properties
 from tracelink.kafka.topics import Partition, TopicNames
@@ -24,16 +24,12 @@ _FETCH: Properties = {"queued.min.messages": 1000, "queued.max.messages.kbytes":
 
 
 class LettersTopic:
-    """The dead letters of the live pipeline, or of a replay job; raises UserError where there is no such topic.
-
-    `total` and `done` count messages of what is being read, for a progress bar.
-    """
+    """The dead letters of the live pipeline, or of a replay job; raises UserError where there is no such topic."""
 
     def __init__(self, settings: ReplayedSettings) -> None:
         self.live = TopicNames(settings.topic_prefix)
         self.names = names_of(settings)
         self.source = Source(self.names.job)
-        self.total = self.done = 0
         self._settings = settings
         self._admin = connect(settings)
         self._edges = Edges(self._admin)
@@ -71,17 +67,19 @@ class LettersTopic:
                 found[one] = Stretch(begin, ends[one])
         return found
 
-    def read(self, wanted: Wanted, stretches: Mapping[Partition, Stretch]) -> Generator[list[Letter]]:
-        """Yield what is wanted of these stretches, read by read, which may be nothing; raises UserError."""
-        self.total, self.done = sum(max(0, end - start) for start, end in stretches.values()), 0
-        with Reader(self._settings, f"{self.live.prefix}dead-letters.read", stretches, defaults=_FETCH) as reader:
+    def read(self, wanted: Wanted, stretches: Mapping[Partition, Stretch], what: str) -> Generator[Letter]:
+        """Yield what is wanted of these stretches; a bar named `what` shows how far it is. Raises UserError."""
+        total = sum(max(0, end - start) for start, end in stretches.values())
+        with (
+            Reader(self._settings, f"{self.live.prefix}dead-letters.read", stretches, defaults=_FETCH) as reader,
+            bars() as tell,
+        ):
             while reader.unread:
-                found: list[Letter] = []
-                for partition, messages in reader.poll():
+                read = reader.poll()
+                tell(what, sum(offset - stretches[one].start for one, offset in reader.positions.items()), total)
+                for partition, messages in read:
                     letters = (Letter.of(partition, message) for message in messages if not is_end(message))
-                    found += [letter for letter in letters if letter in wanted]
-                self.done = sum(offset - stretches[one].start for one, offset in reader.positions.items())
-                yield found
+                    yield from (letter for letter in letters if letter in wanted)
 
     def marks(self) -> Marks:
         """Read what became of the letters."""

@@ -5,9 +5,8 @@ import pytest
 from pipeline.analysis.redaction import Redactor
 from pipeline.model.splice import splice
 from streams.dead_letters.diagnosis import Diagnosis, diagnose
-from streams.dead_letters.dump import dump
 from streams.dead_letters.letter import Letter
-from streams.dead_letters.show_view import show_lines
+from streams.dead_letters.show_view import dump, show_lines
 from streams.dead_letters.texts import AsItIs, Redacts
 from tests.kit.dead_letter_examples import NAMES, START, letter
 from tests.kit.records import key, log_message, span_message, trace_id

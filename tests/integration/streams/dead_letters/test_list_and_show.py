@@ -10,9 +10,8 @@ from pipeline.cli.times import shown
 from pipeline.kafka.offsets import Stretch
 from pipeline.local.stack import Endpoints
 from pipeline.settings import ReplayedSettings
-from streams.dead_letters.letter import Name
+from streams.dead_letters.letter import Filters, Name
 from streams.dead_letters.topic import LettersTopic
-from streams.dead_letters.wanted import Filters
 from tests.kit.dead_letter_examples import Pipeline, letter
 from tests.kit.records import key, span_message
 from tests.kit.terminal import in_terminal
