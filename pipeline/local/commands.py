@@ -152,7 +152,7 @@ def down(*, purge: bool, directory: Path | None) -> None:
         click.echo("removed: data, logs, downloaded jars")
 
 
-def _open(directory: Path | None, **options: Any) -> "Stack":  # noqa: ANN401 - Stack's own keywords
+def _open(directory: Path | None, **options: Any) -> "Stack":
     from pipeline.local.paths import default_directory
     from pipeline.local.stack import Stack
 

@@ -82,7 +82,7 @@ def dead_letters() -> None:
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many, the newest.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a letter, a line each.")
 @settings_options(RedactionSettings)
-def list_letters(*, settled: bool, limit: int, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 - what click hands on
+def list_letters(*, settled: bool, limit: int, as_json: bool, **flags: Any) -> None:
     """List the letters that were neither redriven nor discarded, the newest last, and count them by reason.
 
     \b
@@ -115,7 +115,7 @@ def list_letters(*, settled: bool, limit: int, as_json: bool, **flags: Any) -> N
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many, the newest.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a letter, a line each.")
 @settings_options(RedactionSettings)
-def show(*, raw: bool, output: Path | None, limit: int, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 - what click hands on
+def show(*, raw: bool, output: Path | None, limit: int, as_json: bool, **flags: Any) -> None:
     """Show letters with their headers and keys, field by field, and point at the byte that is wrong.
 
     \b
@@ -161,7 +161,7 @@ def redrive(
     dry_run: bool,
     yes: bool,
     as_json: bool,
-    **flags: Any,  # noqa: ANN401 - what click hands on
+    **flags: Any,
 ) -> None:
     """Send letters to the topics that they came from, each once, as they are.
 
@@ -199,7 +199,7 @@ def discard(
     dry_run: bool,
     yes: bool,
     as_json: bool,
-    **flags: Any,  # noqa: ANN401 - as above
+    **flags: Any,
 ) -> None:
     """Mark letters as done with, so that they are neither listed nor redriven; they stay in the topic until it ages.
 
