@@ -94,9 +94,7 @@ class Jobs:
 
     def read(self) -> dict[str, Stored]:
         """Return the jobs by their names, the oldest first."""
-        whole = Edges(connect(self._settings)).whole(self._topic)
-        with Reader(self._settings, f"{self._topic}.list", whole) as reader:
-            newest = Newest.of(reader.messages())
+        newest = self._newest()
         found: dict[str, Stored] = {}
         for key, value in newest.items():
             if b"/" in key:
@@ -141,6 +139,11 @@ class Jobs:
     def delete(self, job: Job) -> None:
         """Forget a job and its trace ids."""
         self._produce(dict.fromkeys([job["name"].encode(), *_parts_of(job)]))
+
+    def _newest(self) -> Newest:
+        whole = Edges(connect(self._settings)).whole(self._topic)
+        with Reader(self._settings, f"{self._topic}.list", whole) as reader:
+            return Newest.of(reader.messages())
 
     def _produce(self, records: dict[bytes, bytes | None]) -> int:
         """Write records; returns the brokers' time of the last one, in milliseconds since the epoch."""
