@@ -15,7 +15,7 @@ from pipeline.runtime.watchdog import STUCK_EXIT_CODE
 from tests.faults.children import Child
 from tests.faults.fault import REACHED_SECONDS, Act, Fault, terminate
 from tests.faults.groupers import GROUPERS
-from tests.faults.setting import Setting
+from tests.faults.setting import SESSION_SECONDS, STUCK_SECONDS, Setting
 from tests.kit import proxy
 from tests.kit.waiting import wait_for
 
@@ -48,11 +48,16 @@ def _kill_at(point: Point) -> Act:
     return act
 
 
-for _point in (
-    Point.WORKER_POLLED, Point.WORKER_ADVANCED, Point.WORKER_BEFORE_JOURNAL, Point.WORKER_PRODUCED,
-    Point.BEFORE_COMMIT, Point.WORKER_COMMITTED,
-):  # fmt: skip
-    _add(Fault(f"kill-{_point}", f"kill -9 of a worker at {_point}", _kill_at(_point), times=20))
+_POINTS = {
+    "join-polled": Point.WORKER_POLLED,
+    "join-mid-window": Point.WORKER_ADVANCED,
+    "join-before-produce": Point.WORKER_BEFORE_JOURNAL,
+    "join-produced": Point.WORKER_PRODUCED,
+    "before-commit": Point.BEFORE_COMMIT,
+    "join-committed": Point.WORKER_COMMITTED,
+}
+for _name, _point in _POINTS.items():
+    _add(Fault(f"kill-{_name}", f"kill -9 of a worker at {_point}", _kill_at(_point), times=20))
 
 
 def _kill_in_rebalance(point: Point) -> Act:
@@ -71,8 +76,8 @@ def _kill_in_rebalance(point: Point) -> Act:
     return act
 
 
-for _point in (Point.WORKER_REVOKING, Point.WORKER_ASSIGNING):
-    _add(Fault(f"kill-{_point}", f"kill -9 of a worker at {_point}", _kill_in_rebalance(_point), times=20))
+for _name, _point in (("join-revoking", Point.WORKER_REVOKING), ("join-assigning", Point.WORKER_ASSIGNING)):
+    _add(Fault(f"kill-{_name}", f"kill -9 of a worker at {_point}", _kill_in_rebalance(_point), times=20))
 
 
 def _kill_recovering(setting: Setting, chance: Random) -> None:
@@ -106,14 +111,12 @@ def _zombie(point: Point) -> Act:
     return act
 
 
-for _point in (
-    Point.WORKER_POLLED, Point.WORKER_BEFORE_JOURNAL, Point.WORKER_PRODUCED, Point.BEFORE_COMMIT
-):  # fmt: skip
+for _name in ("join-polled", "join-before-produce", "join-produced", "before-commit"):
     _add(
         Fault(
-            f"zombie-{_point}",
-            f"SIGSTOP of a worker at {_point} until others have its partitions, then SIGCONT",
-            _zombie(_point),
+            f"zombie-{_name}",
+            f"SIGSTOP of a worker at {_POINTS[_name]} until others have its partitions, then SIGCONT",
+            _zombie(_POINTS[_name]),
             times=20,
             gives_up=True,
         )
@@ -132,6 +135,30 @@ def _hang(setting: Setting, chance: Random) -> None:
 
 
 _add(Fault("worker-hangs", "a worker's loop hangs: it ends itself after stuck_after", _hang, gives_up=True))
+
+
+def _hang_between(setting: Setting, chance: Random) -> None:
+    """Have a worker hang between two assignments: until it is out, its whole group waits for it to join again."""
+    victim, other = chance.sample(setting.workers, 2)
+    for worker in (victim, other):
+        worker.wait_until_ready()
+    victim.order(Point.WORKER_REVOKING, "HANG")
+    with setting.away(victim, other):
+        other.kill()
+        setting.recovered(time.time() + SESSION_SECONDS + STUCK_SECONDS)
+        assert victim.wait(REACHED_SECONDS), f"{victim.name} hangs and does not end"
+        assert not victim.running
+        assert victim.ends[-1] == STUCK_EXIT_CODE, f"{victim.name} ended with {victim.ends[-1]}"
+
+
+_add(
+    Fault(
+        "worker-hangs-between",
+        "a worker's loop hangs between two assignments: it holds its group for no longer than stuck_after",
+        _hang_between,
+        gives_up=True,
+    )
+)
 
 
 def _terminate_worker(setting: Setting, chance: Random) -> None:

@@ -94,15 +94,15 @@ GROUPERS = (
     ),
     *(
         Fault(
-            f"kill-{point}",
+            f"kill-{name}",
             f"kill -9 of a worker that groups errors, {about}",
             _kill_starting(point),
             times=20,
             groupers=True,
         )
-        for point, about in (
-            (Point.WORKER_ASSIGNING, "as it gets partitions"),
-            (Point.WORKER_RESTORING, "as it reads their problems"),
+        for name, point, about in (
+            ("alerts-assigning", Point.WORKER_ASSIGNING, "as it gets partitions"),
+            ("alerts-restoring", Point.WORKER_RESTORING, "as it reads their problems"),
         )
     ),
     *(

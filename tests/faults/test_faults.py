@@ -43,6 +43,10 @@ def test_workers_come_and_go_under_load(stack: Endpoints, tmp_path: Path) -> Non
     hold(Servers(stack), tmp_path, "terminate-worker", "scale", "duplicates")
 
 
+def test_a_worker_that_hangs_between_two_assignments_does_not_hold_its_group(stack: Endpoints, tmp_path: Path) -> None:
+    hold(Servers(stack), tmp_path, "worker-hangs-between")
+
+
 def test_workers_that_group_errors_die_and_each_problem_is_told_once(stack: Endpoints, tmp_path: Path) -> None:
     hold(
         Servers(stack),
