@@ -11,7 +11,7 @@ from benchmarks.load import PARTITIONS, Message, held, renew, send
 from benchmarks.traffic import Template, records_in, stream
 from pipeline.kafka.admin import apply
 from pipeline.model.splice import splice
-from streams.join.settings import JoinSettings
+from pipeline.settings import TopicSettings
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import HEADER_BYTES
 
@@ -45,7 +45,7 @@ class Joined:
             renew(admin, [topic])
             apply(
                 admin,
-                JoinSettings.load(kafka_bootstrap_servers=kafka, topic_prefix=self.prefix, partitions=PARTITIONS),
+                TopicSettings.load(kafka_bootstrap_servers=kafka, topic_prefix=self.prefix, partitions=PARTITIONS),
             )
             send(kafka, (Message(topic, key, value) for key, value in spliced(templates, self.traces)))
         return spans, logs, self.traces

@@ -11,7 +11,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from benchmarks.traffic import Template, records_in, stream
 from pipeline.kafka.admin import apply
-from streams.join.settings import JoinSettings
+from pipeline.settings import TopicSettings
 from tracelink.errors import UserError
 from tracelink.kafka.client import PARTITIONER
 from tracelink.kafka.errors import PASSING
@@ -62,9 +62,9 @@ class Load:
         self._drop(admin)
         apply(admin, self.settings(kafka))
 
-    def settings(self, kafka: str, **more: object) -> JoinSettings:
-        """Return the settings of a join that reads this load."""
-        return JoinSettings.load(
+    def settings(self, kafka: str, **more: object) -> TopicSettings:
+        """Return the settings of its topics."""
+        return TopicSettings.load(
             kafka_bootstrap_servers=kafka,
             topic_prefix=self.prefix,
             partitions=PARTITIONS,

@@ -11,7 +11,7 @@ from pydantic import ByteSize, Field, SecretStr
 from pipeline.analysis.redaction import Redactor, compiled
 from tracelink.errors import UserError
 from tracelink.kafka.topics import TopicNames
-from tracelink.settings import KafkaSettings, Settings, variable_of
+from tracelink.settings import KafkaSettings, RecordSettings, Settings, variable_of
 
 _MIB = 1024 * 1024
 
@@ -22,10 +22,21 @@ JOB_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
 """What a replay job may be called: its name is part of its topics', between dots."""
 
 
-class TopicSettings(KafkaSettings):
+class JoinTopicSettings(RecordSettings):
+    """What the join and its topics agree on."""
+
+    title = "The join and `tracelink topics`"
+
+    join_group: str = Field(
+        "tracelink-join", description="The join's consumer group; its journal is the topic PREFIXclosed.GROUP."
+    )
+    max_trace_bytes: ByteSize = Field(ByteSize(4 * _MIB), ge=1024, description="A part of a trace closes at this size.")
+
+
+class TopicSettings(JoinTopicSettings):
     """What `topics apply` creates."""
 
-    title = "`tracelink topics`, the workers and the sinks"
+    title = "`tracelink topics`"
 
     partitions: int = Field(6, ge=1, description="Partitions of each topic; spans and logs always have equally many.")
     replication: int = Field(1, ge=1, description="Replicas of each partition; 3 in production.")
@@ -33,14 +44,9 @@ class TopicSettings(KafkaSettings):
     joined_retention: float | None = Field(
         None, gt=0, description="The same for what the join puts out, traces and error-traces; by default as the rest."
     )
-    join_group: str = Field(
-        "tracelink-join", description="The join's consumer group; its journal is the topic PREFIXclosed.GROUP."
-    )
-    max_record_bytes: ByteSize = Field(ByteSize(_MIB), ge=1024, description="Largest span or log record.")
-    max_trace_bytes: ByteSize = Field(ByteSize(4 * _MIB), ge=1024, description="A part of a trace closes at this size.")
 
 
-class ReplayedSettings(TopicSettings):
+class ReplayedSettings(KafkaSettings):
     """What can work on the topics of a replay job."""
 
     title = "The join and the sinks of traces"

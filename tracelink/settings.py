@@ -121,7 +121,15 @@ class KafkaSettings(Settings):
     )
 
 
-class PublisherSettings(KafkaSettings):
+class RecordSettings(KafkaSettings):
+    """What those who write spans and logs and those who take them agree on."""
+
+    title = "Services, `tracelink send`, the join and `tracelink topics`"
+
+    max_record_bytes: ByteSize = Field(ByteSize(_MIB), ge=1024, description="Largest span or log record.")
+
+
+class PublisherSettings(RecordSettings):
     """The publisher in a service's own process."""
 
     title = "Services, and `tracelink send`"
@@ -135,7 +143,6 @@ class PublisherSettings(KafkaSettings):
         1.0, ge=0, le=1, description="Share of new traces to sample; a caller's decision is kept."
     )
     error_http_status: int = Field(500, ge=100, le=600, description="Spans with this HTTP status or above are errored.")
-    max_record_bytes: ByteSize = Field(ByteSize(_MIB), ge=1024, description="Largest span or log record.")
 
 
 def variable_of(name: str) -> str:

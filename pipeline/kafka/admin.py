@@ -1,6 +1,6 @@
 """Creating the topics, and checking that the live ones keep the promises."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,8 @@ from confluent_kafka.admin import (
 )
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from pipeline.kafka.topic_specs import RECORD_OVERHEAD_BYTES, Spec, specs
-from pipeline.settings import ReplayedSettings, TopicSettings, names_of
+from pipeline.kafka.topic_specs import RECORD_OVERHEAD_BYTES, Spec, durable, specs
+from pipeline.settings import JoinTopicSettings, TopicSettings, names_of
 from tracelink.errors import UserError
 from tracelink.kafka import errors
 from tracelink.kafka.client import client_log, client_properties, wrong_property
@@ -63,38 +63,41 @@ def _live(admin: AdminClient, wanted: Iterable[Spec]) -> dict[str, _Live]:
     }
 
 
-def check(admin: AdminClient, settings: TopicSettings) -> list[Violation]:
-    """Return what is missing or breaks a promise; empty where all is well."""
-    wanted = specs(settings)
+def check(admin: AdminClient, settings: KafkaSettings, topics: Iterable[str] | None = None) -> list[Violation]:
+    """Return what is missing or breaks a promise, of all topics or of these alone; empty where all is well.
+
+    A promise is checked where the settings tell what it asks for: sizes, and how far the journal reaches, under
+    `JoinTopicSettings`, and min.insync.replicas under `TopicSettings`, which say how many replicas there are.
+    """
+    known = {spec.name: spec for spec in specs(settings)}
+    wanted = list(known.values()) if topics is None else [known[name] for name in topics]
+    at_least = durable(settings.replication) if isinstance(settings, TopicSettings) else {}
     live = _live(admin, wanted)
+    most = max((live[spec.name].partitions for spec in wanted if spec.inputs and spec.name in live), default=0)
     found: list[Violation] = []
-    inputs = {spec.name: live[spec.name].partitions for spec in wanted if spec.inputs and spec.name in live}
-    most = max(inputs.values(), default=settings.partitions)
     for spec in wanted:
         topic = live.get(spec.name)
         if topic is None:
             found.append(Violation(spec.name, "topic", "missing", "present", ""))
-            continue
-        if spec.inputs and topic.partitions != most:
-            found.append(
-                Violation(
-                    spec.name, "partitions", str(topic.partitions), f"{most}, as its co-partitioned topics", str(most)
-                )
-            )
-        found += [
-            Violation(spec.name, name, topic.settings.get(name, "unknown"), value, value)
-            for name, value in spec.required.items()
-            if topic.settings.get(name) != value
-        ]
-        found += [
-            Violation(spec.name, name, topic.settings.get(name, "unknown"), f"at least {value}", str(value))
-            for name, value in spec.at_least.items()
-            if not _reaches(topic.settings.get(name, "0"), value)
-        ]
-    return found + _short_journal(live, settings)
+        else:
+            found += _broken(spec, topic, most, spec.at_least | at_least)
+    return found + (_short_journal(live, settings) if isinstance(settings, JoinTopicSettings) else [])
 
 
-def _short_journal(live: dict[str, _Live], settings: TopicSettings) -> list[Violation]:
+def _broken(spec: Spec, topic: _Live, most: int, at_least: Mapping[str, int]) -> Iterator[Violation]:
+    """Find what breaks a promise in a topic; `most` are the partitions that the largest of the inputs has."""
+    if spec.inputs and topic.partitions != most:
+        needed = f"{most}, as its co-partitioned topics"
+        yield Violation(spec.name, "partitions", str(topic.partitions), needed, str(most))
+    for name, value in spec.required.items():
+        if topic.settings.get(name) != value:
+            yield Violation(spec.name, name, topic.settings.get(name, "unknown"), value, value)
+    for name, least in at_least.items():
+        if not _reaches(topic.settings.get(name, "0"), least):
+            yield Violation(spec.name, name, topic.settings.get(name, "unknown"), f"at least {least}", str(least))
+
+
+def _short_journal(live: dict[str, _Live], settings: JoinTopicSettings) -> list[Violation]:
     """Find a journal that reaches less far back than the inputs: recovery reads both from the same moment."""
     names = names_of(settings)
     journal = live.get(names.journal(settings.join_group))
@@ -112,9 +115,12 @@ def _reaches(live: str, needed: int) -> bool:
     return live == "-1" or (live.isdecimal() and int(live) >= needed)
 
 
-def require(admin: AdminClient, settings: TopicSettings) -> None:
-    """Raise UserError with the command that mends it where a topic is missing or breaks a promise."""
-    found = check(admin, settings)
+def require(admin: AdminClient, settings: KafkaSettings, topics: Iterable[str]) -> None:
+    """Raise UserError with the command that mends it where one of these topics is missing or breaks a promise.
+
+    `topics` are those that the process reads and writes; see `check` for what is checked of them.
+    """
+    found = check(admin, settings, topics)
     job = names_of(settings).job
     if job and any(one.setting == "topic" for one in found):
         raise UserError(f"There is no replay job {job}. The jobs there are: tracelink replay list")
@@ -127,12 +133,13 @@ def require(admin: AdminClient, settings: TopicSettings) -> None:
         raise UserError(f"The topics are not as they must be: {listed}. Mend them with: {apply_command(settings)}")
 
 
-def apply_command(settings: TopicSettings) -> str:
+def apply_command(settings: KafkaSettings) -> str:
     """Return the command that mends the topics of these settings, with the names that are not the usual ones."""
+    usual = {name: TopicSettings.model_fields[name].default for name in ("topic_prefix", "join_group")}
     flags = [
-        f"{flag_of(name)} {getattr(settings, name)}"
-        for name in ("topic_prefix", "join_group")
-        if getattr(settings, name) != TopicSettings.model_fields[name].default
+        f"{flag_of(name)} {given}"
+        for name, default in usual.items()
+        if (given := getattr(settings, name, default)) != default
     ]
     return " ".join(["tracelink topics apply", *flags])
 
@@ -146,7 +153,8 @@ def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
     live = _live(admin, wanted)
     there = [live[spec.name].partitions for spec in wanted if spec.inputs and spec.name in live]
     partitions = max([settings.partitions, *there])
-    done = _create(admin, [_new(spec, settings, partitions) for spec in wanted if spec.name not in live])
+    missing = [replace(spec, created=_kept(spec, settings) | spec.created) for spec in wanted if spec.name not in live]
+    done = _create(admin, [_new(spec, partitions, settings.replication) for spec in missing])
     if done:
         _wait_until_seen("created", lambda: [one for one in check(admin, settings) if one.setting == "topic"])
     elif "partitions" in settings.model_fields_set and max(there) != settings.partitions:
@@ -157,18 +165,24 @@ def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
     return done + mended
 
 
-def create_job(admin: AdminClient, settings: ReplayedSettings, counts: Mapping[str, int]) -> None:
+def _kept(spec: Spec, settings: TopicSettings) -> dict[str, str]:
+    """Return how long a topic that is created keeps data."""
+    kept = settings.joined_retention if spec.joined and settings.joined_retention else settings.retention
+    return {"retention.ms": str(round(kept * 1000))}
+
+
+def create_job(admin: AdminClient, settings: JoinTopicSettings, counts: Mapping[str, int]) -> None:
     """Create the topics of a replay job that are missing, with replicas and message sizes as the live ones have.
 
-    `counts` are the partitions of the live inputs by their names. Raises UserError.
+    `settings` are those of the job's join; the topics keep for ever. `counts` are the partitions of the live inputs by
+    their names. Raises UserError.
     """
     live_names, names = TopicNames(settings.topic_prefix), names_of(settings)
     metadata = admin.list_topics(timeout=_TIMEOUT).topics
     for name in (live_names.spans, live_names.logs, live_names.unlinked_logs):
         if name not in metadata:
             raise UserError(f"Kafka has no topic {name}. Create the topics with: {apply_command(settings)}")
-    replicas = metadata[live_names.spans].partitions[0].replicas
-    settings = settings.model_copy(update={"replication": len(replicas)})
+    replicas = len(metadata[live_names.spans].partitions[0].replicas)
     originals = [Spec(live_names.spans), Spec(live_names.logs), Spec(live_names.unlinked_logs)]
     largest = {name: int(live.settings["max.message.bytes"]) for name, live in _live(admin, originals).items()}
     new = []
@@ -179,23 +193,18 @@ def create_job(admin: AdminClient, settings: ReplayedSettings, counts: Mapping[s
         largest_copy = max(spec.at_least["max.message.bytes"], original + RECORD_OVERHEAD_BYTES)
         larger = replace(spec, at_least=spec.at_least | {"max.message.bytes": largest_copy})
         if spec.name not in metadata:
-            new.append(_new(larger, settings, partitions))
+            new.append(_new(larger, partitions, replicas))
     _create(admin, new)
     _wait_until_seen("created", lambda: check(admin, settings))
 
 
-def _new(spec: Spec, settings: TopicSettings, partitions: int) -> NewTopic:
-    kept = settings.joined_retention if spec.joined and settings.joined_retention else settings.retention
+def _new(spec: Spec, partitions: int, replication: int) -> NewTopic:
+    at_least = {name: str(value) for name, value in (spec.at_least | durable(replication)).items()}
     return NewTopic(
         spec.name,
         num_partitions=partitions,
-        replication_factor=settings.replication,
-        config={
-            "retention.ms": str(round(kept * 1000)),
-            **spec.created,
-            **spec.required,
-            **{name: str(value) for name, value in spec.at_least.items()},
-        },
+        replication_factor=replication,
+        config={**spec.created, **spec.required, **at_least},
     )
 
 

@@ -1,8 +1,9 @@
-"""What the promises ask of each topic, and which topics and groups a process has."""
+"""What the promises ask of each topic."""
 
 from dataclasses import dataclass, field
 
-from pipeline.settings import TopicSettings, names_of
+from pipeline.settings import JoinTopicSettings, names_of
+from tracelink.settings import KafkaSettings
 
 TRACE_OVERHEAD_BYTES = 64 * 1024
 """Room for a trace's head beside the records."""
@@ -32,21 +33,30 @@ class Spec:
     """Settings that it is created with, and that stay yours afterwards."""
 
 
-def largest_message(settings: TopicSettings) -> int:
-    """Return the bytes that the largest trace can take: its cap, one record beyond it, and the openings."""
-    return settings.max_trace_bytes + settings.max_record_bytes + TRACE_OVERHEAD_BYTES
+def durable(replication: int) -> dict[str, int]:
+    """Return what every topic of so many replicas must have at least, so that a broker's end loses nothing."""
+    return {"min.insync.replicas": 2} if replication > 1 else {}
 
 
-def specs(settings: TopicSettings) -> list[Spec]:
-    """List the topics under these settings and what the promises ask of each."""
+def specs(settings: KafkaSettings) -> list[Spec]:
+    """List the topics under these settings and what the promises ask of each.
+
+    The journal's name and the sizes of records and traces are known to `JoinTopicSettings` alone: under others the
+    journal is left out, and no size is asked for but that of problems.
+    """
     names = names_of(settings)
-    durable = {"min.insync.replicas": 2} if settings.replication > 1 else {}
+    record: dict[str, int] = {}
+    trace: dict[str, int] = {}
+    journal: list[str] = []
+    if isinstance(settings, JoinTopicSettings):
+        record = {"max.message.bytes": settings.max_record_bytes + RECORD_OVERHEAD_BYTES}
+        # The largest trace: its cap, one record beyond it, and the openings.
+        trace = {"max.message.bytes": settings.max_trace_bytes + settings.max_record_bytes + TRACE_OVERHEAD_BYTES}
+        journal = [names.journal(settings.join_group)]
+    problem = {"max.message.bytes": PROBLEM_BYTES}
     kept = {"cleanup.policy": "delete"}
     # The broker's clock orders the inputs: no service's skewed clock can push the windows.
     arrival = {**kept, "message.timestamp.type": "LogAppendTime"}
-    record = {**durable, "max.message.bytes": settings.max_record_bytes + RECORD_OVERHEAD_BYTES}
-    trace = {**durable, "max.message.bytes": largest_message(settings)}
-    problem = {**durable, "max.message.bytes": PROBLEM_BYTES}
     if names.job is not None:
         # The records' own times, however long ago: and nothing is forgotten before the job is deleted.
         copied = {**kept, "message.timestamp.type": "CreateTime", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -57,7 +67,7 @@ def specs(settings: TopicSettings) -> list[Spec]:
             Spec(names.traces, inputs=True, required=copied, at_least=trace),
             Spec(names.error_traces, required=copied, at_least=trace),
             Spec(names.dead_letters, required=copied, at_least=trace),
-            Spec(names.journal(settings.join_group), inputs=True, required=copied, at_least=trace),
+            *(Spec(name, inputs=True, required=copied, at_least=trace) for name in journal),
         ]
     compacted = {"cleanup.policy": "compact"}
     soon = {"segment.ms": "600000", "segment.bytes": "67108864", "min.cleanable.dirty.ratio": "0.1"}
@@ -80,7 +90,7 @@ def specs(settings: TopicSettings) -> list[Spec]:
         ),
         Spec(names.alerts, required=kept, at_least=problem),
         Spec(names.dead_letters, required=kept, at_least=trace),
-        Spec(names.journal(settings.join_group), inputs=True, required=kept, at_least=trace),
+        *(Spec(name, inputs=True, required=kept, at_least=trace) for name in journal),
         # The broker's clock tells up to when a replay has all there was.
         Spec(
             names.jobs,
@@ -88,5 +98,5 @@ def specs(settings: TopicSettings) -> list[Spec]:
             at_least=trace,
             created=soon,
         ),
-        Spec(names.settled_letters, required=compacted, at_least=durable, created=soon),
+        Spec(names.settled_letters, required=compacted, created=soon),
     ]

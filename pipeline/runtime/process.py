@@ -1,6 +1,6 @@
 """What every long-running process of ours has around its work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
@@ -11,7 +11,8 @@ from pipeline.runtime.http_server import monitoring
 from pipeline.runtime.log_config import configure_logging
 from pipeline.runtime.signals import told_to_stop
 from pipeline.runtime.watchdog import Ends, Progress, watching
-from pipeline.settings import MonitoringSettings, TopicSettings
+from pipeline.settings import MonitoringSettings
+from tracelink.settings import KafkaSettings
 
 
 class Work(Protocol):
@@ -36,22 +37,23 @@ def run_process(
     make: Callable[[CollectorRegistry], AbstractContextManager[W]],
     run: Callable[[W], object],
     *,
-    requires: TopicSettings | None = None,
+    kafka: KafkaSettings | None = None,
+    topics: Iterable[str] = (),
 ) -> None:
     """Make the work, and `run` it until it ends by itself or is told to stop by a signal; main thread only.
 
-    It logs to standard error, and serves the registry and its health over HTTP. Kafka and the topics of `requires` must
-    be there at start, and the watchdog asks there what is left to do. Raises what the work does, UserError and Stuck.
+    It logs to standard error, and serves the registry and its health over HTTP. Kafka and the `topics` must be
+    there at start, and the watchdog asks there what is left to do. Raises what the work does, UserError and Stuck.
     """
     configure_logging(settings.log_level)
-    if requires is not None:
-        require(connect(requires), requires)
+    if kafka is not None:
+        require(connect(kafka), kafka, topics)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     with (
         make(registry) as work,
         told_to_stop(work.stop),
         monitoring(settings, registry, work.not_ready),
-        nullcontext() if requires is None or work.progress is None else watching(work.progress, Ends(requires)),
+        nullcontext() if kafka is None or work.progress is None else watching(work.progress, Ends(kafka)),
     ):
         run(work)

@@ -18,7 +18,7 @@ def _canary_stages(text: str) -> str:
     return text
 
 
-class CanarySettings(ZipkinAccess, ElasticsearchAccess, KafkaSettings, MonitoringSettings):
+class CanarySettings(ZipkinAccess, ElasticsearchAccess, MonitoringSettings, KafkaSettings):
     """The canary: how often it sends a trace, and where it looks for it."""
 
     title = "The canary"

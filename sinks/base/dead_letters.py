@@ -7,7 +7,6 @@ from uuid import uuid4
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from pipeline.kafka.topic_specs import largest_message
 from pipeline.kafka.transactions import Aborted, Transactions
 from pipeline.settings import names_of
 from sinks.base.contract import DeadLetter
@@ -37,7 +36,8 @@ class DeadLetters:
             defaults={
                 "partitioner": PARTITIONER,
                 "compression.type": "lz4",
-                "message.max.bytes": largest_message(settings),
+                # What is too large is for the topic to say: a dead letter is as large as the message that it was.
+                "message.max.bytes": 1_000_000_000,
                 # As in the join: else sending offsets may wait for ever after all brokers were away.
                 "metadata.recovery.strategy": "none",
             },

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from prometheus_client import CollectorRegistry
 
 from pipeline.runtime.process import run_process
+from pipeline.settings import names_of
 from sinks.base.contract import Sink
 from sinks.base.metrics import SinkMetrics
 from sinks.base.runner import Runner
@@ -37,4 +38,4 @@ def run(
             _log.info("sink %s reads %s", name, " and ".join(topics))
             yield Runner(name, sink, topics, settings, metrics)
 
-    run_process(settings, runner, Runner.run, requires=settings)
+    run_process(settings, runner, Runner.run, kafka=settings, topics=(*topics, names_of(settings).dead_letters))

@@ -2,12 +2,13 @@
 
 from pydantic import ByteSize, Field
 
-from pipeline.settings import RedactionSettings, ReplayedSettings, TopicSettings, WatchedSettings, names_of
+from pipeline.settings import RedactionSettings, ReplayedSettings, WatchedSettings, names_of
+from tracelink.settings import KafkaSettings
 
 _MIB = 1024 * 1024
 
 
-class SinkSettings(TopicSettings, WatchedSettings, RedactionSettings):
+class SinkSettings(RedactionSettings, WatchedSettings, KafkaSettings):
     """What all sinks share."""
 
     title = "All sinks"

@@ -6,7 +6,6 @@ import click
 
 from pipeline.cli.options import settings_options
 from pipeline.runtime.signals import INTERRUPTED
-from pipeline.settings import TopicSettings
 from streams.alerts.settings import AlertSettings
 from tracelink.settings import KafkaSettings, PublisherSettings
 
@@ -49,7 +48,7 @@ def errors(
     wanted = Wanted(quiet, limit)
     live = not (once or as_json) and sys.stdout.isatty()
     try:
-        with ProblemsTopic(TopicSettings.load(**flags)) as topic:
+        with ProblemsTopic(KafkaSettings.load(**flags)) as topic:
             if as_json:
                 print_json(topic, wanted)
             elif live:
@@ -169,4 +168,4 @@ def alerts(**flags: str | None) -> None:
     from streams.worker.process import run
 
     settings = AlertSettings.load(**flags)
-    run(settings, settings.alerts_group, lambda registry, _: AlertGrouping(settings, AlertMetrics(registry)))
+    run(settings, settings.topics, lambda registry, _: AlertGrouping(settings, AlertMetrics(registry)))

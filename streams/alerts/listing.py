@@ -10,9 +10,9 @@ from pipeline.kafka.admin import apply_command, connect
 from pipeline.kafka.offsets import Edges
 from pipeline.kafka.reader import Reader
 from pipeline.model.problems import PROBLEM, Problem
-from pipeline.settings import TopicSettings
 from tracelink.errors import InvalidRecord, UserError
 from tracelink.kafka.topics import TopicNames
+from tracelink.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class ProblemsTopic:
     Raises UserError where Kafka does not answer or the topic is missing.
     """
 
-    def __init__(self, settings: TopicSettings) -> None:
+    def __init__(self, settings: KafkaSettings) -> None:
         edges, topic = Edges(connect(settings)), TopicNames(settings.topic_prefix).problems
         if topic not in edges.topics():
             raise UserError(f"Kafka has no topic {topic}. Create the topics with: {apply_command(settings)}")

@@ -8,9 +8,10 @@ from pipeline.settings import RedactionSettings
 from streams.alerts.problems import Limits
 from streams.worker.settings import WorkerSettings
 from tracelink.errors import UserError
+from tracelink.kafka.topics import TopicNames
 
 
-class AlertSettings(WorkerSettings, RedactionSettings):
+class AlertSettings(RedactionSettings, WorkerSettings):
     """From errored traces to problems, and to the alerts that tell of them."""
 
     title = "`tracelink alerts`"
@@ -39,3 +40,9 @@ class AlertSettings(WorkerSettings, RedactionSettings):
                 f"TRACELINK_QUIET_AFTER (--quiet-after), which is {self.quiet_after:g} s."
             )
         return Limits(round(self.known_for * 1000), round(self.quiet_after * 1000), self.max_problems)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What the worker reads and writes."""
+        names = TopicNames(self.topic_prefix)
+        return names.error_traces, names.errors, names.problems, names.alerts, names.dead_letters

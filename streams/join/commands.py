@@ -29,4 +29,4 @@ def join(**flags: str | None) -> None:
     settings = JoinSettings.load(**flags)
     if settings.replay is not None:
         refuse_other_gap(settings)
-    run(settings, settings.group, lambda registry, stopping: Join(settings, JoinMetrics(registry), stopping))
+    run(settings, settings.topics, lambda registry, stopping: Join(settings, JoinMetrics(registry), stopping))

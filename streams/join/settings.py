@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ByteSize, Field, ValidationInfo
 
-from pipeline.settings import WindowSettings, names_of
+from pipeline.settings import JoinTopicSettings, WindowSettings, names_of
 from streams.join.window import Limits
 from streams.worker.settings import WorkerSettings
 
@@ -17,7 +17,7 @@ def _of_a_replay(value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - p
     return value
 
 
-class JoinSettings(WorkerSettings, WindowSettings):
+class JoinSettings(WorkerSettings, WindowSettings, JoinTopicSettings):
     """The join's windows, its transactions and its memory."""
 
     title = "The join"
@@ -53,3 +53,10 @@ class JoinSettings(WorkerSettings, WindowSettings):
             max_bytes=self.max_trace_bytes,
             max_record_bytes=self.max_record_bytes,
         )
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What the join reads and writes."""
+        names = names_of(self)
+        journal = names.journal(self.group)
+        return names.spans, names.logs, names.traces, names.error_traces, names.dead_letters, journal

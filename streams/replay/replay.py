@@ -16,6 +16,7 @@ from pipeline.kafka.admin import connect, create_job, require
 from pipeline.kafka.joined import JoinedParts
 from pipeline.kafka.offsets import Edges
 from pipeline.kafka.reader import Reader
+from pipeline.kafka.topic_specs import specs
 from streams.join.settings import JoinSettings
 from streams.replay.chosen import joined_keys, partition_of
 from streams.replay.copy import Copied, Copier, fence
@@ -138,7 +139,7 @@ class Replays:
         """Plan a job again as it was, unless all is copied; raises UserError also where retention has passed of it."""
         stored = self.jobs.get(name)
         if stored.job["state"] == "COPIED":
-            require(self._admin, self._of_job(name))
+            self._require_topics(name)
             return stored, None
         names = self._names.of_job(name)
         begun = self._edges.committed(names.job_group("copy"), stored.stretches(), stable=False)
@@ -148,7 +149,7 @@ class Replays:
                 raise UserError(
                     f"Kafka has forgotten how far the job {name} was copied. Begin anew: tracelink replay delete {name}"
                 )
-        require(self._admin, self._of_job(name))
+        self._require_topics(name)
         self.tell("looking at the range's edges", 0, 0)
         plan = self._planner.plan(stored.selection(), stored.ranges(), stored.job["completeUntil"])
         if plan.cut != stored.job["cut"]:
@@ -235,6 +236,10 @@ class Replays:
     def _create_topics(self, stored: Stored) -> None:
         counts = Counter(one["topic"] for one in stored.job["inputs"])
         create_job(self._admin, self._of_job(stored.job["name"]), counts)
+
+    def _require_topics(self, name: str) -> None:
+        settings = self._of_job(name)
+        require(self._admin, settings, [spec.name for spec in specs(settings)])
 
     def _of_job(self, name: str) -> JoinSettings:
         return self._settings.model_copy(update={"replay": name})

@@ -4,14 +4,15 @@ import asyncio
 import gc
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import faust
 from faust.app.base import BootStrategy
 from mode import Service
 
 from pipeline.runtime.log_config import logging_config
-from pipeline.runtime.watchdog import Progress
+from streams.worker.engine import TransactionalWorker
+from streams.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -19,21 +20,6 @@ if TYPE_CHECKING:
 # A fetch makes and drops tens of thousands of objects, and the windows hold a few for each open trace. At Python's own
 # threshold of 700, looking for cycles among them, of which there are none, takes as long as the join itself.
 _GC_THRESHOLD = 100_000
-
-
-class Work(Protocol):
-    """What a worker does, in a thread of its own."""
-
-    progress: Progress
-
-    def run(self) -> None:
-        """Work until told to stop, or until there is nothing more to come; blocks."""
-
-    def stop(self) -> None:
-        """End soon, with everything committed or left to the next worker; may be called from any thread."""
-
-    def not_ready(self) -> str | None:
-        """Return why it does not get on now, or None; may be called from any thread."""
 
 
 class _Boot(BootStrategy):
@@ -50,15 +36,15 @@ class App(faust.App):
 
 
 class WorkService(Service):
-    """Runs the work in a thread of its own, because it blocks.
+    """Runs a worker in a thread of its own, because it blocks.
 
     When it ends by itself, `on_end` is called. Where it failed, `failure` has the reason: crashing the service instead
     would print a traceback whatever the reason.
     """
 
-    def __init__(self, work: Work, **kwargs: Any) -> None:  # noqa: ANN401 - mode's own arguments
+    def __init__(self, worker: TransactionalWorker, **kwargs: Any) -> None:  # noqa: ANN401 - mode's own arguments
         super().__init__(**kwargs)
-        self._work = work
+        self._worker = worker
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="work")
         self.failure: Exception | None = None
         self.on_end: Callable[[], Coroutine[Any, Any, None]] | None = None
@@ -66,7 +52,7 @@ class WorkService(Service):
     @Service.task
     async def _run(self) -> None:
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._work.run)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._worker.run)
         except Exception as error:  # noqa: BLE001 - whatever it is, `run_worker` raises it
             self.failure = error
         if self.on_end is not None and not self.should_stop:
@@ -75,24 +61,24 @@ class WorkService(Service):
 
     async def on_stop(self) -> None:
         """Wait until the loop has committed."""
-        self._work.stop()
+        self._worker.stop()
         await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 
 
-def run_worker(name: str, broker: str, work: Work, log_level: str) -> None:
+def run_worker(worker: TransactionalWorker, settings: WorkerSettings) -> None:
     """Run the worker until its work ends, or SIGTERM, or Ctrl-C; raises what ended its work where that failed."""
     gc.set_threshold(_GC_THRESHOLD)
-    service = WorkService(work)
+    service = WorkService(worker)
     # Faust makes a folder for tables, of which there are none.
     with TemporaryDirectory(prefix="tracelink-") as folder:
-        app = App(name, broker=f"kafka://{broker}", autodiscover=False, datadir=folder)
-        worker = faust.Worker(
-            app, service, loglevel=log_level, redirect_stdouts=False, logging_config=logging_config(log_level)
-        )
-        worker.spinner = None
-        service.on_end = worker.stop
+        broker = f"kafka://{settings.kafka_bootstrap_servers}"
+        app = App(worker.group, broker=broker, autodiscover=False, datadir=folder)
+        level, logging = settings.log_level, logging_config(settings.log_level)
+        process = faust.Worker(app, service, loglevel=level, redirect_stdouts=False, logging_config=logging)
+        process.spinner = None
+        service.on_end = process.stop
         try:
-            worker.execute_from_commandline()
+            process.execute_from_commandline()
         except SystemExit:  # Faust ends the process: here the reason of the end comes first
             if service.failure is not None:
                 raise service.failure from None

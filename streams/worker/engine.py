@@ -56,11 +56,12 @@ class TransactionalWorker:
         clients: Clients | None = None,
         clock: Clock = time,
     ) -> None:
+        self.group = handler.group
         self.progress = Progress(settings.stuck_after)
         self._handler = handler
         self._settings = settings
         self._stopping = stopping
-        self._clients = clients or Clients(settings, handler.group)
+        self._clients = clients or Clients(settings, self.group)
         self._clock = clock
         self._waiting_for: str | None = _NO_PARTITIONS
         self._positions: Mapping[Partition, int] = {}
@@ -85,7 +86,7 @@ class TransactionalWorker:
 
     def run(self) -> None:
         """Work until told to stop; raises where the worker cannot go on."""
-        run_sessions(self._run_session, self._cause, self._settings, self._handler.group, self._stopping)
+        run_sessions(self._run_session, self._cause, self._settings, self.group, self._stopping)
 
     def _cause(self, error: KafkaException) -> Any:  # noqa: ANN401 - the client's error
         return self._transactions.cause(error)
@@ -102,7 +103,7 @@ class TransactionalWorker:
         try:
             self._transactions.start()
             self._past = Past(
-                handler.group,
+                self.group,
                 handler.journal,
                 self._clients.edges(self._retrying()),
                 self._clients.reader,
@@ -163,7 +164,7 @@ class TransactionalWorker:
             case Kind.END:
                 self._handler.reach_end(topic, number, message.offset() or 0)
             case Kind.GONE:
-                raise retention_has_passed(topic, number, error, self._handler.group)
+                raise retention_has_passed(topic, number, error, self.group)
             case Kind.TRANSIENT:
                 _log.warning("Kafka: %s", error.str())
             case Kind.FATAL:

@@ -1,6 +1,6 @@
 """The process of a worker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from threading import Event
 
@@ -13,12 +13,13 @@ from streams.worker.handler import Handler
 from streams.worker.settings import WorkerSettings
 
 
-def run(settings: WorkerSettings, group: str, make: Callable[[CollectorRegistry, Event], Handler]) -> None:
-    """Run the worker of a group under Faust; `make` makes its handler. See `run_process`."""
+def run(settings: WorkerSettings, topics: Iterable[str], make: Callable[[CollectorRegistry, Event], Handler]) -> None:
+    """Run a worker that reads and writes these topics, under Faust; `make` makes its handler. See `run_process`."""
     stopping = Event()
     run_process(
         settings,
         lambda registry: nullcontext(TransactionalWorker(make(registry, stopping), settings, stopping)),
-        lambda worker: run_worker(group, settings.kafka_bootstrap_servers, worker, settings.log_level),
-        requires=settings,
+        lambda worker: run_worker(worker, settings),
+        kafka=settings,
+        topics=topics,
     )

@@ -4,10 +4,11 @@ import socket
 
 from pydantic import Field
 
-from pipeline.settings import TopicSettings, WatchedSettings
+from pipeline.settings import WatchedSettings
+from tracelink.settings import KafkaSettings
 
 
-class WorkerSettings(TopicSettings, WatchedSettings):
+class WorkerSettings(WatchedSettings, KafkaSettings):
     """A worker as a member of its group, and its transactions."""
 
     title = "The workers: the join and `tracelink alerts`"

@@ -9,11 +9,12 @@ from click.testing import CliRunner, Result
 from confluent_kafka import Message, Producer, TopicPartition
 
 from pipeline.cli.root import main
-from pipeline.kafka.admin import apply, connect
+from pipeline.kafka.admin import apply, connect, create_job
 from pipeline.kafka.offsets import Edges
 from pipeline.model.dead_letters import Origin, headers
-from pipeline.settings import ReplayedSettings, TopicSettings
+from pipeline.settings import TopicSettings
 from streams.dead_letters.letter import Letter, Name
+from streams.join.settings import JoinSettings
 from tests.kit.kafka import read_all
 from tests.kit.waiting import wait_for
 from tracelink.errors import InvalidRecord, Reason, UserError
@@ -60,7 +61,8 @@ class Pipeline:
         admin = self._admin = connect(TopicSettings.load(**where))
         apply(admin, TopicSettings.load(partitions=partitions, **where))
         if job:
-            apply(admin, ReplayedSettings.load(partitions=partitions, replay=job, **where))
+            live_inputs = (self.live.spans, self.live.logs, self.live.unlinked_logs)
+            create_job(admin, JoinSettings.load(replay=job, **where), dict.fromkeys(live_inputs, partitions))
         edges = Edges(admin)
 
         def led() -> bool:

@@ -15,6 +15,7 @@ from elasticsearch.helpers import scan
 
 from pipeline.kafka.admin import apply, connect
 from pipeline.local.stack import Endpoints
+from pipeline.settings import TopicSettings
 from streams.join.settings import JoinSettings
 from tests.kit.processes import Process, running
 from tracelink.kafka.client import PARTITIONER
@@ -23,6 +24,7 @@ from tracelink.kafka.topics import TopicNames
 Document = tuple[tuple[int, int], dict[str, Any]]
 """Sequence number and version of a document, and its content."""
 _SINKS = ("zipkin", "elasticsearch")
+_PARTITIONS = 3
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,18 @@ class Live:
 
     def make_topics(self) -> None:
         """Make the topics that are missing, and have the broker's clock show times from now on."""
-        apply(self.admin, self.settings)
+        settings = TopicSettings(
+            kafka_bootstrap_servers=self.stack.kafka,
+            topic_prefix=self.topic_prefix,
+            join_group=self.settings.join_group,
+            partitions=_PARTITIONS,
+        )
+        apply(self.admin, settings)
 
     def publish_dated(self, messages: Iterable[Dated]) -> None:
         """Make the topics with messages under their own times, as if the broker's clock had shown them."""
         dated = {"message.timestamp.type": "CreateTime"}
-        inputs = [
-            NewTopic(one, self.settings.partitions, 1, config=dated) for one in (self.names.spans, self.names.logs)
-        ]
+        inputs = [NewTopic(one, _PARTITIONS, 1, config=dated) for one in (self.names.spans, self.names.logs)]
         for future in self.admin.create_topics(inputs, operation_timeout=20).values():
             future.result(20)
         producer = Producer({"bootstrap.servers": self.stack.kafka, "partitioner": PARTITIONER, "linger.ms": 5})
@@ -134,7 +140,6 @@ def live_pipeline(stack: Endpoints, topic_prefix: str, index_prefix: str, logs: 
         kafka_bootstrap_servers=stack.kafka,
         topic_prefix=topic_prefix,
         join_group=environment["TRACELINK_JOIN_GROUP"],
-        partitions=3,
     )
     admin = connect(settings)
     return Live(stack, topic_prefix, index_prefix, environment, logs, settings, admin)

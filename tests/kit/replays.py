@@ -6,7 +6,7 @@ from typing import cast
 
 from confluent_kafka import Message, Producer
 
-from pipeline.kafka.admin import apply, connect
+from pipeline.kafka.admin import connect, create_job
 from pipeline.model.replay_markers import ORIGIN, end_headers
 from pipeline.settings import names_of
 from streams.join.settings import JoinSettings
@@ -20,12 +20,11 @@ class Job:
     """The topics of a job, and a copier of few records."""
 
     def __init__(self, servers: str, prefix: str, name: str, partitions: int) -> None:
-        settings = JoinSettings.load(
-            kafka_bootstrap_servers=servers, topic_prefix=prefix, replay=name, partitions=str(partitions)
-        )
-        apply(connect(settings), settings)
+        settings = JoinSettings.load(kafka_bootstrap_servers=servers, topic_prefix=prefix, replay=name)
         self.name = name
         self.names, self.live = names_of(settings), TopicNames(prefix)
+        live_inputs = (self.live.spans, self.live.logs, self.live.unlinked_logs)
+        create_job(connect(settings), settings, dict.fromkeys(live_inputs, partitions))
         self.servers = servers
         self._partitions = partitions
         self._producer = Producer({"bootstrap.servers": servers, "transactional.id": uuid.uuid4().hex})

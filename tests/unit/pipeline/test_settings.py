@@ -20,6 +20,22 @@ from tracelink.kafka.client import client_log, client_properties
 from tracelink.settings import NAMES, KafkaSettings, variable_of
 
 
+def _flags(words: str) -> set[str | None]:
+    """Return the names of a command's flags."""
+    command: click.Command | None = main
+    for word in words.split():
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(command), word)
+    assert command is not None
+    return {option.name for option in command.params}
+
+
+_SINKS = ("sink zipkin", "sink elasticsearch", "sink alertmanager", "sink webhook")
+_FLAGS = {
+    words: _flags(words) for words in ("join", "alerts", *_SINKS, "canary", "send", "topics apply", "topics check")
+}
+
+
 def test_a_flag_wins_over_a_variable_and_that_over_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "prefix").write_text("from-file.\n")
     monkeypatch.setenv("TRACELINK_TOPIC_PREFIX_FILE", str(tmp_path / "prefix"))
@@ -137,6 +153,25 @@ def test_the_names_that_a_service_knows_are_all_that_there_are() -> None:
     assert {f"TRACELINK_{name.upper()}" for name in stack} == {
         option.envvar for command in (stack_up, down) for option in command.params if option.envvar
     } | {f"TRACELINK_STACK_{server}_HEAP" for server in ("KAFKA", "ZIPKIN", "ELASTICSEARCH")}
+
+
+_JOIN_AND_TOPICS = {"join", "topics apply", "topics check"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "commands"),
+    [
+        (("partitions", "replication", "retention", "joined_retention"), {"topics apply", "topics check"}),
+        (("join_group", "max_trace_bytes"), _JOIN_AND_TOPICS),
+        (("max_record_bytes",), _JOIN_AND_TOPICS | {"send"}),
+        (("replay",), {"join", "sink zipkin", "sink elasticsearch"}),
+        (("stuck_after",), {"join", "alerts", *_SINKS}),
+        (("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix"), _FLAGS.keys()),
+    ],
+)
+def test_a_command_shows_a_flag_where_it_means_something(flags: tuple[str, ...], commands: set[str]) -> None:
+    for flag in flags:
+        assert {name for name, shown in _FLAGS.items() if flag in shown} == commands
 
 
 def test_the_readme_has_the_table_of_settings_as_it_is() -> None:

@@ -6,10 +6,13 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from pipeline.cli.root import main
 from pipeline.kafka.admin import apply, check, connect, require
+from pipeline.kafka.topic_specs import specs
 from pipeline.local.stack import Endpoints
 from pipeline.settings import TopicSettings
+from streams.join.settings import JoinSettings
 from tests.kit.waiting import wait_for
 from tracelink.errors import UserError
+from tracelink.settings import KafkaSettings
 
 
 @pytest.fixture
@@ -57,9 +60,27 @@ def test_a_live_setting_that_breaks_a_promise_is_found_refused_and_mended(
     (found,) = wait_for("the change to be seen", lambda: check(admin, settings))
     assert (found.topic, found.needed) == (settings.topic_prefix + topic, needed)
     with pytest.raises(UserError, match="tracelink topics apply"):
-        require(admin, settings)
+        require(admin, settings, [spec.name for spec in specs(settings)])
     assert len(apply(admin, settings)) == 1
     assert check(admin, settings) == []
+
+
+def test_a_promise_is_checked_where_the_settings_tell_what_it_asks_for(
+    admin: AdminClient, settings: TopicSettings
+) -> None:
+    apply(admin, settings)
+    where = {"kafka_bootstrap_servers": settings.kafka_bootstrap_servers, "topic_prefix": settings.topic_prefix}
+    traces, join = f"{settings.topic_prefix}traces", JoinSettings.load(**where)
+    set_topic(admin, traces, max_message_bytes=1_000_000)
+    wait_for("the change to be seen", lambda: check(admin, settings))
+    with pytest.raises(UserError, match=r"traces: max\.message\.bytes is 1000000"):
+        require(admin, join, join.topics)
+    require(admin, KafkaSettings.load(**where), [traces])
+    set_topic(admin, traces, max_message_bytes=10_000_000)
+    wait_for("the change to be seen", lambda: not check(admin, settings))
+    found = check(admin, settings.model_copy(update={"replication": 2}))
+    assert [(one.setting, one.needed) for one in found] == [("min.insync.replicas", "at least 2")] * 12
+    assert check(admin, join, join.topics) == []
 
 
 def test_retention_belongs_to_the_operator(admin: AdminClient, settings: TopicSettings) -> None:
