@@ -4,7 +4,10 @@ import click
 
 from pipeline.cli.options import settings_options
 from pipeline.cli.settings_table import settings_table
-from pipeline.settings import TopicSettings
+from pipeline.settings import JoinTopicSettings, TopicSettings
+
+# The others count only when topics are created.
+_CHECKED = (*JoinTopicSettings.model_fields, "replication")
 
 
 @click.group(short_help="Create and check the topics.")
@@ -34,7 +37,7 @@ def apply(**flags: str | None) -> None:
 
 @topics.command()
 @click.option("--json", "as_json", is_flag=True, help="Print what is wrong as a JSON list.")
-@settings_options(TopicSettings)
+@settings_options(TopicSettings, only=_CHECKED)
 def check(*, as_json: bool, **flags: str | None) -> None:
     """Compare the live topics with the promises; exit code 1 where one is broken.
 

@@ -161,7 +161,8 @@ _JOIN_AND_TOPICS = {"join", "topics apply", "topics check"}
 @pytest.mark.parametrize(
     ("flags", "commands"),
     [
-        (("partitions", "replication", "retention", "joined_retention"), {"topics apply", "topics check"}),
+        (("partitions", "retention", "joined_retention"), {"topics apply"}),
+        (("replication",), {"topics apply", "topics check"}),
         (("join_group", "max_trace_bytes"), _JOIN_AND_TOPICS),
         (("max_record_bytes",), _JOIN_AND_TOPICS | {"send"}),
         (("replay",), {"join", "sink zipkin", "sink elasticsearch"}),
