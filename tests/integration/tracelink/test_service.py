@@ -11,6 +11,7 @@ from tests.kit.kafka_topics import create, read, settings
 from tracelink.kafka.messages import LOGS, SPANS, UNLINKED_LOGS
 from tracelink.model.codec import LOG_RECORD, SPAN
 from tracelink.model.records import Flag
+from tracelink.settings import NAMES, PublisherSettings, variable_of
 
 
 def run(service: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -65,6 +66,17 @@ def test_one_call_publishes_spans_and_lines_and_hands_all_over_at_exit(stack: En
     assert "Traceback" in str(error["exception"]["stackTrace"])
     (outside,) = (LOG_RECORD.decode(message.value) for message in messages if message.kind == UNLINKED_LOGS)
     assert (outside["message"], outside["level"]) == ("outside", "WARNING")
+
+
+def test_a_service_takes_the_variables_of_all_processes_and_refuses_a_misspelt_one() -> None:
+    quiet = {"TRACELINK_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "TRACELINK_FLUSH_TIMEOUT": "0"}
+    of_others = {variable_of(name): "of another" for name in NAMES - PublisherSettings.model_fields.keys()}
+    service = "import tracelink; tracelink.setup('shop').shutdown()"
+    done = run(service, **of_others, **quiet)
+    assert done.returncode == 0, done.stderr
+    misspelt = run(service, TRACELINK_ALERTMANAGER_URI="http://127.0.0.1:9093", **quiet)
+    assert misspelt.returncode != 0
+    assert "TRACELINK_ALERTMANAGER_URI is no setting. Did you mean TRACELINK_ALERTMANAGER_URL?" in misspelt.stderr
 
 
 def test_workers_that_a_server_forks_after_the_set_up_publish_for_themselves(

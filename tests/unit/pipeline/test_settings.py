@@ -12,7 +12,7 @@ from pipeline.cli.settings_table import settings_table
 from pipeline.kafka.admin import connect
 from pipeline.local.commands import down
 from pipeline.local.commands import up as stack_up
-from pipeline.settings import processes, without_credentials
+from pipeline.settings import processes, settings_of, without_credentials
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from streams.join.settings import JoinSettings
 from tracelink.errors import UserError
@@ -153,6 +153,19 @@ def test_the_names_that_a_service_knows_are_all_that_there_are() -> None:
     assert {f"TRACELINK_{name.upper()}" for name in stack} == {
         option.envvar for command in (stack_up, down) for option in command.params if option.envvar
     } | {f"TRACELINK_STACK_{server}_HEAP" for server in ("KAFKA", "ZIPKIN", "ELASTICSEARCH")}
+
+
+@pytest.mark.parametrize("process", sorted(processes()))
+def test_a_process_takes_the_variables_of_all_others(monkeypatch: pytest.MonkeyPatch, process: str) -> None:
+    of_others = NAMES - settings_of(process).model_fields.keys()
+    for name in of_others:
+        monkeypatch.setenv(variable_of(name), "of another")
+        if not name.startswith("stack_"):
+            monkeypatch.setenv(f"{variable_of(name)}_FILE", "/of/another")
+    assert not settings_of(process).load().model_fields_set
+    monkeypatch.setenv("TRACELINK_WEBHOOK_URI", "https://hooks.example.com/")
+    with pytest.raises(UserError, match=r"TRACELINK_WEBHOOK_URI is no setting\. Did you mean TRACELINK_WEBHOOK_URL\?"):
+        settings_of(process).load()
 
 
 _JOIN_AND_TOPICS = {"join", "topics apply", "topics check"}
