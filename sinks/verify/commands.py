@@ -17,7 +17,7 @@ from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.zipkin.settings import ZipkinSettings
 from tracelink.errors import UserError
 from tracelink.model.records import shown_trace_id
-from tracelink.settings import KafkaSettings, flag_of
+from tracelink.settings import flag_of
 
 if TYPE_CHECKING:
     from sinks.verify.holes import Hole
@@ -45,8 +45,7 @@ _REPEATED = (
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write the ids of traces with holes to; where they are few among many, the replay takes only those.",
 )
-@settings_options(KafkaSettings)
-@settings_options(WindowSettings, only=("replay", "idle_gap", "max_age"))
+@settings_options(WindowSettings)
 @settings_options(ElasticsearchAccess)
 @settings_options(ElasticsearchSettings, only=_DOCUMENTS)
 @settings_options(ZipkinAccess)
