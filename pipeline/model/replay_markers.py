@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
 ORIGIN = "tracelink.offset"
-"""Header of a copied record: the offset that it had in the live topic, as text."""
+"""Header of a copied record: the offset that it had in the live topic, as text.
+
+Spelled like `dead_letters.OFFSET`: a dead letter is no copied record, and has the offset of what it was found in.
+"""
 END = "tracelink.end"
 """Header of an end marker, which has neither key nor value: the stream time up to which nothing is missing, as text.
 

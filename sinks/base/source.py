@@ -10,8 +10,7 @@ from typing import Any, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from pipeline.model.dead_letters import Origin
-from pipeline.model.redriven import redriven
+from pipeline.model.dead_letters import Origin, redriven
 from pipeline.model.replay_markers import is_end
 from sinks.base.contract import Message, Partition
 from sinks.base.settings import SinkSettings
@@ -223,9 +222,10 @@ class Source:
     def _take(self, polled: KafkaMessage) -> None:
         """Take a polled message or event in."""
         error = polled.error()
-        topic, partition, offset = str(polled.topic()), int(polled.partition() or 0), int(polled.offset() or 0)
+        origin = Origin.of(polled)
+        partition, offset = (origin.topic, origin.partition), origin.offset
         if error is not None and error.code() == errors.PARTITION_EOF:
-            self._positions[topic, partition] = self._ended.get((topic, partition), offset)
+            self._positions[partition] = self._ended.get(partition, offset)
             return
         if error is not None:
             if error.fatal() or not (error.retriable() or error.code() in PASSING):
@@ -233,16 +233,15 @@ class Source:
             _log.warning("Kafka: %s", error.str())
             return
         value = polled.value() or b""
-        if self._ends and ((topic, partition) in self._ended or (not value and is_end(polled))):
-            self._positions[topic, partition] = self._ended.setdefault((topic, partition), offset)
+        if self._ends and (partition in self._ended or (not value and is_end(polled))):
+            self._positions[partition] = self._ended.setdefault(partition, offset)
             return
-        origin = Origin(topic, partition, offset, polled.timestamp()[1])
         headers = cast("list[tuple[str, bytes]] | None", polled.headers())
         if not self._messages:
             self._since = time.monotonic()
         self._messages.append(Message(origin, polled.key(), value, redriven(headers) if headers else ()))
         self._bytes += len(value)
-        self._positions[topic, partition] = offset + 1
+        self._positions[partition] = offset + 1
 
     def _pass_over(self, error: KafkaError) -> None:
         if error.code() in _NOT_OURS:

@@ -1,13 +1,13 @@
 """Which records were given up by the sinks: what the dead letters say."""
 
 from collections.abc import Iterator
-from typing import cast
 
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from pipeline.kafka.offsets import Edges, Stretch
 from pipeline.kafka.reader import Reader
+from pipeline.model.dead_letters import DeadLetterHeaders
 from sinks.verify.tally import Place
 from tracelink.errors import InvalidRecord
 from tracelink.kafka.topics import TopicNames
@@ -39,17 +39,14 @@ class Buried:
 
     def take(self, letter: KafkaMessage) -> None:
         """Take in a dead letter; what is none of ours is passed over."""
-        headers = cast("list[tuple[str, bytes | None]]", letter.headers() or [])
-        found = {name: value.decode(errors="replace") for name, value in headers if value is not None}
-        sink, topic = found.get("tracelink.sink"), found.get("tracelink.topic", "")
-        if sink is None or topic not in self._topics:
+        found = DeadLetterHeaders.of(letter)
+        if found.sink is None or found.partition is None or found.offset is None or found.topic not in self._topics:
             return
         try:
-            place = Place(topic, int(found["tracelink.partition"]), int(found["tracelink.offset"]))
-            record = _record(found.get("tracelink.kind"), letter.value() or b"")
-        except (InvalidRecord, KeyError, ValueError):
+            record = _record(found.kind, letter.value() or b"")
+        except InvalidRecord:
             return  # of a record that does not decode the part itself tells
-        self._known.add((sink, place, record))
+        self._known.add((found.sink, Place(found.topic, found.partition, found.offset), record))
 
 
 def _record(kind: str | None, payload: bytes) -> str | SpanKey | None:

@@ -85,8 +85,7 @@ def _batches(messages: Sequence[KafkaMessage]) -> Iterator[list[Message]]:
         if batch and size + len(value) > _BATCH_BYTES:
             yield batch
             batch, size = [], 0
-        origin = Origin(message.topic() or "", message.partition() or 0, message.offset() or 0, message.timestamp()[1])
-        batch.append(Message(origin, message.key(), value))
+        batch.append(Message(Origin.of(message), message.key(), value))
         size += len(value)
     yield batch
 

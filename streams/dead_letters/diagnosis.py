@@ -67,20 +67,19 @@ def diagnose(letter: Letter) -> Diagnosis:
 
 def _expected(letter: Letter) -> str | None:
     """Return what a letter should be, from what it was cut out as or where it came from."""
-    if letter.kind is not None:
-        return _OF_KIND.get(letter.kind)
-    return next((what for ending, what in _OF_TOPIC.items() if letter.topic.endswith(ending)), None)
+    if letter.headers.kind is not None:
+        return _OF_KIND.get(letter.headers.kind)
+    return next((what for ending, what in _OF_TOPIC.items() if letter.headers.topic.endswith(ending)), None)
 
 
 def _remarks(letter: Letter, expected: str | None) -> tuple[str, ...]:
     found: list[str] = []
-    if letter.cut_from is not None:
-        found.append(
-            f"The payload was cut where it went into the dead letters: {letter.size} of {letter.cut_from} bytes."
-        )
-    if letter.reason == Reason.SIZE and letter.payload is not None:
-        found.append(f"The size is wrong: {letter.detail}")
-    if expected in {"span", "log record", "trace"} and not letter.topic.endswith("unlinked-logs"):
+    if letter.headers.cut_from is not None:
+        cut = f"{letter.size} of {letter.headers.cut_from} bytes"
+        found.append(f"The payload was cut where it went into the dead letters: {cut}.")
+    if letter.headers.reason == Reason.SIZE and letter.payload is not None:
+        found.append(f"The size is wrong: {letter.headers.detail}")
+    if expected in {"span", "log record", "trace"} and not letter.headers.topic.endswith("unlinked-logs"):
         key = letter.key
         if key is None:
             found.append("There is no key: it must be the trace id, 32 lower-case hex characters.")
@@ -121,7 +120,7 @@ def _opening(letter: Letter, payload: bytes, what: str | None) -> list[Fault]:
     found: list[Fault] = []
     if payload[HEADER_BYTES] & _NOT_ONE_BYTE:
         found.append(Fault(("flags",), HEADER_BYTES, "flags take one byte, and are not negative"))
-    elif letter.key is not None and _is_trace_id(letter.key) and not letter.topic.endswith("unlinked-logs"):
+    elif letter.key is not None and _is_trace_id(letter.key) and not letter.headers.topic.endswith("unlinked-logs"):
         key, inside = bytes.fromhex(letter.key.decode()), payload[TRACE_ID]
         wrong = next((at for at, (a, b) in enumerate(zip(key, inside, strict=True)) if a != b), None)
         if wrong is not None:
@@ -131,10 +130,10 @@ def _opening(letter: Letter, payload: bytes, what: str | None) -> list[Fault]:
 
 
 def _sound(letter: Letter) -> str:
-    who = letter.sink or "who read it"
-    if letter.reason == Reason.REFUSED:
-        return f"Nothing is wrong with these bytes: the target of {who} refuses them: {letter.detail}"
-    said = f"{who} said: {letter.reason} {letter.detail}"
+    who = letter.headers.sink or "who read it"
+    if letter.headers.reason == Reason.REFUSED:
+        return f"Nothing is wrong with these bytes: the target of {who} refuses them: {letter.headers.detail}"
+    said = f"{who} said: {letter.headers.reason} {letter.headers.detail}"
     return f"Nothing is wrong with these bytes, as far as this version can tell; {said}"
 
 

@@ -1,23 +1,17 @@
 """A dead letter as a value: its place and time, its headers, its untouched payload; and which letters are meant."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from pipeline.model.dead_letters import DeadLetterHeaders
+from tracelink.kafka.topics import Partition
+
 if TYPE_CHECKING:
     from confluent_kafka import Message
 
-from tracelink.kafka.topics import Partition
-
-PREFIX = "tracelink."
-CUT_FROM = f"{PREFIX}cut-from-bytes"
-"""Header of a payload that was too large for the topic: how large it was before it was cut."""
-
-_MOST = 2**31 - 2
 _NAME = re.compile(r"^(\d{1,9})-(\d{1,18})$")
-_NUMBER = re.compile(r"^\d{1,18}$")
 
 
 class Name(NamedTuple):
@@ -40,14 +34,14 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter; `headers` are all it has, as text, and `timestamp` is its own, in milliseconds.
+    """A dead letter; `timestamp` is its own, in milliseconds.
 
     `size` are the bytes of the payload, which a letter that is only listed goes without.
     """
 
     name: Name
     timestamp: int
-    headers: Mapping[str, str]
+    headers: DeadLetterHeaders
     key: bytes | None
     payload: bytes | None
     size: int
@@ -55,67 +49,13 @@ class Letter:
     @classmethod
     def of(cls, partition: Partition, message: "Message") -> Self:
         """Return what a message of the topic of dead letters is."""
-        headers = message.headers() or []
-        pairs = headers.items() if isinstance(headers, dict) else headers
-        texts = {name: _text(value) for name, value in pairs}
         name = Name(partition[1], message.offset() or 0)
-        payload = message.value()
-        return cls(name, message.timestamp()[1], texts, message.key(), payload, len(payload or b""))
+        headers, payload = DeadLetterHeaders.of(message), message.value()
+        return cls(name, message.timestamp()[1], headers, message.key(), payload, len(payload or b""))
 
     def without_payload(self) -> Self:
         """Return it as it is listed."""
         return replace(self, payload=None)
-
-    @property
-    def reason(self) -> str:
-        """Why it is here, in a word."""
-        return self.headers.get(f"{PREFIX}reason", "")
-
-    @property
-    def detail(self) -> str:
-        """Why it is here."""
-        return self.headers.get(f"{PREFIX}detail", "")
-
-    @property
-    def topic(self) -> str:
-        """The topic that it came from."""
-        return self.headers.get(f"{PREFIX}topic", "")
-
-    @property
-    def partition(self) -> int | None:
-        """The partition that it came from."""
-        return self._number("partition")
-
-    @property
-    def offset(self) -> int | None:
-        """The offset that it had there."""
-        return self._number("offset")
-
-    @property
-    def came(self) -> int | None:
-        """The time that it had there, in milliseconds."""
-        return self._number("timestamp")
-
-    @property
-    def sink(self) -> str | None:
-        """The sink that found it, if it was one."""
-        return self.headers.get(f"{PREFIX}sink")
-
-    @property
-    def kind(self) -> str | None:
-        """What was cut out of a message (`span`, `log`); None where it is the whole message."""
-        return self.headers.get(f"{PREFIX}kind")
-
-    @property
-    def cut_from(self) -> int | None:
-        """How many bytes the payload had before it was cut; None where it is whole."""
-        # A header that does not say how many says all the same that it is not whole.
-        return (self._number("cut-from-bytes") or 0) if CUT_FROM in self.headers else None
-
-    @property
-    def redriven(self) -> int:
-        """How many times its headers say that it was redriven."""
-        return min(self._number("redriven") or 0, _MOST)
 
     def digest(self) -> bytes:
         """Return what its key and payload are known by when they come back."""
@@ -123,14 +63,6 @@ class Letter:
         for part in (self.key, self.payload):
             found.update(b"-" if part is None else b"%d:%b" % (len(part), part))
         return found.digest()
-
-    def _number(self, header: str) -> int | None:
-        text = self.headers.get(PREFIX + header, "")
-        return int(text) if _NUMBER.match(text) else None
-
-
-def _text(value: str | bytes | None) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""
 
 
 class Filters(NamedTuple):
@@ -164,11 +96,11 @@ class Wanted:
         asked = self.filters
         return (
             (not asked.letters or letter.name in asked.letters)
-            and (not asked.reasons or letter.reason in asked.reasons)
-            and (asked.sink is None or letter.sink == asked.sink)
+            and (not asked.reasons or letter.headers.reason in asked.reasons)
+            and (asked.sink is None or letter.headers.sink == asked.sink)
             and (self.begin is None or letter.timestamp >= self.begin)
             and (self.end is None or letter.timestamp < self.end)
-            and (not self.topics or letter.topic in self.topics)
-            and (asked.partition is None or letter.partition == asked.partition)
-            and (asked.offset is None or letter.offset == asked.offset)
+            and (not self.topics or letter.headers.topic in self.topics)
+            and (asked.partition is None or letter.headers.partition == asked.partition)
+            and (asked.offset is None or letter.headers.offset == asked.offset)
         )

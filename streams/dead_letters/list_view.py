@@ -61,7 +61,7 @@ class Collected:
 
     def add(self, letter: Letter, mark: Mark | None) -> None:
         """Take a letter in."""
-        self.reasons[letter.reason or "unknown"] += 1
+        self.reasons[letter.headers.reason or "unknown"] += 1
         # No two have the same name: letters are never compared.
         entry = (letter.timestamp, letter.name, letter, mark)
         if len(self._newest) < self._limit:
@@ -126,26 +126,26 @@ def as_json(letter: Letter, mark: Mark | None, redactor: Redacts) -> dict[str, o
         "letter": str(letter.name),
         "time": shown(letter.timestamp),
         "timestamp": letter.timestamp,
-        "reason": letter.reason,
-        "detail": redactor.redact(letter.detail),
-        "sink": letter.sink,
-        "topic": letter.topic,
-        "partition": letter.partition,
-        "offset": letter.offset,
-        "originTimestamp": letter.came,
-        "kind": letter.kind,
+        "reason": letter.headers.reason,
+        "detail": redactor.redact(letter.headers.detail),
+        "sink": letter.headers.sink,
+        "topic": letter.headers.topic,
+        "partition": letter.headers.partition,
+        "offset": letter.headers.offset,
+        "originTimestamp": letter.headers.timestamp,
+        "kind": letter.headers.kind,
         **key_of(letter.key, redactor),
         "bytes": letter.size,
-        "cutFromBytes": letter.cut_from,
-        "redriven": letter.redriven,
+        "cutFromBytes": letter.headers.cut_from,
+        "redriven": letter.headers.redriven,
         "settled": mark and {"action": mark["action"], "time": mark["time"], "count": mark["count"]},
     }
 
 
 def origin(letter: Letter, prefix: str) -> str:
     """Return where a letter came from in a word: `spans[3]@4711`."""
-    place = "" if letter.partition is None else f"[{letter.partition}]@{letter.offset}"
-    return plain(letter.topic.removeprefix(prefix), _LONGEST) + place
+    place = "" if letter.headers.partition is None else f"[{letter.headers.partition}]@{letter.headers.offset}"
+    return plain(letter.headers.topic.removeprefix(prefix), _LONGEST) + place
 
 
 def settled_text(mark: Mark | None, now: int) -> str:
@@ -157,13 +157,13 @@ def _cells(letter: Letter, mark: Mark | None, prefix: str, now: int, redactor: R
     return {
         "letter": str(letter.name),
         "time": datetime.fromtimestamp(letter.timestamp / 1000, UTC).strftime("%m-%d %H:%M:%S"),
-        "reason": plain(letter.reason, _LONGEST),
-        "sink": plain(letter.sink or "", _LONGEST),
+        "reason": plain(letter.headers.reason, _LONGEST),
+        "sink": plain(letter.headers.sink or "", _LONGEST),
         "origin": origin(letter, prefix),
-        "bytes": f"{letter.size:,}" + ("" if letter.cut_from is None else " (cut)"),
-        "redriven": str(letter.redriven or ""),
+        "bytes": f"{letter.size:,}" + ("" if letter.headers.cut_from is None else " (cut)"),
+        "redriven": str(letter.headers.redriven or ""),
         "settled": settled_text(mark, now),
-        "detail": plain(redactor.redact(letter.detail), _LONGEST),
+        "detail": plain(redactor.redact(letter.headers.detail), _LONGEST),
     }
 
 

@@ -81,7 +81,7 @@ class Marks:
                     self._sent.setdefault(mark["digest"], []).append(mark)
         alike = self._sent.get(letter.digest(), ()) if self._sent else ()
         before = [mark["count"] for mark in alike if mark["time"] <= letter.timestamp + _CLOCKS_DIFFER]
-        return max(letter.redriven, *before, 0)
+        return max(letter.headers.redriven, *before, 0)
 
     def outdated(self, begins: Mapping[tuple[Source, int], int], gone: Iterable[Source] = ()) -> list[bytes]:
         """Return the keys of marks whose letters are no more.

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.kafka.reader import Reader
 from pipeline.kafka.transactions import Aborted, Transactions
-from pipeline.model.redriven import REDRIVEN
+from pipeline.model.dead_letters import REDRIVEN
 from streams.dead_letters.letter import Letter, Name
 from streams.dead_letters.marks import MARK, Action, Mark, Source
 from streams.dead_letters.verdict import REFUSED, Outcome, Verdict

@@ -127,7 +127,7 @@ def discard_(settings: ReplayedSettings, order: Order) -> int:
         def judged(letter: Letter) -> Verdict:
             mark = marks.of(source, letter)
             if mark is None:
-                return Verdict(letter.name, Outcome.DISCARDED, count=letter.redriven)
+                return Verdict(letter.name, Outcome.DISCARDED, count=letter.headers.redriven)
             return Verdict(letter.name, Outcome.SETTLED, why=f"it was {mark['action'].lower()} before")
 
         return judged

@@ -64,7 +64,7 @@ def show_(
 def _show_json(letter: Letter, mark: Mark | None, diagnosis: Diagnosis, redactor: Redacts) -> dict[str, object]:
     """Return a letter as JSON has it: with its payload in hex only where nothing is redacted."""
     found = as_json(letter, mark, redactor) | {
-        "headers": headers_of(letter.headers, redactor),
+        "headers": headers_of(letter.headers.texts, redactor),
         "is": diagnosis.what,
         "fields": [
             {
@@ -87,11 +87,11 @@ def show_lines(  # noqa: PLR0917 - what a letter is shown with
     letter: Letter, mark: Mark | None, diagnosis: Diagnosis, prefix: str, now: int, redactor: Redacts
 ) -> Iterator[str]:
     """Yield the lines that show a letter, each fit for a terminal."""
-    yield f"Dead letter {letter.name}: {plain(letter.reason, _LONGEST)}"
+    yield f"Dead letter {letter.name}: {plain(letter.headers.reason, _LONGEST)}"
     yield from _named(_about(letter, mark, prefix, now, redactor))
     yield ""
     yield "Headers"
-    yield from _named(headers_of(letter.headers, redactor).items())
+    yield from _named(headers_of(letter.headers.texts, redactor).items())
     if diagnosis.leaves:
         yield ""
         yield f"Read as a {diagnosis.what}: byte, field, value"
@@ -112,16 +112,16 @@ def show_lines(  # noqa: PLR0917 - what a letter is shown with
 
 def _about(letter: Letter, mark: Mark | None, prefix: str, now: int, redactor: Redacts) -> list[tuple[str, str]]:
     key = key_of(letter.key, redactor)
-    of = f"{letter.kind}, cut out of a message" if letter.kind else "the whole message"
-    came = "" if letter.came is None else f", {shown(letter.came)}"
+    of = f"{letter.headers.kind}, cut out of a message" if letter.headers.kind else "the whole message"
+    came = "" if letter.headers.timestamp is None else f", {shown(letter.headers.timestamp)}"
     found = [
         ("time", shown(letter.timestamp)),
-        ("detail", redactor.redact(letter.detail)),
+        ("detail", redactor.redact(letter.headers.detail)),
         ("came from", origin(letter, prefix) + came),
-        ("sink", letter.sink or ""),
+        ("sink", letter.headers.sink or ""),
         ("payload", f"{letter.size:,} bytes, {of}"),
         ("key", key.get("key") or (f"{key['keyHex']} (hex)" if "keyHex" in key else "none")),
-        ("redriven", f"{letter.redriven}x" if letter.redriven else ""),
+        ("redriven", f"{letter.headers.redriven}x" if letter.headers.redriven else ""),
         ("settled", settled_text(mark, now)),
     ]
     return [(name, text) for name, text in found if text]

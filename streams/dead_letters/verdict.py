@@ -47,14 +47,14 @@ def destination(letter: Letter, live: TopicNames) -> str | None:
     A line without a trace that a sink has cut out goes back to those, for the join would not take it.
     """
     whole = {name: name for name in (live.spans, live.logs, live.unlinked_logs, live.traces)}
-    topic = whole.get(letter.topic)
-    if topic is None and letter.topic.startswith(f"{live.prefix}replay."):
-        topic = whole.get(live.prefix + letter.topic.rpartition(".")[2])
-    if topic is None or letter.kind is None:
+    topic = whole.get(letter.headers.topic)
+    if topic is None and letter.headers.topic.startswith(f"{live.prefix}replay."):
+        topic = whole.get(live.prefix + letter.headers.topic.rpartition(".")[2])
+    if topic is None or letter.headers.kind is None:
         return topic
-    if letter.kind == "log":
+    if letter.headers.kind == "log":
         return topic if topic == live.unlinked_logs else live.logs
-    return live.spans if letter.kind == "span" else None
+    return live.spans if letter.headers.kind == "span" else None
 
 
 def judge(letter: Letter, marks: Marks, source: Source, live: TopicNames, at_most: int) -> Verdict:
@@ -67,12 +67,12 @@ def judge(letter: Letter, marks: Marks, source: Source, live: TopicNames, at_mos
         return Verdict(
             name, Outcome.SETTLED, why="the same message was settled before, as a live letter or another job's"
         )
-    if letter.cut_from is not None:
-        why = f"only {letter.size} of {letter.cut_from} bytes are here: what is left of it is no message"
+    if letter.headers.cut_from is not None:
+        why = f"only {letter.size} of {letter.headers.cut_from} bytes are here: what is left of it is no message"
         return Verdict(name, Outcome.CUT, why=why)
     topic = destination(letter, live)
     if topic is None:
-        why = f"it came from {letter.topic or 'nowhere'}, which takes nothing from outside"
+        why = f"it came from {letter.headers.topic or 'nowhere'}, which takes nothing from outside"
         return Verdict(name, Outcome.NO_WAY_BACK, why=why)
     count = marks.count(letter) + 1
     if count > at_most:

@@ -14,8 +14,7 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import NamedTuple
 
-from pipeline.model.dead_letters import Headers, Origin, headers
-from pipeline.model.redriven import redriven
+from pipeline.model.dead_letters import CUT_FROM, Headers, Origin, headers, redriven
 from streams.join.intake import Message, Poison, judge
 from streams.join.journal import Entry, Ledger
 from streams.join.window import LOGS, SPANS, Limits, Record, Window
@@ -289,7 +288,7 @@ class Partition:
         found = [*headers(error, origin), *redriven(message.headers())]
         if value is not None and len(value) > self._largest_letter:
             # Compressed by somebody better than we do: the topic might refuse it, and with it every transaction.
-            found.append(("tracelink.cut-from-bytes", str(len(value)).encode()))
+            found.append((CUT_FROM, str(len(value)).encode()))
             value = value[:_CUT_BYTES]
         self.pending.messages.append(Outgoing(Target.DEAD_LETTERS, message.key(), value, found))
         self.pending.dead_letters[error.reason] += 1

@@ -11,7 +11,7 @@ from confluent_kafka import Message, Producer, TopicPartition
 from pipeline.cli.root import main
 from pipeline.kafka.admin import apply, connect, create_job
 from pipeline.kafka.offsets import Edges
-from pipeline.model.dead_letters import Origin, headers
+from pipeline.model.dead_letters import DeadLetterHeaders, Origin, headers
 from pipeline.settings import TopicSettings
 from streams.dead_letters.letter import Letter, Name
 from streams.join.settings import JoinSettings
@@ -42,7 +42,7 @@ def letter(
     found = headers(InvalidRecord(reason, detail), Origin(topic, 3, 4711, START - 1), sink=sink, kind=kind)
     texts = {header: value.decode() for header, value in found}
     texts |= {f"tracelink.{header.replace('_', '-')}": value for header, value in more.items()}
-    return Letter(name, timestamp, texts, key, payload, len(payload or b""))
+    return Letter(name, timestamp, DeadLetterHeaders.parse(texts), key, payload, len(payload or b""))
 
 
 class Pipeline:
@@ -85,7 +85,7 @@ class Pipeline:
             buried.payload,
             buried.key,
             partition,
-            headers=[(name, value.encode()) for name, value in buried.headers.items()],
+            headers=[(name, value.encode()) for name, value in buried.headers.texts.items()],
             on_delivery=lambda error, message: places.append(message) if error is None else None,
             timestamp=timestamp or time.time_ns() // 1_000_000,
         )

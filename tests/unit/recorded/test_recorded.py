@@ -26,9 +26,8 @@ from pipeline.kafka.compacted import Newest
 from pipeline.kafka.offsets import Edges, GroupOffset
 from pipeline.kafka.topic_specs import specs
 from pipeline.model import dead_letters, splice
-from pipeline.model.dead_letters import Origin
+from pipeline.model.dead_letters import Origin, redriven
 from pipeline.model.problems import ALERT, OCCURRENCE, PROBLEM, Alert
-from pipeline.model.redriven import redriven
 from pipeline.model.replay_markers import FOR_EVER, complete_until, end_headers, is_end, origin_of
 from pipeline.settings import names_of
 from sinks.alerting.alertmanager import AlertmanagerSink
@@ -245,7 +244,9 @@ def buried(topic: str, number: int) -> list[object]:
     return by_text(
         sent(one)
         for one, letter in letters
-        if letter.sink is None and letter.partition == number and letter.topic in {NAMES.spans, NAMES.logs}
+        if letter.headers.sink is None
+        and letter.headers.partition == number
+        and letter.headers.topic in {NAMES.spans, NAMES.logs}
     )
 
 
@@ -364,36 +365,38 @@ def letter_of(message: Message) -> Letter:
 @pytest.mark.parametrize("message", _LETTERS, ids=place)
 def test_the_headers_of_a_dead_letter_are_read_and_written_again(message: Message) -> None:
     letter = letter_of(message)
-    origin = Origin(letter.topic, letter.partition or 0, letter.offset or 0, letter.came or 0)
-    error = InvalidRecord(Reason(letter.reason), letter.detail)
-    made = dead_letters.headers(error, origin, sink=letter.sink, kind=letter.kind)
-    made += [] if letter.cut_from is None else [("tracelink.cut-from-bytes", b"%d" % letter.cut_from)]
-    made += redriven([("tracelink.redriven", b"%d" % letter.redriven)]) if letter.redriven else []
+    origin = Origin(
+        letter.headers.topic, letter.headers.partition or 0, letter.headers.offset or 0, letter.headers.timestamp or 0
+    )
+    error = InvalidRecord(Reason(letter.headers.reason), letter.headers.detail)
+    made = dead_letters.headers(error, origin, sink=letter.headers.sink, kind=letter.headers.kind)
+    made += [] if letter.headers.cut_from is None else [("tracelink.cut-from-bytes", b"%d" % letter.headers.cut_from)]
+    made += redriven([("tracelink.redriven", b"%d" % letter.headers.redriven)]) if letter.headers.redriven else []
     assert made == headers_of(message)
 
 
-@pytest.mark.parametrize("message", [one for one in _LETTERS if letter_of(one).kind is None], ids=place)
+@pytest.mark.parametrize("message", [one for one in _LETTERS if letter_of(one).headers.kind is None], ids=place)
 def test_a_dead_letter_names_the_message_that_it_was(message: Message) -> None:
     letter = letter_of(message)
-    source = message_at(letter.topic, letter.partition, letter.offset)
+    source = message_at(letter.headers.topic, letter.headers.partition, letter.headers.offset)
     payload = source.value()
-    assert (letter.key, letter.came) == (source.key(), source.timestamp()[1])
-    assert letter.payload == (payload if letter.cut_from is None else (payload or b"")[: 64 * 1024])
-    assert letter.cut_from in {None, len(payload or b"")}
+    assert (letter.key, letter.headers.timestamp) == (source.key(), source.timestamp()[1])
+    assert letter.payload == (payload if letter.headers.cut_from is None else (payload or b"")[: 64 * 1024])
+    assert letter.headers.cut_from in {None, len(payload or b"")}
     assert redriven(headers_of(source)) == [one for one in headers_of(message) if one[0] == "tracelink.redriven"]
 
 
 def test_the_recorded_letters_have_all_that_a_letter_can_have() -> None:
     letters = [letter_of(message) for message in _LETTERS]
-    assert {letter.reason for letter in letters} == set(Reason)
-    assert {letter.sink for letter in letters} == {None, "alerts", "elasticsearch"}
-    assert {letter.kind for letter in letters} == {None, "span", "log"}
-    assert {letter.redriven for letter in letters} == {0, 1}
-    assert {letter.cut_from for letter in letters} == {None, 4 * 1024 * 1024 + 1}
+    assert {letter.headers.reason for letter in letters} == set(Reason)
+    assert {letter.headers.sink for letter in letters} == {None, "alerts", "elasticsearch"}
+    assert {letter.headers.kind for letter in letters} == {None, "span", "log"}
+    assert {letter.headers.redriven for letter in letters} == {0, 1}
+    assert {letter.headers.cut_from for letter in letters} == {None, 4 * 1024 * 1024 + 1}
 
 
 def cut_out(kind: str) -> Message:
-    (found,) = [one for one in _LETTERS if letter_of(one).kind == kind]
+    (found,) = [one for one in _LETTERS if letter_of(one).headers.kind == kind]
     return found
 
 
@@ -410,18 +413,18 @@ def buried_by_sink(letter: DeadLetter) -> Sent:
 
 def test_what_a_sink_cannot_decode_becomes_the_recorded_letters() -> None:
     batch = decode(map(read, messages(NAMES.traces)), record_kinds(NAMES))
-    recorded = [one for one in messages(NAMES.dead_letters) if letter_of(one).sink == "elasticsearch"]
-    expected = [one for one in recorded if letter_of(one).reason != Reason.REFUSED]
+    recorded = [one for one in messages(NAMES.dead_letters) if letter_of(one).headers.sink == "elasticsearch"]
+    expected = [one for one in recorded if letter_of(one).headers.reason != Reason.REFUSED]
     assert by_text(map(buried_by_sink, batch.dead_letters)) == by_text(map(sent, expected))
 
 
 def test_a_line_that_elasticsearch_refuses_becomes_the_recorded_letter() -> None:
     message = cut_out("log")
     letter = letter_of(message)
-    source = message_at(letter.topic, letter.partition, letter.offset)
+    source = message_at(letter.headers.topic, letter.headers.partition, letter.headers.offset)
     ((part,), report) = decode([read(source)], record_kinds(NAMES)).parts, Report([Became.WRITTEN])
     (line,) = part.trace["logs"]
-    report.refuse_log(part.message, line, InvalidRecord(Reason.REFUSED, letter.detail))
+    report.refuse_log(part.message, line, InvalidRecord(Reason.REFUSED, letter.headers.detail))
     assert list(map(buried_by_sink, report.dead_letters)) == [sent(message)]
 
 
@@ -454,8 +457,8 @@ def test_a_redrive_sends_the_recorded_message_and_mark(message: Message, monkeyp
     Settler(KafkaSettings.load(), source).settle([(letter, verdict)])
     written = {topic: list(map(_sent, some)) for (topic, _), some in made[0].sent.items()}
     assert written.pop(NAMES.settled_letters) == [sent(message)]
-    again = [one for one in messages(letter.topic) if redriven(headers_of(one)) and one.key() == letter.key]
-    assert written == ({letter.topic: list(map(sent, again))} if mark["action"] == "REDRIVEN" else {})
+    again = [one for one in messages(letter.headers.topic) if redriven(headers_of(one)) and one.key() == letter.key]
+    assert written == ({letter.headers.topic: list(map(sent, again))} if mark["action"] == "REDRIVEN" else {})
 
 
 def keeping(made: list[Written]) -> Callable[..., Written]:

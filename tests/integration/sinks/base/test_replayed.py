@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from pipeline.failpoints import Point
 from pipeline.kafka.admin import apply, connect
 from pipeline.local.stack import Endpoints
-from pipeline.model.redriven import REDRIVEN
+from pipeline.model.dead_letters import REDRIVEN
 from pipeline.model.replay_markers import is_end
 from pipeline.runtime.watchdog import End, Ends, watching
 from pipeline.settings import TopicSettings

@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.model.redriven import REDRIVEN
+from pipeline.model.dead_letters import REDRIVEN
 from pipeline.model.replay_markers import ORIGIN, end_headers
 from pipeline.model.splice import decode, head
 from streams.join.journal import Entry, Ledger
