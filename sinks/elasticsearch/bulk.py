@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 import orjson
-from elasticsearch import ApiError, Elasticsearch
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
 from pipeline.model.problems import Problem
 from sinks.base.calls import start
-from sinks.base.contract import Message, Outcome, Refused
-from sinks.elasticsearch.client import IN_FLIGHT, PASSING_ERRORS, TRY_AGAIN, failures, refuse_or_wait
+from sinks.base.contract import Message, Outcome
+from sinks.elasticsearch.client import IN_FLIGHT, ElasticsearchClient, passes
 from tracelink.errors import InvalidRecord, Reason, Unavailable
 from tracelink.model.records import LogRecord
 
@@ -23,9 +22,6 @@ _ATTEMPTS = 4
 # Larger requests are no cheaper for the cluster, and leave it without work while the first of a batch is made.
 _REQUEST_BYTES = 1 << 20
 _SOURCE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
-# Of an answer only what tells the outcomes apart.
-_ANSWER = "items.*.status,items.*.error"
-
 
 Action = Literal["create", "index"]
 
@@ -33,6 +29,8 @@ Action = Literal["create", "index"]
 class Document(NamedTuple):
     """A document to write, and what it was made of."""
 
+    index_name: str
+    identity: str
     lines: bytes
     """The action and the source of a bulk request, each with its newline."""
     message: Message
@@ -81,9 +79,8 @@ class Bulk:
     Documents that are answered 429 or 5xx are sent again a few times, those alone; then Unavailable is raised.
     """
 
-    def __init__(self, client: Elasticsearch, url: str, batch_bytes: int, observe: Callable[[float], None]) -> None:
+    def __init__(self, client: ElasticsearchClient, batch_bytes: int, observe: Callable[[float], None]) -> None:
         self._client = client
-        self._url = url
         self._batch_bytes = batch_bytes
         self._observe = observe
 
@@ -115,7 +112,7 @@ class Bulk:
             return bool(pending)
 
         def give_up(_: object) -> None:
-            raise Unavailable(f"Elasticsearch at {self._url} did not take {len(pending)} documents: {why}")
+            raise Unavailable(f"Elasticsearch at {self._client.url} did not take {len(pending)} documents: {why}")
 
         Retrying(
             retry=retry_if_result(bool),
@@ -128,20 +125,12 @@ class Bulk:
     def _post(self, chunk: list[Document], settled: list[Settled]) -> tuple[list[Document], str]:
         """Send one request; adds what is settled, and returns what is to be sent again and why."""
         started = time.perf_counter()
-        try:
-            with failures(self._url):
-                # Encoded bytes pass through the client as they are; its annotation knows only of mappings.
-                answer = self._client.bulk(operations=cast("Any", body(chunk)), filter_path=_ANSWER)
-        except ApiError as error:
-            if error.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-                raise
+        items = self._client.bulk(body(chunk), len(chunk))
+        if items is None:
             return self._halve(chunk, settled)
         self._observe(time.perf_counter() - started)
         again: list[Document] = []
         why = ""
-        items = answer.body.get("items") or []
-        if len(items) != len(chunk):
-            raise Refused(f"{self._url} does not answer as Elasticsearch does: check TRACELINK_ELASTICSEARCH_URL.")
         for document, item in zip(chunk, items, strict=True):
             result = item[document.action]
             outcome = self._judge(result, document.action)
@@ -170,9 +159,9 @@ class Bulk:
         if status == HTTPStatus.CONFLICT:
             return Outcome.DUPLICATE
         kind = str(result.get("error", {}).get("type", ""))
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRY_AGAIN or kind in PASSING_ERRORS:
+        if passes(status, kind):
             return None
-        refuse_or_wait(status, kind, f"Elasticsearch at {self._url} says {_reason(result)}")
+        self._client.refuse_or_wait(status, kind, _reason(result))
         return InvalidRecord(Reason.REFUSED, _reason(result))
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import Any, cast
 
-from pipeline.settings import without_credentials
 from sinks.base.contract import Batch, DeadLetter, Message, Outcome, Part, ProblemState, Report
 from sinks.base.metrics import SinkMetrics
 from sinks.base.redacting import redacted_log, redacted_span
 from sinks.base.sampling import KeepPolicy
 from sinks.elasticsearch import documents
 from sinks.elasticsearch.bulk import Bulk, Document, lines, newer_lines
-from sinks.elasticsearch.client import connect, failures
+from sinks.elasticsearch.client import ElasticsearchClient
 from sinks.elasticsearch.indices import Indices
 from sinks.elasticsearch.problems import problem_document, problem_id
 from sinks.elasticsearch.settings import ElasticsearchSettings
@@ -33,11 +32,10 @@ class ElasticsearchSink:
     ) -> None:
         """`services` counts what the traces say of the services, whatever the keep policy leaves out."""
         self._settings = settings
-        self._client = connect(settings)
-        self._url = without_credentials(settings.elasticsearch_url)
+        self._client = ElasticsearchClient(settings)
         self._indices = Indices.of(settings)
         self._keep = KeepPolicy(settings.keep_share, settings.keep_slower_than, settings.keep_log_level)
-        self._bulk = Bulk(self._client, self._url, settings.batch_bytes, metrics.request_seconds.observe)
+        self._bulk = Bulk(self._client, settings.batch_bytes, metrics.request_seconds.observe)
         self._services = services
         self._redactor = settings.redactor()
         self._set_up = not settings.setup_templates
@@ -68,8 +66,7 @@ class ElasticsearchSink:
 
     def check(self) -> None:
         """Ask whether the cluster can take writes, and set up the templates at the first time; see Sink."""
-        with failures(self._url):
-            self._client.info()
+        self._client.check()
         self._prepare()
 
     def close(self) -> None:
@@ -138,7 +135,8 @@ class ElasticsearchSink:
             report.count("span", Outcome.DEAD_LETTER, len(trace["spans"]))
             return
         name = self._indices.traces(start, trace["opened"])
-        yield Document(lines(name, documents.part_id(trace), source), part.message, index)
+        identity = documents.part_id(trace)
+        yield Document(name, identity, lines(name, identity, source), part.message, index)
 
     def _log_document(  # noqa: PLR0917 - what it is made of
         self,
@@ -156,7 +154,7 @@ class ElasticsearchSink:
             report.refuse_log(message, original, error)
             return None
         name = self._indices.logs(record["timestamp"], opened)
-        return Document(lines(name, identity, source), message, original)
+        return Document(name, identity, lines(name, identity, source), message, original)
 
     def _problem_document(self, state: ProblemState, report: Report) -> Document | None:
         problem = state.problem
@@ -165,8 +163,9 @@ class ElasticsearchSink:
         except InvalidRecord as error:
             _settle_problem(state.message, error, report)
             return None
-        encoded = newer_lines(self._indices.errors, identity, problem["version"], source)
-        return Document(encoded, state.message, problem, "index")
+        name = self._indices.errors
+        encoded = newer_lines(name, identity, problem["version"], source)
+        return Document(name, identity, encoded, state.message, problem, "index")
 
 
 def _settle_problem(message: Message, outcome: Outcome | InvalidRecord, report: Report) -> None:

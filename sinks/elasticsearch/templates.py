@@ -6,10 +6,7 @@ They use only what a bare core node has too: no data streams, no lifecycle polic
 from contextlib import closing
 from typing import Any
 
-from elasticsearch import Elasticsearch
-
-from pipeline.settings import without_credentials
-from sinks.elasticsearch.client import connect, failures
+from sinks.elasticsearch.client import ElasticsearchClient
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from tracelink.errors import Unavailable, UserError
 
@@ -128,17 +125,16 @@ def templates(settings: ElasticsearchSettings) -> dict[str, dict[str, Any]]:
     }
 
 
-def set_up(client: Elasticsearch, settings: ElasticsearchSettings) -> None:
+def set_up(client: ElasticsearchClient, settings: ElasticsearchSettings) -> None:
     """Create or replace the index templates; raises Unavailable or Refused. May be repeated."""
-    with failures(without_credentials(settings.elasticsearch_url)):
-        for name, body in templates(settings).items():
-            client.indices.put_index_template(name=name, body=body)
+    for name, body in templates(settings).items():
+        client.put_template(name, body)
 
 
 def set_up_now(settings: ElasticsearchSettings) -> list[str]:
     """Set the templates up from a command line; returns their names. Raises UserError where the cluster is away."""
     try:
-        with closing(connect(settings)) as client:
+        with closing(ElasticsearchClient(settings)) as client:
             set_up(client, settings)
     except Unavailable as error:
         raise UserError(f"{error}. Is it running? `tracelink stack up` starts one on this machine.") from None

@@ -1,17 +1,13 @@
 """Everything that Elasticsearch has of one trace: the spans of all its parts, and its log lines."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
 
 import orjson
-from elasticsearch import ApiError, Elasticsearch
-from elasticsearch.helpers import ScanError, scan
 
-from pipeline.settings import without_credentials
-from sinks.elasticsearch.client import connect, failures
+from sinks.elasticsearch.client import ElasticsearchClient
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from tracelink.errors import Unavailable, UserError
 from tracelink.model.records import TRACE_ID_CHARS, ErrorRule, Flag, Span, shown_trace_id
@@ -52,29 +48,26 @@ class FoundTrace:
 
 def find(settings: ElasticsearchSettings, trace_id: bytes, limit: int) -> FoundTrace:
     """Fetch a trace, of spans and of log lines at most `limit` each; raises UserError where there is none of it."""
-    url = without_credentials(settings.elasticsearch_url)
     try:
-        with closing(connect(settings)) as client, failures(url):
+        with closing(ElasticsearchClient(settings)) as client:
             parts, spans = _spans(client, settings, trace_id, limit + 1)
             query = _query(trace_id)
             lines = _documents(client, f"{settings.index_prefix}logs-*", query, _LINES_AT_ONCE, limit + 1)
     except Unavailable as error:
         raise UserError(f"{error}. Is it running? `tracelink stack up` starts one on this machine.") from None
-    except (ApiError, ScanError) as error:
-        raise UserError(f"Elasticsearch at {url} does not search: {error}.") from None
     if not parts and not lines:
-        raise UserError(_not_found(shown_trace_id(trace_id), url, settings.index_prefix))
+        raise UserError(_not_found(shown_trace_id(trace_id), client.url, settings.index_prefix))
     cut = len(spans) > limit or len(lines) > limit
     return FoundTrace(trace_id, parts, spans[:limit], lines[:limit], limit if cut else None)
 
 
 def _spans(
-    client: Elasticsearch, settings: ElasticsearchSettings, trace_id: bytes, most: int
+    client: ElasticsearchClient, settings: ElasticsearchSettings, trace_id: bytes, most: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the summaries of the parts, and their spans: those of a part that was replayed are there twice."""
     parts: list[dict[str, Any]] = []
     spans: dict[bytes, dict[str, Any]] = {}
-    for part in _scan(client, f"{settings.index_prefix}traces-*", _query(trace_id), _PARTS_AT_ONCE):
+    for part in client.search(f"{settings.index_prefix}traces-*", _query(trace_id), _PARTS_AT_ONCE):
         source = part["_source"]
         for span in source.pop("spans", ()):
             spans.setdefault(orjson.dumps(span, option=orjson.OPT_SORT_KEYS), span)
@@ -85,17 +78,10 @@ def _spans(
 
 
 def _documents(
-    client: Elasticsearch, index: str, query: dict[str, Any], at_once: int, most: int
+    client: ElasticsearchClient, index: str, query: dict[str, Any], at_once: int, most: int
 ) -> list[dict[str, Any]]:
-    found = {
-        hit["_id"]: hit["_source"] | {"_id": hit["_id"]} for hit in islice(_scan(client, index, query, at_once), most)
-    }
-    return list(found.values())
-
-
-def _scan(client: Elasticsearch, index: str, query: dict[str, Any], at_once: int) -> Iterator[dict[str, Any]]:
-    hits = scan(client, query, index=index, size=at_once, scroll="1m", preserve_order=True, ignore_unavailable=True)
-    return cast("Iterator[dict[str, Any]]", hits)
+    hits = islice(client.search(index, query, at_once), most)
+    return list({hit["_id"]: hit["_source"] | {"_id": hit["_id"]} for hit in hits}.values())
 
 
 def _query(trace_id: bytes) -> dict[str, Any]:

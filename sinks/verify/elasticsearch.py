@@ -7,16 +7,12 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-import orjson
-from elasticsearch import ApiError
 from prometheus_client import CollectorRegistry
 
-from pipeline.settings import without_credentials
 from sinks.base.calls import start
-from sinks.base.contract import Batch, Outcome, Part, Refused, Report, UnlinkedLog
+from sinks.base.contract import Batch, Outcome, Part, Report, UnlinkedLog
 from sinks.base.metrics import SinkMetrics
-from sinks.elasticsearch.bulk import Document
-from sinks.elasticsearch.client import IN_FLIGHT, connect, failures
+from sinks.elasticsearch.client import IN_FLIGHT, ElasticsearchClient
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
 from sinks.verify.letters import Buried
@@ -25,15 +21,13 @@ from tracelink.errors import Unavailable
 
 NAME = "elasticsearch"
 _AT_ONCE = 2_000
-# Of an answer only whether a document is there, and why that is not known.
-_ANSWER = "docs.found,docs.error.type"
 _NO_INDEX = "index_not_found_exception"
 
 
 class _Wanted(NamedTuple):
     """A document that is to be there, and whose it is; `line` is a log line's id, None of a part."""
 
-    name: str
+    index_name: str
     identity: str
     judged: Judged
     line: str | None
@@ -46,14 +40,12 @@ class ElasticsearchStore:
 
     def __init__(self, settings: ElasticsearchSettings, buried: Buried) -> None:
         self._sink = ElasticsearchSink(settings, SinkMetrics(CollectorRegistry(), "verify"))
-        self._client = connect(settings)
-        self._url = without_credentials(settings.elasticsearch_url)
+        self._client = ElasticsearchClient(settings)
         self._buried = buried
 
     def check(self) -> None:
         """Ask whether it is there."""
-        with failures(self._url):
-            self._client.info()
+        self._client.check()
 
     def close(self) -> None:
         """Close the connections."""
@@ -78,29 +70,20 @@ class ElasticsearchStore:
         for record, judged in records:
             batch = Batch((record,)) if isinstance(record, Part) else Batch(unlinked=(record,))
             report = Report([Outcome.WRITTEN] * len(batch.parts))
-            for document in self._sink.documents(batch, report, []):
-                name, identity = _address(document)
-                yield _Wanted(name, identity, judged, None if isinstance(document.of, int) else identity)
+            for one in self._sink.documents(batch, report, []):
+                yield _Wanted(one.index_name, one.identity, judged, None if isinstance(one.of, int) else one.identity)
             counts = judged.counts
             counts.dead_letters += len(report.dead_letters)
             counts.not_kept += report.records["span", Outcome.NOT_KEPT] + report.records["log", Outcome.NOT_KEPT]
 
     def _missing(self, wanted: Sequence[_Wanted]) -> list[_Wanted]:
-        docs = [{"_index": one.name, "_id": one.identity} for one in wanted]
-        try:
-            with failures(self._url):
-                answer = self._client.mget(docs=docs, source=False, filter_path=_ANSWER)
-        except ApiError as error:
-            raise Refused(f"Elasticsearch at {self._url} does not tell which documents it has: {error}.") from None
-        found: list[dict[str, Any]] = answer.body.get("docs") or []
-        if len(found) != len(wanted):
-            raise Refused(f"{self._url} does not answer as Elasticsearch does: check TRACELINK_ELASTICSEARCH_URL.")
+        found = self._client.get((one.index_name, one.identity) for one in wanted)
         return [one for one, state in zip(wanted, found, strict=True) if not self._is_there(one, state)]
 
     def _is_there(self, wanted: _Wanted, state: dict[str, Any]) -> bool:
         kind = state.get("error", {}).get("type")
         if kind is not None and kind != _NO_INDEX:
-            raise Unavailable(f"Elasticsearch at {self._url} does not tell what {wanted.name} has: {kind}")
+            raise Unavailable(f"Elasticsearch at {self._client.url} does not tell what {wanted.index_name} has: {kind}")
         return kind is None and bool(state["found"])
 
     def _count(self, missing: Sequence[_Wanted]) -> None:
@@ -112,9 +95,3 @@ class ElasticsearchStore:
                 counts.missing_parts += 1
             else:
                 counts.missing_lines += 1
-
-
-def _address(document: Document) -> tuple[str, str]:
-    """Return the index and the id of a document, from the action of its bulk request."""
-    action = orjson.loads(document.lines[: document.lines.index(b"\n")])[document.action]
-    return action["_index"], action["_id"]
