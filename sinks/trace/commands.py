@@ -47,8 +47,7 @@ def trace(*, trace_id: str, as_json: bool, to_zipkin: bool, limit: int, **flags:
     except ValueError:
         raise UserError(f"{trace_id!r} is no trace id: that has 16 or 32 hex characters, not all zero.") from None
     settings = ElasticsearchSettings.load_own(flags)
-    # What the sink keeps of others does not count here.
-    zipkin = ZipkinSettings.load_own({**flags, "keep_share": "1"}) if to_zipkin else None
+    zipkin = ZipkinSettings.load_own(flags) if to_zipkin else None
     found = find(settings, parsed, limit)
     if as_json:
         click.echo(_json(found))

@@ -2,23 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import orjson
-import urllib3
-from prometheus_client import CollectorRegistry
-
-from pipeline.runtime.http_client import headers_of, trusting
-from pipeline.settings import without_credentials
-from sinks.base.contract import Part, Refused, UnlinkedLog
-from sinks.base.metrics import SinkMetrics
+from sinks.base.contract import Part, UnlinkedLog
 from sinks.base.sampling import KeepPolicy
 from sinks.verify.letters import Buried, SpanKey, span_key
 from sinks.verify.tally import Judged
+from sinks.zipkin.client import ZipkinClient
 from sinks.zipkin.settings import ZipkinSettings
-from sinks.zipkin.sink import ZipkinSink
-from tracelink.errors import Unavailable
 from tracelink.model.records import TRACE_ID_CHARS, Flag, Span, print_trace_id, shown_trace_id
 
 NAME = "zipkin"
@@ -55,28 +46,19 @@ class ZipkinStore:
     name = NAME
 
     def __init__(self, settings: ZipkinSettings, buried: Buried) -> None:
-        self._sink = ZipkinSink(settings, SinkMetrics(CollectorRegistry(), "verify"))
+        self._client = ZipkinClient(settings)
         self._keep = KeepPolicy(settings.keep_share, settings.keep_slower_than)
         self._buried = buried
-        self._url = settings.zipkin_url.rstrip("/")
-        self._where = without_credentials(self._url)
         self._settled_at: float | None = time.monotonic() + _SETTLING
         self.unseen = 0
-        self._pool = urllib3.PoolManager(
-            retries=False,
-            timeout=settings.request_timeout,
-            headers=headers_of(settings.zipkin_headers, "TRACELINK_ZIPKIN_HEADERS"),
-            ssl_context=trusting(settings.zipkin_ca, "TRACELINK_ZIPKIN_CA") if settings.zipkin_ca else None,
-        )
 
     def check(self) -> None:
         """Ask whether it is there, and Zipkin."""
-        self._sink.check()
+        self._client.check()
 
     def close(self) -> None:
         """Close the connections."""
-        self._sink.close()
-        self._pool.clear()
+        self._client.close()
 
     def judge(self, records: Sequence[Record]) -> None:
         """Count which spans of parts are missing or dead, and what is not kept."""
@@ -116,27 +98,11 @@ class ZipkinStore:
             asked.append(next(one for one in _NONE_SUCH if one not in traces))
         found: dict[str, set[SpanKey]] = {}
         count = 0
-        for trace in self._get(f"/api/v2/traceMany?traceIds={','.join(asked)}"):
+        for trace in self._client.traces(asked):
             for span in trace:
                 found.setdefault(span["traceId"][-_LOW:], set()).add(span_key(span["id"], span.get("kind")))
                 count += 1
         return _Answer(found, count >= _MOST_SPANS)
-
-    def _get(self, path: str) -> list[list[dict[str, Any]]]:
-        try:
-            response = self._pool.request("GET", self._url + path)
-        except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"Zipkin at {self._where} does not answer: {without_credentials(str(error))}") from error
-        if response.status != HTTPStatus.OK:
-            text = response.data[:300].decode(errors="replace")
-            raise Unavailable(f"Zipkin at {self._where} does not tell what it has, but says {response.status}: {text}")
-        try:
-            found = orjson.loads(response.data)
-        except orjson.JSONDecodeError:
-            found = None
-        if not isinstance(found, list):
-            raise Refused(f"What answers at {self._where} is no Zipkin: check TRACELINK_ZIPKIN_URL.")
-        return found
 
 
 def _missing(part: Part, answer: _Answer) -> set[SpanKey]:

@@ -1,0 +1,155 @@
+"""Zipkin over HTTP: posts spans, asks for its health and for traces, and judges answers and errors.
+
+Zipkin answers 202 as soon as it has queued the spans, and stores them afterwards: 202 is not "stored", and what its
+storage then refuses shows in Zipkin's own metrics only.
+"""
+
+import gzip
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import urllib3
+
+from pipeline.analysis.redaction import Redactor
+from pipeline.formats.zipkin_json import zipkin_span
+from pipeline.runtime.http_client import headers_of, trusting
+from pipeline.settings import without_credentials
+from sinks.base.contract import Refused
+from sinks.base.redacting import redacted_span
+from sinks.zipkin.settings import ZipkinSettings
+from tracelink.errors import InvalidRecord, Reason, Unavailable
+from tracelink.model.records import Span
+
+# Level 1 is five times faster than the default and leaves spans but a fifth larger.
+_GZIP_LEVEL = 1
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_CONTENT_REFUSED = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
+)
+_TRY_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+class ZipkinClient:
+    """Asks one Zipkin, a request after the other over one connection; each blocks at most for the request timeout.
+
+    All calls raise Unavailable where Zipkin does not answer or is overloaded, and Refused where no repeat will help.
+    """
+
+    def __init__(self, settings: ZipkinSettings, observe: Callable[[float], None] = lambda _: None) -> None:
+        """Connect with the first call; `observe` is given the seconds of each request. Raises UserError."""
+        self._url = settings.zipkin_url.rstrip("/")
+        self._where = without_credentials(self._url)
+        self._batch_bytes = settings.batch_bytes
+        self._redactor = settings.redactor()
+        self._observe = observe
+        self._headers = headers_of(settings.zipkin_headers, "TRACELINK_ZIPKIN_HEADERS")
+        self._pool = urllib3.PoolManager(
+            num_pools=1,
+            maxsize=1,
+            # Callers repeat; and no redirect is followed, for a POST would lose its body.
+            retries=False,
+            timeout=settings.request_timeout,
+            ssl_context=trusting(settings.zipkin_ca, "TRACELINK_ZIPKIN_CA") if settings.zipkin_ca else None,
+        )
+
+    def check(self) -> None:
+        """Ask for Zipkin's health, which includes its storage's."""
+        refusal = self._judge("/health", self._ask("GET", "/health"), HTTPStatus.OK)
+        if refusal is not None:
+            raise Unavailable(f"Zipkin at {self._where} says {refusal.detail}")
+
+    def send(self, spans: Sequence[Span]) -> list[tuple[int, InvalidRecord]]:
+        """Post spans, at least one, without secrets; returns the indices of those that Zipkin refuses, and why.
+
+        All others are sent then: where they are too large for one request, or some are refused, halves are posted.
+        """
+        refused: list[tuple[int, InvalidRecord]] = []
+        pending = [(0, len(spans))]
+        while pending:
+            begin, end = pending.pop()
+            alone = end - begin == 1
+            body = _encode(spans[begin:end], self._redactor)
+            too_large = len(body) > self._batch_bytes and not alone
+            refusal = None if too_large else self._post(body)
+            if refusal is not None and alone:
+                refused.append((begin, refusal))
+            elif refusal is not None or too_large:
+                half = begin + (end - begin) // 2
+                pending += [(half, end), (begin, half)]
+        return refused
+
+    def traces(self, trace_ids: Iterable[str]) -> list[list[dict[str, Any]]]:
+        """Ask for the spans of at least two traces; those that Zipkin does not have are not in the answer."""
+        response = self._ask("GET", f"/api/v2/traceMany?traceIds={','.join(trace_ids)}")
+        if response.status != HTTPStatus.OK:
+            raise Unavailable(f"Zipkin at {self._where} does not tell what it has, but says {_said(response)}")
+        try:
+            found = orjson.loads(response.data)
+        except orjson.JSONDecodeError:
+            found = None
+        if not isinstance(found, list):
+            raise Refused(f"What answers at {self._where} is no Zipkin: check TRACELINK_ZIPKIN_URL.")
+        return found
+
+    def close(self) -> None:
+        """Close the connection; may be called again."""
+        self._pool.clear()
+
+    def _post(self, body: bytes) -> InvalidRecord | None:
+        """Return None where Zipkin took the spans, or why it will never take them as they are."""
+        path = "/api/v2/spans"
+        response = self._ask("POST", path, gzip.compress(body, _GZIP_LEVEL, mtime=0))
+        # What answers 200 to spans is something else than Zipkin, and has not taken them.
+        return self._judge(path, response, HTTPStatus.ACCEPTED)
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> urllib3.BaseHTTPResponse:
+        headers = self._headers
+        if body is not None:
+            headers = headers | {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        started = time.perf_counter()
+        try:
+            response = self._pool.request(method, self._url + path, body=body, headers=headers)
+        except urllib3.exceptions.SSLError as error:
+            raise Refused(f"No TLS with Zipkin at {self._where} (TRACELINK_ZIPKIN_CA): {error}.") from None
+        except urllib3.exceptions.LocationParseError as error:
+            raise Refused(f"TRACELINK_ZIPKIN_URL is no address: {without_credentials(str(error))}.") from None
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"Zipkin at {self._where} does not answer: {without_credentials(str(error))}") from error
+        self._observe(time.perf_counter() - started)
+        return response
+
+    def _judge(self, path: str, response: urllib3.BaseHTTPResponse, wanted: HTTPStatus) -> InvalidRecord | None:
+        """Return None for the status that is wanted, or why the content is refused; raises Unavailable and Refused."""
+        status = response.status
+        if status == wanted:
+            return None
+        if status in _CONTENT_REFUSED:
+            return InvalidRecord(Reason.REFUSED, _said(response))
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRY_AGAIN:
+            raise Unavailable(f"Zipkin at {self._where} says {_said(response)}")
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            raise Refused(f"Zipkin at {self._where} says {status}: check TRACELINK_ZIPKIN_HEADERS.")
+        raise Refused(f"{self._where}{path} says {status}, which Zipkin never does: check TRACELINK_ZIPKIN_URL.")
+
+
+def _said(response: urllib3.BaseHTTPResponse) -> str:
+    """Return the status and the first words of an answer."""
+    return f"{response.status}: {response.data[:300].decode(errors='replace')}"
+
+
+def _encode(spans: Iterable[Span], redactor: Redactor) -> bytes:
+    """Return spans without secrets as JSON in ASCII.
+
+    Zipkin garbles a character of several bytes where two of its buffers meet.
+    """
+    body = orjson.dumps([zipkin_span(redacted_span(span, redactor)) for span in spans])
+    return body if body.isascii() else _NOT_ASCII.sub(_escape, body.decode()).encode()
+
+
+def _escape(text: re.Match[str]) -> str:
+    return json.dumps(text.group())[1:-1]
