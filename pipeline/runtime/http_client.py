@@ -1,13 +1,11 @@
-"""What settings say of calls over HTTP: headers, certificates, credentials."""
+"""What settings say of calls over HTTP: headers and certificates."""
 
 import re
 import ssl
 from pathlib import Path
 
-import urllib3
 from pydantic import SecretStr
 
-from pipeline.settings import ElasticsearchAccess
 from tracelink.errors import UserError
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -36,13 +34,3 @@ def trusting(ca: Path | None, setting: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca)
     except (OSError, ssl.SSLError) as error:
         raise UserError(f"{setting}: cannot read certificates from {ca} ({error}).") from None
-
-
-def elasticsearch_authorization(settings: ElasticsearchAccess) -> dict[str, str]:
-    """Return the header with Elasticsearch's credentials, if there are any."""
-    if settings.elasticsearch_api_key:
-        return {"Authorization": f"ApiKey {settings.elasticsearch_api_key.get_secret_value()}"}
-    if settings.elasticsearch_username and settings.elasticsearch_password:
-        password = settings.elasticsearch_password.get_secret_value()
-        return urllib3.make_headers(basic_auth=f"{settings.elasticsearch_username}:{password}")
-    return {}

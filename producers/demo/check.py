@@ -3,17 +3,14 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, Self
 
-import urllib3
-
-from pipeline.runtime.http_client import elasticsearch_authorization
-from pipeline.settings import ElasticsearchAccess
+from pipeline.local.pipeline import LocalSettings
 from producers.demo.load import Answered
 from producers.demo.shop import ERRORED_LINES, SPANS
+from producers.stores import ElasticsearchQueries, ZipkinQueries
+from tracelink.errors import Unavailable
 
-_MOST_HITS = 10_000
 _TIMEOUT_SECONDS = 10.0
 
 By = Counter[tuple[str, str]]
@@ -115,19 +112,16 @@ def _difference(wanted: By, there: By) -> str:
 class Queries:
     """Asks Zipkin and Elasticsearch what they have; a context manager that closes the connections."""
 
-    def __init__(self, zipkin: str, settings: ElasticsearchAccess) -> None:
-        self._zipkin = zipkin.rstrip("/")
-        self._elasticsearch = settings.elasticsearch_url.split(",")[0].strip().rstrip("/")
-        self._prefix = settings.index_prefix
-        self._headers = elasticsearch_authorization(settings)
-        ca = str(settings.elasticsearch_ca) if settings.elasticsearch_ca else None
-        self._pool = urllib3.PoolManager(retries=False, timeout=_TIMEOUT_SECONDS, ca_certs=ca)
+    def __init__(self, settings: LocalSettings) -> None:
+        self._zipkin = ZipkinQueries(settings, _TIMEOUT_SECONDS)
+        self._elasticsearch = ElasticsearchQueries(settings, _TIMEOUT_SECONDS)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.clear()
+        self._zipkin.close()
+        self._elasticsearch.close()
 
     def joined(self, trace_ids: Sequence[str]) -> dict[str, Joined]:
         """Return the traces that were joined and written; none while Elasticsearch does not answer."""
@@ -148,22 +142,15 @@ class Queries:
         return found
 
     def spans(self, trace_id: str) -> By:
-        """Return the spans that Zipkin's page of a trace shows."""
+        """Return the spans that Zipkin's page of a trace shows; none while Zipkin does not answer."""
         try:
-            answer = self._pool.request("GET", f"{self._zipkin}/api/v2/trace/{trace_id}")
-        except urllib3.exceptions.HTTPError:
+            found = self._zipkin.spans(trace_id)
+        except Unavailable:
             return Counter()
-        if answer.status != HTTPStatus.OK:
-            return Counter()
-        return Counter((span["localEndpoint"]["serviceName"], span["kind"]) for span in answer.json())
+        return Counter((span["localEndpoint"]["serviceName"], span["kind"]) for span in found)
 
     def _search(self, kind: str, trace_ids: Sequence[str]) -> list[dict[str, Any]]:
-        body = {"query": {"terms": {"trace.id": list(trace_ids)}}, "size": _MOST_HITS, "_source": {"excludes": "spans"}}
-        url = f"{self._elasticsearch}/{self._prefix}{kind}-*/_search"
         try:
-            answer = self._pool.request("POST", url, json=body, headers=self._headers)
-        except urllib3.exceptions.HTTPError:
+            return self._elasticsearch.search(trace_ids, kind)
+        except Unavailable:
             return []
-        if answer.status != HTTPStatus.OK:
-            return []
-        return [hit["_source"] for hit in answer.json()["hits"]["hits"]]

@@ -113,7 +113,7 @@ def _check(session: _Session, within: float) -> Verdict | None:
         next_look = time.monotonic() + _CHECK_SECONDS
         return not latest[0].problems or now > last_look
 
-    with Queries(session.running.endpoints.zipkin, session.running.settings) as queries:
+    with Queries(session.running.settings) as queries:
         return latest[0] if session.go_on(settled) else None
 
 
