@@ -8,11 +8,10 @@ from types import MappingProxyType
 
 import orjson
 
-from pipeline.analysis.span_tree import Call, CallTree, within
+from pipeline.analysis.span_tree import SENDING, Call, CallTree, within
 from tracelink.model.records import Flag, LogRecord, Span, Trace, grpc_status, http_status
 
 MOST_LINES = 10
-_SENDING = frozenset({"CLIENT", "PRODUCER"})
 _EXCEPTION_EVENT = '"exception": {'
 _SAYS_NOTHING = frozenset({"", "true", "1"})
 """Values of the `error` tag that only repeat that there is one."""
@@ -108,7 +107,7 @@ def _of_call(call: Call, service: str | None, lines: "_Lines") -> ErrorOrigin:
 
 def _peer(call: Call) -> str | None:
     remote = call.span.get("remoteEndpoint")
-    if not remote or call.span.get("kind") not in _SENDING:
+    if not remote or call.span.get("kind") not in SENDING:
         return None
     answered = any(child.receives or child.service != call.service for child in call.children)
     return None if answered else remote.get("serviceName") or None

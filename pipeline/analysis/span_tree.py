@@ -7,10 +7,36 @@ from dataclasses import dataclass, field
 from tracelink.model.records import Flag, Span, service_of
 
 RECEIVING = frozenset({"SERVER", "CONSUMER"})
+"""The kinds of spans that answer a call or take a message."""
+SENDING = frozenset({"CLIENT", "PRODUCER"})
 _LAST = "~"
 """Sorts behind all kinds."""
 _WALKING = -1
 _UNKNOWN = -2
+
+Side = dict[str, Span]
+"""Spans by their ids; of several with an id the last one."""
+
+
+def by_side(spans: Iterable[Span]) -> tuple[Side, Side]:
+    """Return the spans that may have called others, and those that answer: a server may share its client's id."""
+    callers: Side = {}
+    answering: Side = {}
+    for span in spans:
+        (answering if span.get("kind") in RECEIVING else callers)[span["id"]] = span
+    return callers, answering
+
+
+def caller_of(span: Span, callers: Side, answering: Side) -> Span | None:
+    """Return the span that called another one, if it is among these; of two that share an id the calling one.
+
+    For what is counted span by span. The tree takes the time to see which of two sides a span was made below.
+    """
+    # A server may continue its client's span id; its parent id is then the client's own parent.
+    if span.get("kind") in RECEIVING and (client := callers.get(span["id"])):
+        return client
+    parent_id = span.get("parentId") or ""
+    return callers.get(parent_id) or answering.get(parent_id)
 
 
 @dataclass(slots=True, eq=False)

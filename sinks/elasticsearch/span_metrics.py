@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from pipeline.analysis.span_tree import SENDING, by_side, caller_of
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from tracelink.model.records import Flag, Trace, print_trace_id, service_of
 
 OTHER = "other"
-_RECEIVING = frozenset({"SERVER", "CONSUMER"})
-_SENDING = frozenset({"CLIENT", "PRODUCER"})
 
 
 class Request(NamedTuple):
@@ -47,28 +46,25 @@ def observe(trace: Trace) -> Observed:
     whatever else sends no spans.
     """
     found = Observed([], [])
-    senders = {span["id"]: span for span in trace["spans"] if span.get("kind") not in _RECEIVING}
-    receivers = {span["id"]: span for span in trace["spans"] if span.get("kind") in _RECEIVING}
+    callers, answering = by_side(trace["spans"])
     answered: set[str] = set()
     for span in trace["spans"]:
         kind = span.get("kind")
-        if kind in _SENDING:
+        if kind in SENDING:
             continue
-        # A server may share its client's span id; then its parent is the client's.
-        shared = kind in _RECEIVING and span["id"] in senders
-        parent_id = span["id"] if shared else span.get("parentId") or ""
-        parent = senders.get(parent_id) or receivers.get(parent_id)
+        parent = caller_of(span, callers, answering)
         service, caller = service_of(span), service_of(parent) if parent else None
         if not service or not (kind or span["flags"] & Flag.ROOT or (caller and caller != service)):
             continue
-        answered.add(parent_id)
+        if parent:
+            answered.add(parent["id"])
         errored = bool(span["flags"] & Flag.ERROR)
         found.requests.append(Request(service, span.get("name") or "", (span.get("duration") or 0) / 1e6, errored))
         if caller and caller != service:
             found.calls.append(Call(caller, service, errored))
-    for span in senders.values():
+    for span in callers.values():
         remote = span.get("remoteEndpoint")
-        if span.get("kind") in _SENDING and remote and span["id"] not in answered:
+        if span.get("kind") in SENDING and remote and span["id"] not in answered:
             client, server = service_of(span), remote.get("serviceName")
             if client and server and client != server:
                 found.calls.append(Call(client, server, bool(span["flags"] & Flag.ERROR)))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from pipeline.analysis.error_origin import ErrorOrigin, error_origin
-from pipeline.analysis.span_tree import RECEIVING
+from pipeline.analysis.span_tree import RECEIVING, by_side
 from pipeline.model.problems import Line, Occurrence, Origin
 from streams.alerts.fingerprint import LONGEST_MESSAGE, TAG_PREFIX, Fields, fingerprint
 from tracelink.model.records import Flag, LogRecord, Span, Trace, duration_of, service_of
@@ -98,11 +98,11 @@ def _services(trace: Trace, texts: _Texts) -> list[str]:
 def _root(trace: Trace, texts: _Texts) -> str | None:
     """Return service and operation of the root span; of several, of the one that began first."""
     roots = [span for span in trace["spans"] if span["flags"] & Flag.ROOT]
-    senders = {span["id"] for span in roots if span.get("kind") not in RECEIVING}
+    callers, _ = by_side(roots)
 
     def rank(span: Span) -> tuple[bool, float, str, str, str]:
         # A server may share its client's id, and then seems to be a root beside it.
-        called = span.get("kind") in RECEIVING and span["id"] in senders
+        called = span.get("kind") in RECEIVING and span["id"] in callers
         start = span.get("timestamp") or math.inf
         return called, start, span["id"], service_of(span) or "", span.get("name") or ""
 
