@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.local.stack import Endpoints
 from sinks.base.contract import Sink
-from sinks.base.memory import MemorySink
 from sinks.base.metrics import SinkMetrics
 from sinks.base.sampling import KeepPolicy
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
+from sinks.testing import MemorySink
 from sinks.zipkin.settings import ZipkinSettings
 from sinks.zipkin.sink import ZipkinSink
 from tests.kit.waiting import eventually
@@ -47,11 +47,6 @@ def metrics(name: str = "test") -> SinkMetrics:
 def memory_target() -> Target:
     sink = MemorySink()
 
-    def away() -> MemorySink:
-        lost = MemorySink()
-        lost.away = True
-        return lost
-
     def keeping(share: float) -> MemorySink:
         other = MemorySink(KeepPolicy(share))
         other.spans, other.logs = sink.spans, sink.logs
@@ -61,7 +56,7 @@ def memory_target() -> Target:
         sink,
         lambda trace_id, _: sorted(span_id for trace, span_id, _ in sink.spans if trace == trace_id),
         lambda trace_id: sorted(log_id for log_id, log in sink.logs.items() if log["traceId"] == trace_id),
-        away,
+        lambda: MemorySink(away=True),
         keeping,
         bad_span=_not_hex,
     )

@@ -10,7 +10,7 @@ from sinks.alerting.alertmanager import AlertmanagerSink
 from sinks.alerting.settings import AlertmanagerSettings, WebhookSettings
 from sinks.alerting.webhook import WebhookSink
 from sinks.base.contract import Batch, Outcome, Sink
-from sinks.base.memory import MemorySink
+from sinks.testing import MemorySink
 from tests.kit.alertmanager import Running
 from tests.kit.alerts import NOW, batch, new_fingerprint, raised, state
 from tests.kit.http_stub import Request, stub
@@ -34,12 +34,10 @@ class Target:
 def _memory() -> Iterator[Target]:
     sink = MemorySink()
 
-    def away() -> MemorySink:
-        lost = MemorySink()
-        lost.away = True
-        return lost
+    def times(fingerprint: str) -> int:
+        return sum(alert["problem"]["fingerprint"] == fingerprint for alert in sink.alerts.values())
 
-    yield Target(sink, lambda one: sum(alert["problem"]["fingerprint"] == one for alert in sink.alerts.values()), away)
+    yield Target(sink, times, lambda: MemorySink(away=True))
 
 
 def _alertmanager(running: Running) -> Iterator[Target]:

@@ -20,9 +20,9 @@ from pipeline.model.replay_markers import is_end
 from pipeline.runtime.watchdog import End, Ends, watching
 from pipeline.settings import TopicSettings
 from sinks.base.contract import Batch, Report
-from sinks.base.memory import MemorySink
 from sinks.base.metrics import SinkMetrics
 from sinks.base.runner import Patience, Runner
+from sinks.testing import MemorySink
 from sinks.zipkin.settings import ZipkinSettings
 from tests.faults.children import Child
 from tests.kit.kafka import publish, read_until

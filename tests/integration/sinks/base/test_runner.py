@@ -14,10 +14,10 @@ from pipeline.local.stack import Endpoints
 from pipeline.runtime.watchdog import End, Ends, watching
 from sinks.base.contract import Batch, Kind, Message, Partition, Refused, Report
 from sinks.base.decoding import decode
-from sinks.base.memory import MemorySink
 from sinks.base.metrics import SinkMetrics
 from sinks.base.runner import Patience, Runner
 from sinks.base.settings import SinkSettings
+from sinks.testing import MemorySink
 from tests.kit.sink_examples import START, log, new_trace_id, span, trace_message
 from tests.kit.sink_topics import Topics, headers_of
 from tests.kit.waiting import eventually

@@ -1,4 +1,9 @@
-"""A sink that keeps what it is given: for tests and trials of everything around a sink."""
+"""What tests need in place of a target: `MemorySink`, which passes the contract suites of the real sinks.
+
+sink = MemorySink()
+Runner("memory", sink, topics, settings, SinkMetrics(CollectorRegistry(), "memory")).run()
+assert (trace_id, "00f067aa0ba902b7", "SERVER") in sink.spans
+"""
 
 from pipeline.model.problems import Alert, Problem
 from sinks.base.contract import Batch, Outcome, Report
@@ -14,9 +19,9 @@ class MemorySink:
 
     takes_logs = True
 
-    def __init__(self, keep: KeepPolicy | None = None) -> None:
-        self.away = False
-        """Set it to have every call raise Unavailable."""
+    def __init__(self, keep: KeepPolicy | None = None, *, away: bool = False) -> None:
+        self.away = away
+        """While it is set, every call raises Unavailable."""
         self.spans: dict[tuple[bytes, str, str | None], Span] = {}
         """By trace id, span id and kind."""
         self.logs: dict[str, LogRecord] = {}
