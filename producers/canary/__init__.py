@@ -1,1 +1,1 @@
-"""A trace that fails on purpose, sent again and again, and followed through everything that there is."""
+"""A probe: it publishes a trace that fails on purpose again and again, and measures when it reaches each stage."""
