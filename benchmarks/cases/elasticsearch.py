@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import urllib3
-from prometheus_client import CollectorRegistry
 
 from benchmarks.case import Bench, Case
 from benchmarks.joined import Joined, spliced
@@ -21,10 +20,10 @@ from benchmarks.traffic import Shape
 from pipeline.model.dead_letters import Origin
 from sinks.base.contract import Message, Report
 from sinks.base.decoding import decode, record_kinds
-from sinks.base.metrics import SinkMetrics
 from sinks.elasticsearch.bulk import body, chunks
+from sinks.elasticsearch.encoder import Encoder
 from sinks.elasticsearch.settings import ElasticsearchSettings
-from sinks.elasticsearch.sink import ElasticsearchSink
+from sinks.elasticsearch.templates import set_up_now
 from tracelink.kafka.topics import TopicNames
 
 SHAPE = Shape()
@@ -81,8 +80,8 @@ class _Node:
 
 def _write_bodies(settings: ElasticsearchSettings, folder: Path) -> None:
     """Have the sink make the bodies of its requests for the whole load, a file for each; sets up its templates."""
-    sink = ElasticsearchSink(settings, SinkMetrics(CollectorRegistry(), "bench"))
-    sink.check()
+    set_up_now(settings)
+    encoder = Encoder(settings)
     names = TopicNames(settings.topic_prefix)
     messages = (
         Message(Origin(names.traces, 0, offset, 0), key, value)
@@ -90,10 +89,9 @@ def _write_bodies(settings: ElasticsearchSettings, folder: Path) -> None:
     )
     number, kinds = 0, record_kinds(names)
     while batch := decode(islice(messages, _BATCH), kinds):
-        for chunk in chunks(sink.documents(batch, Report([]), []), settings.batch_bytes):
+        for chunk in chunks(encoder.documents(batch, Report([])), settings.batch_bytes):
             (folder / f"{number:06}.ndjson").write_bytes(body(chunk))
             number += 1
-    sink.close()
 
 
 def _bare_loop(settings: ElasticsearchSettings, folder: Path, cores: Sequence[int]) -> Measured:

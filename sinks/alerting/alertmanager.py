@@ -14,7 +14,7 @@ import orjson
 from pipeline.runtime.http_client import headers_of
 from sinks.alerting.alert_text import Links
 from sinks.alerting.firing import Due, Firing
-from sinks.alerting.outbound import Endpoint, Names, endpoints, refuse
+from sinks.alerting.outbound import Endpoint, Names, endpoints
 from sinks.alerting.settings import AlertmanagerSettings
 from sinks.base.calls import start
 from sinks.base.contract import Batch, Kind, Outcome, ProblemState, Refused, Report
@@ -77,7 +77,7 @@ class AlertmanagerSink:
                     self._firing.note(one)
                     report.count(_kind(one), Outcome.WRITTEN)
             elif len(some) == 1:
-                refuse(report, _kind(some[0]), some[0].source.message, refusal)
+                report.refuse_message(some[0].source.message, _kind(some[0]), refusal)
             else:
                 half = len(some) // 2
                 pending += [some[half:], some[:half]]

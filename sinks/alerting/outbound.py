@@ -25,7 +25,7 @@ import urllib3
 from pipeline.runtime.http_client import trusting
 from sinks.alerting.guard import Guard, Place, PlainConnection, TlsConnection, host_of, place
 from sinks.alerting.settings import OutboundSettings, networks_of
-from sinks.base.contract import DeadLetter, Kind, Message, Outcome, Refused, Report
+from sinks.base.contract import Refused
 from sinks.base.metrics import SinkMetrics
 from tracelink.errors import InvalidRecord, Reason, Unavailable, UserError
 
@@ -293,12 +293,6 @@ def _allowed_host(text: str) -> str:
     if host is None:
         raise UserError(f"TRACELINK_ALLOW_HOSTS: {text!r} is no host; give names or addresses, without ports.")
     return host
-
-
-def refuse(report: Report, kind: Kind, message: Message, error: InvalidRecord) -> None:
-    """Give up one alert, or one state of a problem; its payload stays untouched."""
-    report.dead_letters.append(DeadLetter(message, message.value, error))
-    report.count(kind, Outcome.DEAD_LETTER)
 
 
 def _beginning(response: urllib3.BaseHTTPResponse) -> str:

@@ -13,7 +13,7 @@ from pipeline.model.problems import Alert, Problem, Sample
 from pipeline.runtime.http_client import headers_of
 from sinks.alerting import slack
 from sinks.alerting.alert_text import Links, description, iso, moment, title
-from sinks.alerting.outbound import Names, endpoints, refuse
+from sinks.alerting.outbound import Names, endpoints
 from sinks.alerting.settings import WebhookSettings
 from sinks.base.contract import Batch, Outcome, Report
 from sinks.base.metrics import SinkMetrics
@@ -80,7 +80,7 @@ class WebhookSink:
                 # A call that takes for ever looks like one that hangs; the rest has its turn in the repeat.
                 raise Unavailable(f"{self._endpoint.shown} is slow, or TRACELINK_MAX_REQUESTS is: not all is sent yet")
             elif (refusal := self._endpoint.ask("POST", self._endpoint.place.path, *self._request(alert))) is not None:
-                refuse(report, "alert", raised.message, refusal)
+                report.refuse_message(raised.message, "alert", refusal)
             else:
                 self._remember(alert["id"])
                 self._unreported.add(alert["id"])

@@ -146,6 +146,11 @@ class Report:
         self.dead_letters.append(DeadLetter(message, LOG_RECORD.encode(record), error, "log"))
         self.count("log", Outcome.DEAD_LETTER)
 
+    def refuse_message(self, message: Message, kind: Kind, error: InvalidRecord) -> None:
+        """Give up a message that holds one record; its payload stays untouched."""
+        self.dead_letters.append(DeadLetter(message, message.value, error))
+        self.count(kind, Outcome.DEAD_LETTER)
+
     def refuse_part(self, index: int, message: Message, error: InvalidRecord) -> None:
         """Give up a part as a whole; its payload stays untouched."""
         self.dead_letters.append(DeadLetter(message, message.value, error))

@@ -7,14 +7,11 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from prometheus_client import CollectorRegistry
-
 from sinks.base.calls import start
 from sinks.base.contract import Batch, Outcome, Part, Report, UnlinkedLog
-from sinks.base.metrics import SinkMetrics
 from sinks.elasticsearch.client import IN_FLIGHT, ElasticsearchClient
+from sinks.elasticsearch.encoder import Encoder
 from sinks.elasticsearch.settings import ElasticsearchSettings
-from sinks.elasticsearch.sink import ElasticsearchSink
 from sinks.verify.letters import Buried
 from sinks.verify.tally import Judged
 from tracelink.errors import Unavailable
@@ -39,7 +36,7 @@ class ElasticsearchStore:
     name = NAME
 
     def __init__(self, settings: ElasticsearchSettings, buried: Buried) -> None:
-        self._sink = ElasticsearchSink(settings, SinkMetrics(CollectorRegistry(), "verify"))
+        self._encoder = Encoder(settings)
         self._client = ElasticsearchClient(settings)
         self._buried = buried
 
@@ -49,7 +46,6 @@ class ElasticsearchStore:
 
     def close(self) -> None:
         """Close the connections."""
-        self._sink.close()
         self._client.close()
 
     def judge(self, records: Sequence[tuple[Part | UnlinkedLog, Judged]]) -> None:
@@ -70,7 +66,7 @@ class ElasticsearchStore:
         for record, judged in records:
             batch = Batch((record,)) if isinstance(record, Part) else Batch(unlinked=(record,))
             report = Report([Outcome.WRITTEN] * len(batch.parts))
-            for one in self._sink.documents(batch, report, []):
+            for one in self._encoder.documents(batch, report):
                 yield _Wanted(one.index_name, one.identity, judged, None if isinstance(one.of, int) else one.identity)
             counts = judged.counts
             counts.dead_letters += len(report.dead_letters)

@@ -37,8 +37,8 @@ from sinks.base.contract import Batch, DeadLetter, Report
 from sinks.base.contract import Message as Read
 from sinks.base.contract import Outcome as Became
 from sinks.base.decoding import decode, record_kinds
+from sinks.elasticsearch.encoder import Encoder
 from sinks.elasticsearch.settings import ElasticsearchSettings
-from sinks.elasticsearch.sink import ElasticsearchSink
 from streams.alerts.occurrence import occurrence
 from streams.alerts.problems import Changes, Limits, Problems
 from streams.alerts.rules import Rules
@@ -586,7 +586,7 @@ def elasticsearch(**settings: str) -> dict[tuple[str, str], tuple[int, bytes]]:
     taken += [] if names.job else messages(names.problems)
     batch = decode((read(one) for one in taken if not is_end(one)), record_kinds(names))
     found: dict[tuple[str, str], tuple[int, bytes]] = {}
-    for document in ElasticsearchSink(chosen, metrics()).documents(batch, Report([]), []):
+    for document in Encoder(chosen).documents(batch, Report([])):
         action, source = document.lines.splitlines()
         ((_, where),) = orjson.loads(action).items()
         found[where["_index"], where["_id"]] = (where.get("version", 1), source)
