@@ -5,16 +5,18 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults benchmarks check format lock clean
+.PHONY: help demo test faults benchmarks check format dist lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
 
-$(STAMP): requirements-dev.lock pyproject.toml
+# The SDK and the pipeline are two distributions; `tracelink` was the one that held both.
+$(STAMP): requirements-dev.lock pyproject.toml tracelink/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tracelink needs Python 3.11 or newer; say which with: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/pip uninstall --quiet --quiet --disable-pip-version-check --yes tracelink
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable ./tracelink --editable .
 	@touch $@
 
 demo: $(STAMP) ## Run the whole pipeline with a small shop of services that sometimes fail (ARGS=--once for a bounded run)
@@ -39,12 +41,20 @@ format: $(STAMP) ## Format, and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Both locks come from one resolution, so that what is tested is what is shipped.
+# Each wheel is built from its sdist.
+dist: $(STAMP) ## Build sdist and wheel of the SDK and of the pipeline into dist/
+	rm -rf dist
+	for source in tracelink .; do \
+		$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist $$source || exit; \
+	done
+
+# Both locks come from one resolution, so that what is tested is what is shipped. The SDK in them is that of this tree.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate --no-emit-package tracelink-otel pyproject.toml
+
 lock: $(STAMP) ## Resolve the dependencies anew
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --no-annotate --extra dev pyproject.toml --output-file requirements-dev.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --no-annotate --constraints requirements-dev.lock pyproject.toml --output-file requirements.lock
+	$(COMPILE) --upgrade --extra dev --output-file requirements-dev.lock
+	$(COMPILE) --constraints requirements-dev.lock --output-file requirements.lock
 
 clean: ## Remove the environment and the tools' caches (the servers' cache stays: tracelink stack down --purge)
 	rm -rf $(VENV) .faults .benchmarks .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -46,7 +46,7 @@ class Commands(click.Group):
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="tracelink")
+@click.version_option(package_name="tracelink-pipeline")
 def main(**_: Any) -> None:  # noqa: ANN401 - click passes no arguments here
     """Link traces and logs on Kafka.
 

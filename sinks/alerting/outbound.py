@@ -29,7 +29,7 @@ from sinks.base.contract import Refused
 from sinks.base.metrics import SinkMetrics
 from tracelink.errors import InvalidRecord, Reason, Unavailable, UserError
 
-USER_AGENT = f"tracelink/{version('tracelink')}"
+USER_AGENT = f"tracelink/{version('tracelink-pipeline')}"
 _MOST_READ = 4096
 _LONGEST_PAUSE = 60.0
 _BURST_SECONDS = 10
