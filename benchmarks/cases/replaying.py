@@ -11,7 +11,7 @@ from benchmarks.load import PARTITIONS, Load, drop, renew
 from benchmarks.result import Result, Row, Target
 from benchmarks.subject import peer, running, tracelink
 from benchmarks.traffic import Shape, ids_of
-from pipeline.kafka.offsets import Edges
+from pipeline.kafka.offsets import OffsetLookup
 from streams.replay.chosen import partition_of
 from tracelink.kafka.topics import TopicNames
 
@@ -40,7 +40,7 @@ def _run(bench: Bench) -> Result:
     one = ids_of(_A_TRACE + 1)[_A_TRACE].hex()
     number = partition_of(one.encode(), PARTITIONS)
     places = [(topic, number) for topic in (names.spans, names.logs)]
-    alone = sum(Edges(admin).ends(places).values())
+    alone = sum(OffsetLookup(admin).ends(places).values())
     reading = _timed(
         "reading its partition", peer("reading", kafka, *(f"{topic}:{number}" for topic, _ in places)), alone
     )

@@ -107,7 +107,7 @@ _PRIVATE_KEY = re.compile(
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]++@(?:[\w-]++\.(?=\w))+[^\W\d_][\w-]*+")
 # Not in the middle of a word or of a UUID.
 _CARD = re.compile(r"(?<![0-9A-Za-z])(?<![0-9a-f]{4}-)(?:2[2-7]|[3-6]\d)\d\d(?:[ -]?\d){9,15}(?![0-9A-Za-z])", re.ASCII)
-_DIGITS = bytes(ord("0") if chr(byte).isdecimal() and byte < 128 else byte or 1 for byte in range(256))  # noqa: PLR2004
+_DIGITS = bytes(ord("0") if chr(byte).isdecimal() and byte < 128 else byte or 1 for byte in range(256))
 _CARD_DIGITS = b"0" * 13
 
 
@@ -218,11 +218,11 @@ def _is_card(digits: str) -> bool:
     if digits[0] == "4":
         fits = len(digits) in {13, 16, 19}
     elif digits.startswith(("34", "37")):
-        fits = len(digits) == 15  # noqa: PLR2004 - American Express
+        fits = len(digits) == 15  # American Express
     elif digits.startswith(("30", "36", "38", "39")):
         fits = len(digits) in {14, 16, 19}
     else:
-        fits = 16 <= len(digits) <= 19  # noqa: PLR2004 - all others
+        fits = 16 <= len(digits) <= 19  # all others
     if not fits:
         return False
     doubled = sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
 from tracelink.errors import UserError
 from tracelink.kafka.topics import Partition, TopicNames
@@ -67,26 +67,26 @@ def shown(milliseconds: int) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def milliseconds_of(text: str, now: int, settings: KafkaSettings, edges: Edges) -> int:
+def milliseconds_of(text: str, now: int, settings: KafkaSettings, lookup: OffsetLookup) -> int:
     """Return a moment (see `tracelink.moments`) in milliseconds since the epoch; `now` is too. Raises UserError."""
     try:
         return parse(
             text,
             now,
             TopicNames(settings.topic_prefix),
-            lambda topic, number, offset: _time_at(settings, edges, (topic, number), offset),
+            lambda topic, number, offset: _time_at(settings, lookup, (topic, number), offset),
         )
     except ValueError as error:
         raise UserError(f"{error}.") from None
 
 
-def _time_at(settings: KafkaSettings, edges: Edges, partition: Partition, offset: int) -> int:
+def _time_at(settings: KafkaSettings, lookup: OffsetLookup, partition: Partition, offset: int) -> int:
     topic, number = partition
-    if partition not in edges.partitions(topic):
+    if partition not in lookup.partitions(topic):
         raise UserError(f"{topic} has no partition {number}.")
-    first, end = edges.begins([partition])[partition], edges.ends([partition])[partition]
+    first, end = lookup.begins([partition])[partition], lookup.ends([partition])[partition]
     if first <= offset < end:
-        with Reader(settings, f"{settings.topic_prefix}moment", {partition: Stretch(offset, offset + 1)}) as reader:
+        with Reader(settings, f"{settings.topic_prefix}moment", {partition: OffsetRange(offset, offset + 1)}) as reader:
             while reader.unread:
                 for _, messages in reader.poll():
                     return messages[0].timestamp()[1]

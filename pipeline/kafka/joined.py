@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import Message
 
-from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
 from pipeline.model import splice
 from pipeline.model.replay_markers import is_end
@@ -44,13 +44,13 @@ class JoinedParts:
     independently, so where a partition of the traces has parts of several ones, it is read to its end.
     """
 
-    def __init__(self, settings: WindowSettings, edges: Edges, begin: int, end: int) -> None:
+    def __init__(self, settings: WindowSettings, lookup: OffsetLookup, begin: int, end: int) -> None:
         """Find where to read; `settings` are the join's: where its windows were longer, parts may be missed."""
         names = names_of(settings)
-        partitions = edges.partitions(names.traces)
-        starts, ends = edges.at(partitions, begin - _SKEW_MS), edges.ends(partitions)
-        self._stretches = {one: Stretch(min(starts[one], ends[one]), ends[one]) for one in partitions}
-        begins = edges.begins(partitions)
+        partitions = lookup.partitions(names.traces)
+        starts, ends = lookup.at(partitions, begin - _SKEW_MS), lookup.ends(partitions)
+        self._stretches = {one: OffsetRange(min(starts[one], ends[one]), ends[one]) for one in partitions}
+        begins = lookup.begins(partitions)
         self._cut = {one for one in partitions if 0 < begins[one] == self._stretches[one].start}
         self._settings = settings
         self._begin, self._end = begin, end
@@ -58,11 +58,11 @@ class JoinedParts:
         self._beyond = Counter[Partition]()
         self._enough = end + round(2000 * (settings.max_age + settings.idle_gap))
         # Of one partition of the inputs each, as far as was seen.
-        self._alone = set(partitions) if len(edges.partitions(names.spans)) == len(partitions) else set()
+        self._alone = set(partitions) if len(lookup.partitions(names.spans)) == len(partitions) else set()
         self.total = sum(stretch.end - stretch.start for stretch in self._stretches.values())
         self.done = 0
         emptied = any(0 < begins[one] == ends[one] for one in partitions)
-        self.told_from = end if emptied and _any_between(edges, names, begin, end) else None
+        self.told_from = end if emptied and _any_between(lookup, names, begin, end) else None
 
     def read(self) -> Iterator[list[JoinedPart]]:
         """Yield what comes of one read after the other, which may be nothing; raises UserError."""
@@ -102,8 +102,8 @@ class JoinedParts:
                     return
 
 
-def _any_between(edges: Edges, names: TopicNames, begin: int, end: int) -> bool:
+def _any_between(lookup: OffsetLookup, names: TopicNames, begin: int, end: int) -> bool:
     """Tell whether the inputs have records of these times."""
-    inputs = [*edges.partitions(names.spans), *edges.partitions(names.logs)]
-    first, last = edges.at(inputs, begin), edges.at(inputs, end)
+    inputs = [*lookup.partitions(names.spans), *lookup.partitions(names.logs)]
+    first, last = lookup.at(inputs, begin), lookup.at(inputs, end)
     return any(first[one] < last[one] for one in inputs)

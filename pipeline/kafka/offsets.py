@@ -1,7 +1,7 @@
 """Where partitions begin and end, and where a time or a group lies in them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -19,7 +19,11 @@ _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as above
 
 
-class Stretch(NamedTuple):
+Member = Any
+"""As which member of a group offsets are committed: the client's type of it has no name."""
+
+
+class OffsetRange(NamedTuple):
     """Offsets of a partition: from `start` to before `end`."""
 
     start: int
@@ -51,7 +55,7 @@ def within_seconds(question: Callable[[], T], /) -> T:
         raise UserError(f"Kafka does not answer: {error.args[0].str()}.") from None
 
 
-class Edges:
+class OffsetLookup:
     """Asks where partitions begin and end, and where a time or a group lies in them; raises what `retry` does."""
 
     def __init__(self, admin: AdminClient, *, retry: Retry = within_seconds) -> None:
@@ -77,11 +81,11 @@ class Edges:
         """Return the offsets behind the last committed records, or those of open transactions included."""
         return self._ask(dict.fromkeys(partitions, _LATEST), committed=committed)
 
-    def whole(self, topic: str) -> dict[Partition, Stretch]:
+    def whole(self, topic: str) -> dict[Partition, OffsetRange]:
         """Return all that a topic holds now; raises UserError where there is none of that name."""
         partitions = self.partitions(topic)
         begins, ends = self.begins(partitions), self.ends(partitions)
-        return {partition: Stretch(begins[partition], ends[partition]) for partition in partitions}
+        return {partition: OffsetRange(begins[partition], ends[partition]) for partition in partitions}
 
     def at(self, partitions: Iterable[Partition], milliseconds: int) -> dict[Partition, int]:
         """Return the offsets of the first records of that time or later; the ends where there is none."""

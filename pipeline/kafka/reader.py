@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from pipeline.kafka.offsets import Stretch
+from pipeline.kafka.offsets import Member, OffsetRange
 from tracelink.errors import UserError
 from tracelink.kafka.client import Properties, client_log, outside_group
 from tracelink.kafka.errors import Kind, classify
@@ -54,7 +54,7 @@ class Reader:
         self,
         settings: KafkaSettings,
         name: str,
-        ranges: Mapping[Partition, Stretch],
+        ranges: Mapping[Partition, OffsetRange],
         *,
         live: Mapping[Partition, int] | None = None,
         patient: bool = False,
@@ -97,7 +97,7 @@ class Reader:
         """Let go of the connections."""
         self._consumer.close()
 
-    def member(self) -> Any:  # noqa: ANN401 - the client's type of it has no name
+    def member(self) -> Member:
         """Return as whom offsets are committed of the group that has the reader's name; it has no members."""
         return self._consumer.consumer_group_metadata()
 

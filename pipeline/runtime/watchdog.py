@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from threading import Event, Thread
 
 from pipeline.kafka.admin import connect
-from pipeline.kafka.offsets import Edges
+from pipeline.kafka.offsets import OffsetLookup
 from tracelink.errors import Unavailable, UserError
 from tracelink.kafka.topics import Partition
 from tracelink.settings import KafkaSettings
@@ -147,19 +147,19 @@ class Ends:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._edges: Edges | None = None
+        self._lookup: OffsetLookup | None = None
 
     def __call__(self, partitions: Iterable[Partition]) -> dict[Partition, End]:
         """Return the ends; raises Unavailable, also where there is none to be asked for."""
         asked = list(partitions)
         try:
-            edges = self._edges = self._edges or Edges(connect(self._settings, timeout=_ASK_TIMEOUT))
+            lookup = self._lookup = self._lookup or OffsetLookup(connect(self._settings, timeout=_ASK_TIMEOUT))
             if not asked:
-                edges.topics()
+                lookup.topics()
             # In this order: what is committed in between must not look like an open transaction.
-            high, stable = edges.ends(asked, committed=False), edges.ends(asked)
+            high, stable = lookup.ends(asked, committed=False), lookup.ends(asked)
         except UserError as error:
-            self._edges = None
+            self._lookup = None
             raise Unavailable(f"Kafka does not tell where the partitions end: {error.message}") from error
         return {partition: End(stable[partition], high[partition]) for partition in asked}
 

@@ -6,7 +6,7 @@ from typing import Self
 from confluent_kafka import Message
 
 from pipeline.kafka.admin import connect
-from pipeline.kafka.offsets import Edges
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.kafka.reader import Reader
 from pipeline.model import splice
 from pipeline.model.problems import OCCURRENCE, PROBLEM
@@ -84,10 +84,10 @@ class Topics:
         names = TopicNames(settings.topic_prefix)
         self.sightings = Sightings(names, canary)
         try:
-            edges = Edges(connect(settings, timeout=min(_LONGEST_WAIT, settings.canary_within)))
+            lookup = OffsetLookup(connect(settings, timeout=min(_LONGEST_WAIT, settings.canary_within)))
             topics = (names.error_traces, names.errors, names.problems)
             # What is committed from now on lies behind the ends.
-            ends = edges.ends(one for topic in topics for one in edges.partitions(topic))
+            ends = lookup.ends(one for topic in topics for one in lookup.partitions(topic))
             self._reader = Reader(settings, "tracelink-canary", {}, live=ends)
         except UserError as error:
             raise Unavailable(error.message) from None

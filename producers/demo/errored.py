@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pipeline.analysis.error_origin import ErrorOrigin, error_origin
 from pipeline.kafka.admin import connect
-from pipeline.kafka.offsets import Edges
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.kafka.reader import Reader
 from pipeline.model.splice import decode
 from tracelink.errors import InvalidRecord, UserError
@@ -71,9 +71,9 @@ class ErroredTraces:
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._edges = Edges(connect(settings))
-        self._partitions = self._edges.partitions(TopicNames(settings.topic_prefix).error_traces)
-        self._reader = Reader(settings, "tracelink-demo", {}, live=self._edges.ends(self._partitions))
+        self._lookup = OffsetLookup(connect(settings))
+        self._partitions = self._lookup.partitions(TopicNames(settings.topic_prefix).error_traces)
+        self._reader = Reader(settings, "tracelink-demo", {}, live=self._lookup.ends(self._partitions))
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +87,7 @@ class ErroredTraces:
 
     def is_read(self) -> bool:
         """Tell whether all that the topic holds now has been polled."""
-        return all(self._reader.positions[one] >= end for one, end in self._edges.ends(self._partitions).items())
+        return all(self._reader.positions[one] >= end for one, end in self._lookup.ends(self._partitions).items())
 
 
 def _read(value: bytes) -> ErroredTrace:

@@ -2,19 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from threading import Event
-from typing import Any
 from uuid import uuid4
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from pipeline.kafka.transactions import Aborted, Transactions
+from pipeline.kafka.offsets import Member
+from pipeline.kafka.transactions import Aborted, Transactions, transactional_producer
 from pipeline.settings import names_of
 from sinks.base.contract import DeadLetter
 from sinks.base.settings import SinkSettings
 from tracelink.errors import Unavailable, UserError
-from tracelink.kafka.client import PARTITIONER, client_properties
 
-_TIMEOUT_MS = 10_000
+_TIMEOUT = 10.0
 
 
 class DeadLetters:
@@ -24,28 +23,13 @@ class DeadLetters:
         self._topic = names_of(settings).dead_letters
         self._sink = sink
         self._redact = settings.redactor().redact
-        self._properties = client_properties(
-            settings,
-            promised={
-                # Two processes never share it. What a dead one left open, the broker undoes after the time-out.
-                "transactional.id": f"{group}.{uuid4().hex}",
-                "transaction.timeout.ms": _TIMEOUT_MS,
-                "acks": "all",
-                "enable.idempotence": True,
-            },
-            defaults={
-                "partitioner": PARTITIONER,
-                "compression.type": "lz4",
-                # What is too large is for the topic to say: a dead letter is as large as the message that it was.
-                "message.max.bytes": 1_000_000_000,
-                # As in the join: else sending offsets may wait for ever after all brokers were away.
-                "metadata.recovery.strategy": "none",
-            },
-        )
+        # Two processes never share it. What a dead one left open, the broker undoes after the time-out.
+        transactional_id = f"{group}.{uuid4().hex}"
+        self._properties = transactional_producer(settings, transactional_id, timeout=_TIMEOUT)
         self._stopping = stopping
         self._transactions: Transactions | None = None
 
-    def send(self, letters: Iterable[DeadLetter], offsets: Sequence[TopicPartition], member: Any) -> None:  # noqa: ANN401 - the client's type of it has no name
+    def send(self, letters: Iterable[DeadLetter], offsets: Sequence[TopicPartition], member: Member) -> None:
         """Send letters and commit these offsets as that member of the group, together or not at all.
 
         Raises Unavailable where nothing of it came out and it may be tried again, and where the process is to stop.

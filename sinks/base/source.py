@@ -10,13 +10,14 @@ from typing import Any, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
+from pipeline.kafka.offsets import Member
 from pipeline.model.dead_letters import Origin, redriven
 from pipeline.model.replay_markers import is_end
 from sinks.base.contract import Message, Partition
 from sinks.base.settings import SinkSettings
 from tracelink.kafka import errors
 from tracelink.kafka.client import client_log, client_properties
-from tracelink.kafka.errors import PASSING
+from tracelink.kafka.errors import Kind, classify, passes
 
 _log = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ class Source:
         if polled is not None:
             self._take(polled)  # fetched before the pause; it is in the next batch
 
-    def member(self) -> Any:  # noqa: ANN401 - the client's type of it has no name
+    def member(self) -> Member:
         """Return as which member of the group offsets are committed now."""
         return self._consumer.consumer_group_metadata()
 
@@ -224,13 +225,14 @@ class Source:
         error = polled.error()
         origin = Origin.of(polled)
         partition, offset = (origin.topic, origin.partition), origin.offset
-        if error is not None and error.code() == errors.PARTITION_EOF:
-            self._positions[partition] = self._ended.get(partition, offset)
-            return
         if error is not None:
-            if error.fatal() or not (error.retriable() or error.code() in PASSING):
-                raise KafkaException(error)
-            _log.warning("Kafka: %s", error.str())
+            match classify(error):
+                case Kind.END:
+                    self._positions[partition] = self._ended.get(partition, offset)
+                case Kind.TRANSIENT:
+                    _log.warning("Kafka: %s", error.str())
+                case _:
+                    raise KafkaException(error)
             return
         value = polled.value() or b""
         if self._ends and (partition in self._ended or (not value and is_end(polled))):
@@ -247,7 +249,7 @@ class Source:
         if error.code() in _NOT_OURS:
             # Those that stay are committed with the next batch; those that leave are forgotten when they do.
             _log.info("Offsets not committed, the partitions are going to another member: %s", error.str())
-        elif error.retriable() or error.code() in PASSING:
+        elif passes(error):
             _log.warning("Offsets not committed, trying again: %s", error.str())
         else:
             raise KafkaException(error)

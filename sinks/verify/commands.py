@@ -98,7 +98,7 @@ def _compare(begin: str, end: str, only: str | None, flags: dict[str, str | None
     from pipeline.cli.progress_bar import bars
     from pipeline.cli.times import milliseconds_of
     from pipeline.kafka.admin import connect
-    from pipeline.kafka.offsets import Edges
+    from pipeline.kafka.offsets import OffsetLookup
     from sinks.verify.run import AllSettings
     from sinks.verify.run import verify as compare
 
@@ -109,7 +109,7 @@ def _compare(begin: str, end: str, only: str | None, flags: dict[str, str | None
     )
     admin = connect(settings.join)
     now = time.time_ns() // 1_000_000
-    first, last = (milliseconds_of(text, now, settings.join, Edges(admin)) for text in (begin, end))
+    first, last = (milliseconds_of(text, now, settings.join, OffsetLookup(admin)) for text in (begin, end))
     if first >= last:
         raise UserError(f"--from ({shown(first)}) is not before --to ({shown(last)}).")
     with bars() as tell:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
-from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
 from pipeline.model.dead_letters import DeadLetterHeaders
 from sinks.verify.tally import Place
@@ -62,10 +62,10 @@ def read_letters(
     settings: KafkaSettings, admin: AdminClient, names: TopicNames, begin: int, buried: Buried
 ) -> Iterator[None]:
     """Take in all dead letters from `begin` (milliseconds) on; yields after each read. Raises UserError."""
-    edges = Edges(admin)
-    partitions = edges.partitions(names.dead_letters)
-    starts, ends = edges.at(partitions, begin - _SKEW_MS), edges.ends(partitions)
-    stretches = {one: Stretch(min(starts[one], ends[one]), ends[one]) for one in partitions}
+    lookup = OffsetLookup(admin)
+    partitions = lookup.partitions(names.dead_letters)
+    starts, ends = lookup.at(partitions, begin - _SKEW_MS), lookup.ends(partitions)
+    stretches = {one: OffsetRange(min(starts[one], ends[one]), ends[one]) for one in partitions}
     with Reader(settings, f"{names.prefix}verify", stretches) as reader:
         while reader.unread:
             for _, letters in reader.poll():

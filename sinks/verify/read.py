@@ -6,7 +6,7 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from pipeline.kafka.joined import JoinedParts
-from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
 from pipeline.model.dead_letters import Origin
 from pipeline.model.replay_markers import is_end
@@ -31,7 +31,7 @@ class Written:
 
 def written(admin: AdminClient, group: str, partitions: Iterable[Partition]) -> Written:
     """Ask what a group has committed; raises UserError."""
-    found = Edges(admin).committed(group, partitions)
+    found = OffsetLookup(admin).committed(group, partitions)
     return Written({partition: one.offset for partition, one in found.items() if one.offset >= 0})
 
 
@@ -45,12 +45,12 @@ class Held:
     def __init__(self, settings: WindowSettings, admin: AdminClient, begin: int, end: int, *, unlinked: bool) -> None:
         """Find where to read; the lines without a trace only with `unlinked`."""
         self._settings, self._begin, self._end = settings, begin, end
-        edges = Edges(admin)
-        self._parts = JoinedParts(settings, edges, begin, end)
-        lone = edges.partitions(names_of(settings).unlinked_logs) if unlinked else []
-        starts, ends = edges.at(lone, begin), edges.ends(lone)
+        lookup = OffsetLookup(admin)
+        self._parts = JoinedParts(settings, lookup, begin, end)
+        lone = lookup.partitions(names_of(settings).unlinked_logs) if unlinked else []
+        starts, ends = lookup.at(lone, begin), lookup.ends(lone)
         # To the end: publishers' clocks differ, so that a record of the stretch may lie behind later ones.
-        self._lone = {one: Stretch(min(starts[one], ends[one]), ends[one]) for one in lone}
+        self._lone = {one: OffsetRange(min(starts[one], ends[one]), ends[one]) for one in lone}
         self.total = self._parts.total + sum(stretch.end - stretch.start for stretch in self._lone.values())
         self.done = 0
 

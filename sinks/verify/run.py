@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from confluent_kafka.admin import AdminClient
 
-from pipeline.kafka.offsets import Edges
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.settings import WindowSettings, names_of
 from sinks.base.contract import Message, Part, UnlinkedLog
 from sinks.base.decoding import decode, record_kinds
@@ -85,8 +85,8 @@ def verify(
 
 
 def _due(settings: AllSettings, admin: AdminClient, names: TopicNames) -> dict[str, Written]:
-    edges = Edges(admin)
-    partitions = [*edges.partitions(names.traces), *edges.partitions(names.unlinked_logs)]
+    lookup = OffsetLookup(admin)
+    partitions = [*lookup.partitions(names.traces), *lookup.partitions(names.unlinked_logs)]
     of: dict[str, TraceSinkSettings] = {
         elasticsearch.NAME: settings.elasticsearch,
         zipkin.NAME: settings.zipkin,

@@ -165,7 +165,7 @@ def alerts(**flags: str | None) -> None:
     """
     from streams.alerts.handler import AlertGrouping
     from streams.alerts.metrics import AlertMetrics
-    from streams.worker.process import run
+    from streams.app import run_worker
 
     settings = AlertSettings.load(**flags)
-    run(settings, settings.topics, lambda registry, _: AlertGrouping(settings, AlertMetrics(registry)))
+    run_worker(settings, settings.topics, lambda registry, _: AlertGrouping(settings, AlertMetrics(registry)))

@@ -7,7 +7,7 @@ from typing import Self
 from confluent_kafka import Message
 
 from pipeline.kafka.admin import apply_command, connect
-from pipeline.kafka.offsets import Edges
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.kafka.reader import Reader
 from pipeline.model.problems import PROBLEM, Problem
 from tracelink.errors import InvalidRecord, UserError
@@ -51,10 +51,10 @@ class ProblemsTopic:
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
-        edges, topic = Edges(connect(settings)), TopicNames(settings.topic_prefix).problems
-        if topic not in edges.topics():
+        lookup, topic = OffsetLookup(connect(settings)), TopicNames(settings.topic_prefix).problems
+        if topic not in lookup.topics():
             raise UserError(f"Kafka has no topic {topic}. Create the topics with: {apply_command(settings)}")
-        self._whole = edges.whole(topic)
+        self._whole = lookup.whole(topic)
         self.listing = Listing()
         self._reader = Reader(settings, "tracelink-errors", {}, live={one: of.start for one, of in self._whole.items()})
 

@@ -3,7 +3,9 @@
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Message
 
 from pipeline.model import dead_letters
 from pipeline.model.problems import ALERT, OCCURRENCE, PROBLEM, Alert, Occurrence
@@ -35,10 +37,9 @@ class Outbox:
         self._messages.append(Outgoing(self._names.errors, key, OCCURRENCE.encode(occurrence)))
         self._located += 1
 
-    def bury(self, message: Any, error: InvalidRecord) -> None:  # noqa: ANN401 - see Run
+    def bury(self, message: Message, error: InvalidRecord) -> None:
         """Send what cannot be read to the dead letters."""
-        origin = dead_letters.Origin(message.topic(), message.partition(), message.offset(), message.timestamp()[1])
-        headers = dead_letters.headers(error, origin, sink="alerts")
+        headers = dead_letters.headers(error, dead_letters.Origin.of(message), sink="alerts")
         self._messages.append(Outgoing(self._names.dead_letters, message.key(), message.value(), headers))
         self.letters[error.reason] += 1
 

@@ -11,14 +11,13 @@ from typing import Any, Self
 from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.kafka.reader import Reader
-from pipeline.kafka.transactions import Aborted, Transactions
+from pipeline.kafka.transactions import Aborted, Transactions, transactional_producer
 from pipeline.model.dead_letters import REDRIVEN
 from streams.dead_letters.letter import Letter, Name
 from streams.dead_letters.marks import MARK, Action, Mark, Source
 from streams.dead_letters.verdict import REFUSED, Outcome, Verdict
 from tracelink.errors import UserError
 from tracelink.kafka import errors
-from tracelink.kafka.client import PARTITIONER, client_properties
 from tracelink.kafka.topics import TopicNames
 from tracelink.settings import KafkaSettings
 
@@ -31,7 +30,6 @@ _TOMBSTONES_AT_ONCE = 5000
 _ATTEMPTS = 3
 # Kafka takes none of them: it is not the letters.
 _NOT_TAKEN_IN_A_ROW = 3
-_LARGEST = 1_000_000_000
 _FENCED = frozenset(
     {
         errors.FENCED,
@@ -55,18 +53,7 @@ class Settler:
         self._member: Any = None
         self._open = ExitStack()
         self._settings = settings
-        properties = client_properties(
-            settings,
-            promised={
-                "transactional.id": f"{self._live.prefix}redrive",
-                "acks": "all",
-                "enable.idempotence": True,
-                # A letter goes where its key belongs, as it did at first.
-                "partitioner": PARTITIONER,
-            },
-            # What the topics take they say themselves.
-            defaults={"compression.type": "lz4", "message.max.bytes": _LARGEST, "linger.ms": 5},
-        )
+        properties = transactional_producer(settings, f"{self._live.prefix}redrive", defaults={"linger.ms": 5})
         self._transactions = Transactions(properties, self._stopping)
 
     def __enter__(self) -> Self:

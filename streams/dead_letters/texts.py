@@ -14,9 +14,9 @@ _TEXT = re.compile(rb"[\x20-\x7e]{4,}")
 class Redacts(Protocol):
     """What the redactor does."""
 
-    def redact(self, text: str) -> str: ...  # noqa: D102 - as the redactor's
+    def redact(self, text: str) -> str: ...
 
-    def redact_map(self, texts: dict[str, str]) -> dict[str, str]: ...  # noqa: D102 - as above
+    def redact_map(self, texts: dict[str, str]) -> dict[str, str]: ...
 
 
 class AsItIs:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping
 from pipeline.cli.progress_bar import bars
 from pipeline.cli.times import milliseconds_of
 from pipeline.kafka.admin import connect
-from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
 from pipeline.model.replay_markers import is_end
 from pipeline.settings import ReplayedSettings, names_of
@@ -32,7 +32,7 @@ class LettersTopic:
         self.source = Source(self.names.job)
         self._settings = settings
         self._admin = connect(settings)
-        self._edges = Edges(self._admin)
+        self._lookup = OffsetLookup(self._admin)
         self._known = frozenset(self._admin.list_topics(timeout=_TIMEOUT).topics)
         if self.names.job and self.names.dead_letters not in self._known:
             raise UserError(f"There is no replay job {self.names.job}. The jobs there are: tracelink replay list")
@@ -44,30 +44,30 @@ class LettersTopic:
         """Return what filters ask for; raises UserError where a moment is that of a record that is not there."""
         now = time.time_ns() // 1_000_000
         begin, end = (
-            None if text is None else milliseconds_of(text, now, self._settings, self._edges)
+            None if text is None else milliseconds_of(text, now, self._settings, self._lookup)
             for text in (filters.since, filters.until)
         )
         names = (self.live, self.names)
         topics = {filters.topic, *(one.prefix + filters.topic for one in names)} if filters.topic else ()
         return Wanted(filters, begin, end, frozenset(topics))
 
-    def stretches(self, wanted: Wanted) -> dict[Partition, Stretch]:
+    def stretches(self, wanted: Wanted) -> dict[Partition, OffsetRange]:
         """Return where what is wanted lies, up to the end as it is now."""
-        partitions = self._edges.partitions(self.names.dead_letters)
-        begins, ends = self._edges.begins(partitions), self._edges.ends(partitions)
+        partitions = self._lookup.partitions(self.names.dead_letters)
+        begins, ends = self._lookup.begins(partitions), self._lookup.ends(partitions)
         if wanted.begin is not None:
-            since = self._edges.at(partitions, wanted.begin)
+            since = self._lookup.at(partitions, wanted.begin)
             begins = {one: max(begin, since[one]) for one, begin in begins.items()}
-        found: dict[Partition, Stretch] = {}
+        found: dict[Partition, OffsetRange] = {}
         for one, begin in begins.items():
             named = [name.offset for name in wanted.filters.letters if name.partition == one[1]]
             if named:
-                found[one] = Stretch(max(begin, min(named)), min(ends[one], max(named) + 1))
+                found[one] = OffsetRange(max(begin, min(named)), min(ends[one], max(named) + 1))
             elif not wanted.filters.letters:
-                found[one] = Stretch(begin, ends[one])
+                found[one] = OffsetRange(begin, ends[one])
         return found
 
-    def read(self, wanted: Wanted, stretches: Mapping[Partition, Stretch], what: str) -> Generator[Letter]:
+    def read(self, wanted: Wanted, stretches: Mapping[Partition, OffsetRange], what: str) -> Generator[Letter]:
         """Yield what is wanted of these stretches; a bar named `what` shows how far it is. Raises UserError."""
         total = sum(max(0, end - start) for start, end in stretches.values())
         with (
@@ -83,24 +83,19 @@ class LettersTopic:
 
     def marks(self) -> Marks:
         """Read what became of the letters."""
-        partitions = self._edges.partitions(self.live.settled_letters)
-        begins, ends = self._edges.begins(partitions), self._edges.ends(partitions)
-        marks = Marks()
-        whole = {one: Stretch(begins[one], ends[one]) for one in partitions}
+        marks, whole = Marks(), self._lookup.whole(self.live.settled_letters)
         with Reader(self._settings, f"{self.live.prefix}dead-letters.settled.read", whole) as reader:
-            while reader.unread:
-                for partition, messages in reader.poll():
-                    for message in messages:
-                        try:
-                            marks.take(message.key() or b"", message.value())
-                        except InvalidRecord as error:
-                            place = f"{partition[0]}[{partition[1]}]@{message.offset()}"
-                            _log.warning("%s is no mark and is left out: %s", place, error)
+            for message in reader.messages():
+                try:
+                    marks.take(message.key() or b"", message.value())
+                except InvalidRecord as error:
+                    place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
+                    _log.warning("%s is no mark and is left out: %s", place, error)
         return marks
 
     def outdated(self, marks: Marks) -> list[bytes]:
         """Return the keys of marks whose letters retention has passed, or whose replay job was deleted."""
-        partitions = self._edges.partitions(self.names.dead_letters)
-        begins = {(self.source, number): offset for (_, number), offset in self._edges.begins(partitions).items()}
+        partitions = self._lookup.partitions(self.names.dead_letters)
+        begins = {(self.source, number): offset for (_, number), offset in self._lookup.begins(partitions).items()}
         gone = [Source(job) for job in marks.jobs() if self.live.of_job(job).dead_letters not in self._known]
         return marks.outdated(begins, gone)

@@ -36,7 +36,7 @@ class Fault:
     why: str
 
 
-def walk(schema: Any, data: bytes, start: int = 0) -> Iterator[Leaf | Fault]:  # noqa: ANN401 - a schema in its JSON form
+def walk(schema: Any, data: bytes, start: int = 0) -> Iterator[Leaf | Fault]:
     """Yield the values of one record, from `start` on, in their order; after a fault that nothing leads out of, end.
 
     A fault in a block that says its size leads to the next block. Bytes behind the record are a fault, too.
@@ -65,7 +65,7 @@ class _Walker:
         self._names = names
         self.at = start
 
-    def read(self, schema: Any, path: Path) -> Iterator[Leaf | Fault]:  # noqa: ANN401 - as above
+    def read(self, schema: Any, path: Path) -> Iterator[Leaf | Fault]:
         if isinstance(schema, list):
             index = self._index(len(schema), "branch", path)
             yield from self.read(schema[index], path)
@@ -82,7 +82,7 @@ class _Walker:
             value = self._value(kind, schema, path)
             yield Leaf(path, start, self.at, value)
 
-    def _value(self, kind: str, schema: Any, path: Path) -> object:  # noqa: ANN401, PLR0911 - as above; a kind each
+    def _value(self, kind: str, schema: Any, path: Path) -> object:  # noqa: PLR0911 - a kind each
         if kind in _BITS:
             return self._number(_BITS[kind], path)
         if kind in _FLOATS:
@@ -196,7 +196,7 @@ class _Walker:
             raise _Wrong(path, at, f"no UTF-8: {error.reason}") from None
 
 
-def _named(schema: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:  # noqa: ANN401 - as above
+def _named(schema: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the types that a schema names, for where they stand as a name: what names one may itself be skipped."""
     if isinstance(schema, list):
         for branch in schema:

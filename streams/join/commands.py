@@ -21,12 +21,12 @@ def join(**flags: str | None) -> None:
       tracelink join --replay friday
       TRACELINK_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 tracelink join --instance-id join-1
     """
+    from streams.app import run_worker
     from streams.join.handler import Join
     from streams.join.metrics import JoinMetrics
     from streams.replay.jobs import refuse_other_gap
-    from streams.worker.process import run
 
     settings = JoinSettings.load(**flags)
     if settings.replay is not None:
         refuse_other_gap(settings)
-    run(settings, settings.topics, lambda registry, stopping: Join(settings, JoinMetrics(registry), stopping))
+    run_worker(settings, settings.topics, lambda registry, stopping: Join(settings, JoinMetrics(registry), stopping))

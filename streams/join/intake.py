@@ -20,11 +20,11 @@ _CODECS = (SPAN, LOG_RECORD)
 class Message(Protocol):
     """What the join asks of a Kafka message; times are in milliseconds since the epoch."""
 
-    def key(self) -> bytes | None: ...  # noqa: D102 - Kafka's terms
-    def value(self) -> bytes | None: ...  # noqa: D102 - as above
-    def offset(self) -> int: ...  # noqa: D102 - as above
-    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102 - as above
-    def headers(self) -> list[tuple[str, bytes]] | None: ...  # noqa: D102 - as above
+    def key(self) -> bytes | None: ...
+    def value(self) -> bytes | None: ...
+    def offset(self) -> int: ...
+    def timestamp(self) -> tuple[int, int]: ...
+    def headers(self) -> list[tuple[str, bytes]] | None: ...
 
 
 class Poison(NamedTuple):

@@ -175,7 +175,7 @@ class Partition:
         source = self._inputs[kind]
         return source.position if source.queue else max(source.position, source.end)
 
-    def waits(self, kind: int) -> bool:  # noqa: ARG002 - for those that have no clock to go on by
+    def waits(self, _kind: int) -> bool:
         """Tell whether an input cannot go on before somebody else has done something."""
         return False
 
@@ -294,7 +294,7 @@ class Partition:
         self.pending.dead_letters[error.reason] += 1
         self.pending.size += len(value or b"")
 
-    def _live_offset(self, kind: int, offset: int) -> int:  # noqa: ARG002 - of a copy that is another
+    def _live_offset(self, _kind: int, offset: int) -> int:
         """Return the offset that a message has in the live topic."""
         return offset
 

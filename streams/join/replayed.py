@@ -37,7 +37,7 @@ class ReplayedPartition(Partition):
         """Whether all that there ever will be has gone out, and is committed."""
         return self._marked and not self.pending.messages
 
-    def receive(self, kind: int, messages: Sequence[Any], now: float, wall: int) -> None:  # noqa: ARG002 - see above
+    def receive(self, kind: int, messages: Sequence[Any], now: float, wall: int) -> None:  # noqa: ARG002 - as Partition has it
         """Queue messages of an input up to its end marker."""
         source = self._inputs[kind]
         if source.marker is not None:
@@ -77,7 +77,7 @@ class ReplayedPartition(Partition):
             self._inputs[kind].position = marker
             judged[kind] = marker + 1
 
-    def _complete(self, source: Input, now: float) -> int:  # noqa: ARG002 - no clock has a say
+    def _complete(self, source: Input, _now: float) -> int:
         """Return the stream time of an input, and at its end one at which every part has closed."""
         if source.marker is not None and any(one.time or one.queue for one in self._inputs):
             return max(one.time for one in self._inputs) + self._after_all

@@ -1,10 +1,10 @@
 """The traces of a replay that are chosen one by one: by their ids, or by what the join has found of them."""
 
+import struct
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
-from aiokafka.partitioner import murmur2
 
 from pipeline.kafka.joined import JoinedPart, JoinedParts
 from pipeline.model import splice
@@ -12,11 +12,25 @@ from tracelink.errors import InvalidRecord, UserError
 from tracelink.model.records import Flag, Trace, parse_trace_id, service_of
 
 _POSITIVE = 0x7FFFFFFF
+_SEED, _MIX, _WORD = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
 
 
 def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition that producers send a key to (`murmur2_random`, as Java's do)."""
-    return int((murmur2(key) & _POSITIVE) % partitions)
+    return (_murmur2(key) & _POSITIVE) % partitions
+
+
+def _murmur2(data: bytes) -> int:
+    """Hash as Kafka's clients do: MurmurHash2 of 32 bits, with Java's seed (org.apache.kafka.common.utils.Utils)."""
+    found = _SEED ^ len(data)
+    whole = len(data) & ~3
+    for (word,) in struct.iter_unpack("<I", data[:whole]):
+        mixed = word * _MIX & _WORD
+        found = (found * _MIX & _WORD) ^ ((mixed ^ mixed >> 24) * _MIX & _WORD)
+    if rest := data[whole:]:
+        found = (found ^ int.from_bytes(rest, "little")) * _MIX & _WORD
+    found = (found ^ found >> 13) * _MIX & _WORD
+    return found ^ found >> 15
 
 
 def parse_keys(ids: Iterable[str], files: Iterable[Path]) -> frozenset[bytes]:

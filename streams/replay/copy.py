@@ -14,7 +14,7 @@ from typing import cast
 from confluent_kafka import KafkaException, Message, TopicPartition
 
 from pipeline.failpoints import Point, reached
-from pipeline.kafka.offsets import Edges, GroupOffset, Stretch
+from pipeline.kafka.offsets import GroupOffset, OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
 from pipeline.kafka.transactions import Aborted, Dated, Transactions, transactional_producer
 from pipeline.model.replay_markers import ORIGIN, end_headers
@@ -64,7 +64,7 @@ class Copier:
         settings: KafkaSettings,
         job: str,
         plan: Plan,
-        edges: Edges,
+        lookup: OffsetLookup,
         *,
         rate: float | None = None,
         stopping: Event | None = None,
@@ -75,7 +75,7 @@ class Copier:
         names = live.of_job(job)
         self._settings = settings
         self._plan = plan
-        self._edges = edges
+        self._lookup = lookup
         self._group = names.job_group("copy")
         self._targets = {live.spans: names.spans, live.logs: names.logs, live.unlinked_logs: names.unlinked_logs}
         self._end_headers = end_headers(plan.complete_until)
@@ -112,9 +112,9 @@ class Copier:
     def _copy(self, transactions: Transactions) -> None:
         self._done = {
             one: _begin(self._stretches[one], found)
-            for one, found in self._edges.committed(self._group, self._stretches).items()
+            for one, found in self._lookup.committed(self._group, self._stretches).items()
         }
-        left = {one: Stretch(done.offset, self._stretches[one].end) for one, done in self._done.items()}
+        left = {one: OffsetRange(done.offset, self._stretches[one].end) for one, done in self._done.items()}
         with Reader(self._settings, self._group, left, defaults=self._fetching()) as reader:
             started, read = time.monotonic(), 0
             due = started + _COMMIT_EVERY
@@ -208,7 +208,7 @@ def _properties(settings: KafkaSettings, group: str) -> Properties:
     )
 
 
-def progress_of(stretches: Mapping[Partition, Stretch], offsets: Mapping[Partition, GroupOffset]) -> Copied:
+def progress_of(stretches: Mapping[Partition, OffsetRange], offsets: Mapping[Partition, GroupOffset]) -> Copied:
     """Tell from a group's committed offsets how far a copy is."""
     done = {one: _begin(stretches[one], offset) for one, offset in offsets.items()}
     return Copied(
@@ -219,7 +219,7 @@ def progress_of(stretches: Mapping[Partition, Stretch], offsets: Mapping[Partiti
     )
 
 
-def _begin(stretch: Stretch, found: GroupOffset) -> _Done:
+def _begin(stretch: OffsetRange, found: GroupOffset) -> _Done:
     """Return how far a partition was copied by what was committed, if anything was."""
     if found.offset < 0:
         return _Done(stretch.start)

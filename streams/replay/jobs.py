@@ -9,7 +9,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message, Prod
 
 from pipeline.kafka.admin import connect
 from pipeline.kafka.compacted import Newest
-from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
 from streams.join.settings import JoinSettings
 from streams.replay.plan import Range, Selection
@@ -80,9 +80,9 @@ class Stored:
             for one in self.job["inputs"]
         }
 
-    def stretches(self) -> dict[Partition, Stretch]:
+    def stretches(self) -> dict[Partition, OffsetRange]:
         """Return what is read of the inputs."""
-        return {(one["topic"], one["partition"]): Stretch(one["head"], one["tail"]) for one in self.job["inputs"]}
+        return {(one["topic"], one["partition"]): OffsetRange(one["head"], one["tail"]) for one in self.job["inputs"]}
 
 
 class Jobs:
@@ -141,7 +141,7 @@ class Jobs:
         self._produce(dict.fromkeys([job["name"].encode(), *_parts_of(job)]))
 
     def _newest(self) -> Newest:
-        whole = Edges(connect(self._settings)).whole(self._topic)
+        whole = OffsetLookup(connect(self._settings)).whole(self._topic)
         with Reader(self._settings, f"{self._topic}.list", whole) as reader:
             return Newest.of(reader.messages())
 
@@ -176,7 +176,7 @@ class Jobs:
 def refuse_other_gap(settings: JoinSettings) -> None:
     """Raise UserError where a job was copied for windows of another length: it would come out as other parts."""
     names = TopicNames(settings.topic_prefix)
-    if settings.replay is None or names.jobs not in Edges(connect(settings)).topics():
+    if settings.replay is None or names.jobs not in OffsetLookup(connect(settings)).topics():
         return
     stored = Jobs(settings).read().get(settings.replay)
     gap = round(settings.idle_gap * 1000) if stored is None else stored.job["gap"]

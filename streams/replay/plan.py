@@ -8,7 +8,7 @@ from typing import NamedTuple
 from confluent_kafka import Message
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
 from streams.replay.chains import Chains
 from tracelink.errors import UserError
@@ -80,9 +80,9 @@ class Plan:
     complete_until: int
     """The stream time up to which the inputs were all there, in milliseconds."""
 
-    def stretches(self) -> dict[Partition, Stretch]:
+    def stretches(self) -> dict[Partition, OffsetRange]:
         """Return what is to be read of each input."""
-        return {one: Stretch(reach.head, reach.tail) for one, reach in self.reaches.items()}
+        return {one: OffsetRange(reach.head, reach.tail) for one, reach in self.reaches.items()}
 
     def choose(self, partition: Partition, messages: list[Message]) -> list[Message]:
         """Return those messages of an input that are copied; they come in the order of their offsets."""
@@ -115,11 +115,11 @@ class Plan:
 class Planner:
     """Asks Kafka for what a plan is made of; raises UserError."""
 
-    def __init__(self, settings: KafkaSettings, edges: Edges, also: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, settings: KafkaSettings, lookup: OffsetLookup, also: Callable[[], None] = lambda: None) -> None:
         """`also` is called now and then while much is read, and may raise what ends it."""
         self._settings = settings
         self._also = also
-        self._edges = edges
+        self._lookup = lookup
         self._names = TopicNames(settings.topic_prefix)
 
     def ranges(self, selection: Selection, complete_until: int) -> dict[Partition, Range]:
@@ -128,14 +128,14 @@ class Planner:
         That is what was there by `complete_until` (stream time in milliseconds): a later record might close a part
         that another one, not to be seen yet, belongs to. Log lines without a trace belong to none.
         """
-        names, edges = self._names, self._edges
+        names, lookup = self._names, self._lookup
         partitions = [
-            one for topic in (names.spans, names.logs, names.unlinked_logs) for one in edges.partitions(topic)
+            one for topic in (names.spans, names.logs, names.unlinked_logs) for one in lookup.partitions(topic)
         ]
         limits = self._readable_ends(partitions)
         joined = [one for one in partitions if one[0] != names.unlinked_logs]
-        limits |= {one: min(limits[one], until) for one, until in edges.at(joined, complete_until).items()}
-        starts, ends = edges.at(partitions, selection.begin), edges.at(partitions, selection.end)
+        limits |= {one: min(limits[one], until) for one, until in lookup.at(joined, complete_until).items()}
+        starts, ends = lookup.at(partitions, selection.begin), lookup.at(partitions, selection.end)
         found: dict[Partition, Range] = {}
         for one in partitions:
             start = min(starts[one], limits[one])
@@ -151,11 +151,11 @@ class Planner:
 
     def _readable_ends(self, partitions: list[Partition]) -> dict[Partition, int]:
         """Return the ends as they are now, once no transaction is open before them."""
-        there = self._edges.ends(partitions, committed=False)
+        there = self._lookup.ends(partitions, committed=False)
 
         def ends() -> dict[Partition, int]:
             self._also()
-            return self._edges.ends(partitions)
+            return self._lookup.ends(partitions)
 
         def are_open(found: dict[Partition, int]) -> bool:
             return any(found[one] < end for one, end in there.items())
@@ -196,8 +196,8 @@ class Planner:
         for number in numbers:
             since, until = beyond[number].since, beyond[number].until
             mine = _of(number, wanted)
-            first = self._edges.at(mine, min(since.values())) if since else {}
-            behind = self._edges.at(mine, max(until.values()) + 1) if until else {}
+            first = self._lookup.at(mine, min(since.values())) if since else {}
+            behind = self._lookup.at(mine, max(until.values()) + 1) if until else {}
             for one in mine:
                 start, end, limit = ranges[one]
                 reaches[one] = Reach(min(start, first.get(one, start)), min(limit, max(end, behind.get(one, end))))
@@ -211,18 +211,18 @@ class Planner:
         Also returns, for each partition of which retention has deleted something, the time up to which it may have.
         """
         begin, gap = selection.begin, selection.gap
-        begins = self._edges.begins(ranges)
+        begins = self._lookup.begins(ranges)
         horizons = self._horizons(begins, ranges)
         before = {one for one, found in ranges.items() if begins[one] < found.start}
         numbers = {number for _, number in before} | horizons.keys()
         chains = {number: Chains(gap) for number in numbers}
         # What comes later in the range cannot go on before it.
         near = {
-            number: self._edges.at(_of(number, ranges), max(begin, horizons.get(number, 0)) + gap + 1)
+            number: self._lookup.at(_of(number, ranges), max(begin, horizons.get(number, 0)) + gap + 1)
             for number in numbers
         }
         inside = {
-            one: Stretch(found.start, min(found.end, near[one[1]][one]))
+            one: OffsetRange(found.start, min(found.end, near[one[1]][one]))
             for one, found in ranges.items()
             if one[1] in numbers
         }
@@ -235,9 +235,9 @@ class Planner:
             mine = [one for one in ranges if one[1] in alive and high[one] > begins[one]]
             if not mine:
                 break
-            low = self._edges.at(mine, begin - reach - step)
+            low = self._lookup.at(mine, begin - reach - step)
             # Behind the limit there may be records by now.
-            stretches = {one: Stretch(min(low[one], high[one]), high[one]) for one in mine}
+            stretches = {one: OffsetRange(min(low[one], high[one]), high[one]) for one in mine}
             self._follow(chains, stretches, selection.keys, lambda time: begin - time)
             high |= {one: stretch.start for one, stretch in stretches.items()}
             reach += step
@@ -249,8 +249,8 @@ class Planner:
         numbers = {number for (_, number), found in ranges.items() if found.end < found.limit}
         chains = {number: Chains(gap) for number in numbers}
         mine = [one for one in ranges if one[1] in numbers]
-        near = self._edges.at(mine, end - gap)
-        inside = {one: Stretch(max(ranges[one].start, near[one]), ranges[one].end) for one in mine}
+        near = self._lookup.at(mine, end - gap)
+        inside = {one: OffsetRange(max(ranges[one].start, near[one]), ranges[one].end) for one in mine}
         for number, records in self._records(inside, selection.keys):
             chains[number].inside((time - end, key) for time, key in records)
         low = {one: ranges[one].end for one in mine}
@@ -260,8 +260,8 @@ class Planner:
             mine = [one for one in mine if one[1] in alive and low[one] < ranges[one].limit]
             if not mine:
                 break
-            high = self._edges.at(mine, end + reach + step)
-            stretches = {one: Stretch(low[one], min(ranges[one].limit, high[one])) for one in mine}
+            high = self._lookup.at(mine, end + reach + step)
+            stretches = {one: OffsetRange(low[one], min(ranges[one].limit, high[one])) for one in mine}
             self._follow(chains, stretches, selection.keys, lambda time: time - end)
             low |= {one: stretch.end for one, stretch in stretches.items()}
             reach += step
@@ -269,7 +269,9 @@ class Planner:
 
     def _horizons(self, begins: Mapping[Partition, int], ranges: Mapping[Partition, Range]) -> dict[int, int]:
         """Return the time of the oldest record there is, of each partition of which older ones were deleted."""
-        cut = {one: Stretch(first, ranges[one].limit) for one, first in begins.items() if 0 < first < ranges[one].limit}
+        cut = {
+            one: OffsetRange(first, ranges[one].limit) for one, first in begins.items() if 0 < first < ranges[one].limit
+        }
         oldest: dict[Partition, int] = {}
         one_record: Properties = {
             "queued.min.messages": 1,
@@ -289,7 +291,7 @@ class Planner:
     def _follow(
         self,
         chains: Mapping[int, Chains],
-        stretches: Mapping[Partition, Stretch],
+        stretches: Mapping[Partition, OffsetRange],
         keys: frozenset[bytes] | None,
         distance_of: Callable[[int], int],
     ) -> None:
@@ -302,7 +304,7 @@ class Planner:
             chains[number].outside(sorted(records, key=itemgetter(0)))
 
     def _records(
-        self, stretches: Mapping[Partition, Stretch], keys: frozenset[bytes] | None
+        self, stretches: Mapping[Partition, OffsetRange], keys: frozenset[bytes] | None
     ) -> Iterator[tuple[int, list[tuple[int, bytes]]]]:
         """Yield (time, trace) of the records of stretches, by partitions; what has no key belongs to no trace."""
         with self._reader(stretches) as reader:
@@ -312,7 +314,7 @@ class Planner:
                     records = [(one.timestamp()[1], one.key() or b"") for one in messages]
                     yield number, [one for one in records if (one[1] if keys is None else one[1] in keys)]
 
-    def _reader(self, stretches: Mapping[Partition, Stretch], defaults: Properties | None = None) -> Reader:
+    def _reader(self, stretches: Mapping[Partition, OffsetRange], defaults: Properties | None = None) -> Reader:
         return Reader(self._settings, f"{self._settings.topic_prefix}replay.plan", stretches, defaults=defaults)
 
 

@@ -14,7 +14,7 @@ from pipeline.cli.progress_bar import Tell
 from pipeline.cli.times import milliseconds_of, shown
 from pipeline.kafka.admin import connect, create_job, require
 from pipeline.kafka.joined import JoinedParts
-from pipeline.kafka.offsets import Edges
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.kafka.reader import Reader
 from pipeline.kafka.topic_specs import specs
 from streams.join.settings import JoinSettings
@@ -67,9 +67,9 @@ class Replays:
         self.notes: list[str] = []
         self._told = tell
         self._admin = connect(settings)
-        self._edges = Edges(self._admin)
+        self._lookup = OffsetLookup(self._admin)
         self._names = TopicNames(settings.topic_prefix)
-        self._planner = Planner(settings, self._edges, self._go_on_or_stop)
+        self._planner = Planner(settings, self._lookup, self._go_on_or_stop)
         self.jobs = Jobs(settings)
         self.observer = Observer(settings, self._admin)
 
@@ -77,17 +77,17 @@ class Replays:
         """Resolve the moments and the traces of what is asked for."""
         now = round(time.time() * 1000)
         begin, end = (
-            0 if text is None else milliseconds_of(text, now, self._settings, self._edges)
+            0 if text is None else milliseconds_of(text, now, self._settings, self._lookup)
             for text in (asked.begin, asked.end)
         )
         if end <= begin:
             raise UserError(f"--from {shown(begin)} is not before --to {shown(end)}.")
         keys, numbers = asked.keys, asked.numbers
-        count = len(self._edges.partitions(self._names.spans))
+        count = len(self._lookup.partitions(self._names.spans))
         if missing := sorted(number for number in numbers or () if not 0 <= number < count):
             raise UserError(f"{self._names.spans} has no partition {missing[0]}: it has {count}, from 0 on.")
         if asked.errored or asked.services:
-            parts = JoinedParts(self._settings, self._edges, begin, end)
+            parts = JoinedParts(self._settings, self._lookup, begin, end)
             found = joined_keys(
                 parts,
                 errored=asked.errored,
@@ -142,7 +142,7 @@ class Replays:
             self._require_topics(name)
             return stored, None
         names = self._names.of_job(name)
-        begun = self._edges.committed(names.job_group("copy"), stored.stretches(), stable=False)
+        begun = self._lookup.committed(names.job_group("copy"), stored.stretches(), stable=False)
         if all(one.offset < 0 for one in begun.values()):
             self._create_topics(stored)
             if self._holds_copies(names):
@@ -176,7 +176,7 @@ class Replays:
             self._settings,
             job["name"],
             plan,
-            self._edges,
+            self._lookup,
             rate=rate,
             stopping=self._stopping,
             tell=tell,
@@ -222,11 +222,11 @@ class Replays:
 
     def _topics(self, name: str) -> list[str]:
         prefix = self._names.of_job(name).prefix
-        return sorted(one for one in self._edges.topics() if one.startswith(prefix))
+        return sorted(one for one in self._lookup.topics() if one.startswith(prefix))
 
     def _holds_copies(self, names: TopicNames) -> bool:
         """Tell whether anything is committed in a job's inputs: what was aborted has offsets as well."""
-        stretches = self._edges.whole(names.spans) | self._edges.whole(names.logs)
+        stretches = self._lookup.whole(names.spans) | self._lookup.whole(names.logs)
         with Reader(self._settings, f"{names.prefix}copies", stretches) as reader:
             while reader.unread:
                 if reader.poll():

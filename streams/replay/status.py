@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from pipeline.kafka.offsets import Edges
+from pipeline.kafka.offsets import OffsetLookup
 from streams.replay.copy import Copied, progress_of
 from streams.replay.jobs import Stored
 from tracelink.errors import UserError
@@ -49,13 +49,13 @@ class Observer:
     def __init__(self, settings: KafkaSettings, admin: AdminClient) -> None:
         self._live = TopicNames(settings.topic_prefix)
         self._admin = admin
-        self._edges = Edges(admin)
+        self._lookup = OffsetLookup(admin)
 
     def status(self, stored: Stored) -> Status:
         """Return how far a job is."""
         names = self._live.of_job(stored.job["name"])
         stretches = stored.stretches()
-        copied = progress_of(stretches, self._edges.committed(names.job_group("copy"), stretches, stable=False))
+        copied = progress_of(stretches, self._lookup.committed(names.job_group("copy"), stretches, stable=False))
         groups = self.groups(stored.job["name"])
         stages = [self._stage("join", names, (names.spans, names.logs), groups)]
         for group in sorted(groups):
@@ -79,14 +79,14 @@ class Observer:
             raise UserError(f"Kafka does not tell of its groups: {error.args[0].str()}.") from None
 
     def _stage(self, stage: str, names: TopicNames, topics: Iterable[str], groups: dict[str, bool]) -> Stage:
-        there = self._edges.topics()
+        there = self._lookup.topics()
         # A job that was not deleted to its end has some of them no more.
-        partitions = [one for topic in topics if topic in there for one in self._edges.partitions(topic)]
+        partitions = [one for topic in topics if topic in there for one in self._lookup.partitions(topic)]
         if not partitions:
             return Stage(stage, 0, 0)
-        begins, ends = self._edges.begins(partitions), self._edges.ends(partitions)
+        begins, ends = self._lookup.begins(partitions), self._lookup.ends(partitions)
         group = names.job_group(stage)
-        found = self._edges.committed(group, partitions, stable=False)
+        found = self._lookup.committed(group, partitions, stable=False)
         total = {one: max(0, ends[one] - begins[one] - _MARKERS) for one in partitions}
         done = {one: max(0, found[one].offset - begins[one]) for one in partitions}
         return Stage(

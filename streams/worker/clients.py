@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import Consumer
 
 from pipeline.kafka.admin import connect
-from pipeline.kafka.offsets import Edges, Retry, Stretch
+from pipeline.kafka.offsets import OffsetLookup, OffsetRange, Retry
 from pipeline.kafka.reader import Reader
 from pipeline.kafka.transactions import Transactions, transactional_producer
 from pipeline.settings import names_of
@@ -21,7 +21,7 @@ class Clients:
 
     def __init__(self, settings: WorkerSettings, group: str) -> None:
         self._settings = settings
-        self._group = group
+        self.group = group
 
     def consumer(self) -> Consumer:
         """Read as a static member of the group; of that of a replay job as one that leaves it at its end."""
@@ -31,7 +31,7 @@ class Clients:
             client_properties(
                 settings,
                 promised={
-                    "group.id": self._group,
+                    "group.id": self.group,
                     **static,
                     "session.timeout.ms": round(settings.session_timeout * 1000),
                     "enable.auto.commit": False,
@@ -67,18 +67,18 @@ class Clients:
         settings = self._settings
         properties = transactional_producer(
             settings,
-            f"{self._group}.{settings.instance_id}",
+            f"{self.group}.{settings.instance_id}",
             timeout=settings.transaction_timeout,
             defaults={"queue.buffering.max.kbytes": 256 * 1024},
         )
         return Transactions(properties, stopping)
 
-    def edges(self, retry: Retry) -> Edges:
+    def lookup(self, retry: Retry) -> OffsetLookup:
         """Ask the brokers where partitions and groups are."""
-        return Edges(connect(self._settings), retry=retry)
+        return OffsetLookup(connect(self._settings), retry=retry)
 
-    def reader(self, ranges: Mapping[Partition, Stretch]) -> Reader:
+    def reader(self, ranges: Mapping[Partition, OffsetRange]) -> Reader:
         """Read what the worker has written itself; what retention took of that, it took of the inputs."""
         # The session's time-out as the consumer's, so that a user's max.poll.interval.ms suits both.
         defaults = {"session.timeout.ms": round(self._settings.session_timeout * 1000)}
-        return Reader(self._settings, f"{self._group}.reader", ranges, patient=True, defaults={**defaults})
+        return Reader(self._settings, f"{self.group}.reader", ranges, patient=True, defaults={**defaults})

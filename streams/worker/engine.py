@@ -4,9 +4,9 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event
-from typing import Any, Protocol
+from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_when_event_set, wait_random_exponential
 
 from pipeline.failpoints import Point, reached
@@ -33,13 +33,6 @@ _PAUSE = 1.0
 _NO_PARTITIONS = "waiting for partitions"
 
 
-class Clock(Protocol):
-    """What the worker asks of the module `time`."""
-
-    def monotonic(self) -> float: ...  # noqa: D102 - as there
-    def time_ns(self) -> int: ...  # noqa: D102 - as there
-
-
 class TransactionalWorker:
     """Runs a handler on the partitions that the group gives to this worker, until it is told to stop.
 
@@ -54,7 +47,7 @@ class TransactionalWorker:
         stopping: Event,
         *,
         clients: Clients | None = None,
-        clock: Clock = time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.group = handler.group
         self.progress = Progress(settings.stuck_after)
@@ -88,7 +81,7 @@ class TransactionalWorker:
         """Work until told to stop; raises where the worker cannot go on."""
         run_sessions(self._run_session, self._cause, self._settings, self.group, self._stopping)
 
-    def _cause(self, error: KafkaException) -> Any:  # noqa: ANN401 - the client's error
+    def _cause(self, error: KafkaException) -> KafkaError:
         return self._transactions.cause(error)
 
     def _run_session(self) -> None:
@@ -102,14 +95,7 @@ class TransactionalWorker:
         self._turn, self._failure = Turn(consumer), None
         try:
             self._transactions.start()
-            self._past = Past(
-                self.group,
-                handler.journal,
-                self._clients.edges(self._retrying()),
-                self._clients.reader,
-                stopping=self._stopping,
-                report=self._note_wait,
-            )
+            self._past = Past(self._clients, self._retrying(), handler.journal, self._stopping, self._note_wait)
             consumer.subscribe(
                 list(handler.topics),
                 on_assign=self._callback(self._assigned),
@@ -136,7 +122,7 @@ class TransactionalWorker:
                 # What was read while partitions came may be of the assignment before.
                 self._assigned_now, messages = False, []
                 self._assign()
-            turn.now, turn.wall = self._clock.monotonic() * 1000, self._clock.time_ns() // 1_000_000
+            turn.now, turn.wall = self._clock() * 1000, time.time_ns() // 1_000_000
             if messages:
                 reached(Point.WORKER_POLLED)
             for topic, number, is_events, run in runs(messages):
@@ -229,7 +215,7 @@ class TransactionalWorker:
     def _revoked(self, _: Sequence[Partition]) -> None:
         self._waiting_for = _NO_PARTITIONS
         reached(Point.WORKER_REVOKING)
-        self._turn.now = self._clock.monotonic() * 1000
+        self._turn.now = self._clock() * 1000
         try:
             self._send(self._handler.advance(self._turn))
             self._commit()
@@ -273,4 +259,4 @@ class TransactionalWorker:
 
     def _note_wait(self, reason: str, done: Mapping[Partition, int], *, excused: bool = False) -> None:
         self._waiting_for = reason
-        self.progress.report(self._clock.monotonic(), done, excused=excused)
+        self.progress.report(self._clock(), done, excused=excused)

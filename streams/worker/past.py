@@ -6,38 +6,26 @@ from threading import Event
 from confluent_kafka import Message
 
 from pipeline.failpoints import Point, reached
-from pipeline.kafka.offsets import Edges, GroupOffset, Stretch
-from pipeline.kafka.reader import Reader
+from pipeline.kafka.offsets import GroupOffset, OffsetRange, Retry
+from streams.worker.clients import Clients
 from streams.worker.sessions import Stopped
 from tracelink.kafka.topics import Partition
 
+Report = Callable[[str, Mapping[Partition, int]], None]
+"""Takes why the worker does not work yet, and the offset up to which each partition of its journal is read."""
+
 
 class Past:
-    """Reads what was done before an assignment; raises Stopped within a moment after `stopping` is set.
+    """Reads what was done before an assignment; raises Stopped within a moment after `stopping` is set."""
 
-    `report` is told why the worker does not work yet, and the offset up to which each partition is read.
-    """
-
-    def __init__(
-        self,
-        group: str,
-        topic: str,
-        edges: Edges,
-        read: Callable[[Mapping[Partition, Stretch]], Reader],
-        *,
-        stopping: Event,
-        report: Callable[[str, Mapping[Partition, int]], None],
-    ) -> None:
-        """`topic` is that of the journal, `read` opens a reader of its ranges."""
-        self._group, self._topic = group, topic
-        self._edges = edges
-        self._read = read
-        self._stopping = stopping
-        self._report = report
+    def __init__(self, clients: Clients, retry: Retry, topic: str, stopping: Event, report: Report) -> None:
+        """`topic` is that of the journal."""
+        self._clients, self._lookup, self._topic = clients, clients.lookup(retry), topic
+        self._stopping, self._report = stopping, report
 
     def committed(self, partitions: Collection[Partition]) -> dict[Partition, GroupOffset]:
         """Return where the group goes on in these inputs; waits for transactions that are open on that."""
-        return self._edges.next(self._group, partitions) if partitions else {}
+        return self._lookup.next(self._clients.group, partitions) if partitions else {}
 
     def journal(self, starts: Mapping[int, int]) -> Iterator[Message]:
         """Yield the journal's committed messages from these offsets on, by partition, to its end as it is now.
@@ -45,8 +33,8 @@ class Past:
         What an open transaction sends out, if it commits, is thereby known: it is waited for.
         """
         begins = {(self._topic, number): offset for number, offset in starts.items()}
-        ends = self._edges.ends(begins, committed=False)
-        with self._read({one: Stretch(begin, ends[one]) for one, begin in begins.items()}) as reader:
+        ends = self._lookup.ends(begins, committed=False)
+        with self._clients.reader({one: OffsetRange(begin, ends[one]) for one, begin in begins.items()}) as reader:
             while reader.unread:
                 reached(Point.WORKER_RESTORING)
                 numbers = sorted(number for _, number in reader.unread)

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.kafka.offsets import Edges
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.local.stack import Endpoints
 from streams.replay.jobs import Jobs
 from tests.kit.datasets import needs_shared, recorded
@@ -74,10 +74,10 @@ def wait_until_written(live: Live, lines: int, spans: int, suffix: str = "") -> 
 
 def told_of(live: Live) -> dict[tuple[str, int], int]:
     """Return where the topics of alerts end."""
-    edges = Edges(live.admin)
+    lookup = OffsetLookup(live.admin)
     names = live.names
-    return edges.ends(
-        [one for topic in (names.errors, names.problems, names.alerts) for one in edges.partitions(topic)]
+    return lookup.ends(
+        [one for topic in (names.errors, names.problems, names.alerts) for one in lookup.partitions(topic)]
     )
 
 

@@ -10,7 +10,7 @@ from confluent_kafka import Message, Producer, TopicPartition
 
 from pipeline.cli.root import main
 from pipeline.kafka.admin import apply, connect, create_job
-from pipeline.kafka.offsets import Edges
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.model.dead_letters import DeadLetterHeaders, Origin, headers
 from pipeline.settings import TopicSettings
 from streams.dead_letters.letter import Letter, Name
@@ -63,13 +63,13 @@ class Pipeline:
         if job:
             live_inputs = (self.live.spans, self.live.logs, self.live.unlinked_logs)
             create_job(admin, JoinSettings.load(replay=job, **where), dict.fromkeys(live_inputs, partitions))
-        edges = Edges(admin)
+        lookup = OffsetLookup(admin)
 
         def led() -> bool:
             """Tell whether the new topics' leaders know that they are."""
             try:
                 for topic in (self.names.dead_letters, self.live.settled_letters):
-                    edges.ends(edges.partitions(topic))
+                    lookup.ends(lookup.partitions(topic))
             except UserError:
                 return False
             return True

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from prometheus_client import CollectorRegistry
 
 from pipeline.kafka import transactions
-from pipeline.kafka.offsets import Edges, GroupOffset, Retry, Stretch
+from pipeline.kafka.offsets import GroupOffset, OffsetLookup, OffsetRange, Retry
 from pipeline.kafka.reader import Reader
 from pipeline.kafka.transactions import JournalRecord, Transactions
 from pipeline.model.dead_letters import Headers
@@ -40,7 +40,6 @@ NAMES = TopicNames()
 INPUTS = (NAMES.spans, NAMES.logs)
 
 _PROMPT = 100
-_TIME_OF_DAY = 1 << 60
 _METRICS = JoinMetrics(CollectorRegistry())
 
 Callback = Callable[[Consumer, list[TopicPartition]], None]
@@ -163,9 +162,6 @@ class _Life:
     def monotonic(self) -> float:
         return self.broker.now / 1000
 
-    def time_ns(self) -> int:
-        return _TIME_OF_DAY * 1_000_000
-
     def _run(self) -> None:
         try:
             self._go.acquire()
@@ -173,7 +169,9 @@ class _Life:
                 stopping = Event()
                 join = _Join(self._settings, _METRICS, stopping, self)
                 try:
-                    TransactionalWorker(join, self._settings, stopping, clients=_Clients(self), clock=self).run()
+                    TransactionalWorker(
+                        join, self._settings, stopping, clients=_Clients(self, self._settings), clock=self.monotonic
+                    ).run()
                 except UserError:
                     self.check()  # it has given up: a supervisor starts it again
         except _Dead:
@@ -197,7 +195,8 @@ class _Join(Join):
 class _Clients(Clients):
     """The clients of a process, as far as the worker calls them."""
 
-    def __init__(self, life: _Life) -> None:
+    def __init__(self, life: _Life, settings: JoinSettings) -> None:
+        super().__init__(settings, settings.group)
         self._life = life
 
     def consumer(self) -> Consumer:
@@ -206,10 +205,10 @@ class _Clients(Clients):
     def transactions(self, stopping: Event) -> Transactions:  # noqa: ARG002 - nothing blocks
         return cast("Transactions", _Transactions(self._life))
 
-    def edges(self, retry: Retry) -> Edges:  # noqa: ARG002 - answers never fail
-        return cast("Edges", _Edges(self._life))
+    def lookup(self, retry: Retry) -> OffsetLookup:  # noqa: ARG002 - answers never fail
+        return cast("OffsetLookup", _OffsetLookup(self._life))
 
-    def reader(self, ranges: Mapping[Place, Stretch]) -> Reader:
+    def reader(self, ranges: Mapping[Place, OffsetRange]) -> Reader:
         return cast("Reader", _Reader(self._life, ranges))
 
 
@@ -401,7 +400,7 @@ class _Transactions:
             raise KafkaException(KafkaError(errors.FENCED, fatal=True)) from None
 
 
-class _Edges:
+class _OffsetLookup:
     """What the group has committed, and where journals end."""
 
     def __init__(self, life: _Life) -> None:
@@ -426,7 +425,7 @@ class _Edges:
 class _Reader:
     """Reads journals to their ends, once no transaction is open below."""
 
-    def __init__(self, life: _Life, ranges: Mapping[Place, Stretch]) -> None:
+    def __init__(self, life: _Life, ranges: Mapping[Place, OffsetRange]) -> None:
         self._life, self._broker = life, life.broker
         self._ranges = ranges
         self.positions = {place: one.start for place, one in ranges.items()}

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from confluent_kafka.admin import NewTopic
 
 from pipeline.kafka.admin import connect
-from pipeline.kafka.offsets import Edges
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.model.replay_markers import END, ORIGIN, is_end
 from streams.join.settings import JoinSettings
 from streams.replay.plan import Plan, Planner, Selection
@@ -49,7 +49,7 @@ class Inputs:
             kafka_bootstrap_servers=servers, topic_prefix=prefix, idle_gap=str(GAP / 1000)
         )
         self.admin = connect(self.settings)
-        self.edges = Edges(self.admin)
+        self.lookup = OffsetLookup(self.admin)
         topics = (*self.topics, self.names.traces, self.names.jobs)
         brokers = {"message.timestamp.type": "LogAppendTime"}
         new = [NewTopic(topic, PARTITIONS, 1, config=brokers if topic == self.names.jobs else {}) for topic in topics]
@@ -104,10 +104,10 @@ class Inputs:
         return self._read(self.topics)
 
     def begins(self) -> dict[Partition, int]:
-        return self.edges.begins([one for topic in self.topics for one in self.edges.partitions(topic)])
+        return self.lookup.begins([one for topic in self.topics for one in self.lookup.partitions(topic)])
 
     def plan(self, selection: Selection) -> Plan:
-        planner = Planner(self.settings, self.edges)
+        planner = Planner(self.settings, self.lookup)
         return planner.plan(selection, planner.ranges(selection, NO_END), NO_END)
 
     def job(self, name: str) -> dict[Partition, list[Row]]:
@@ -125,13 +125,13 @@ class Inputs:
                 ends[partition] = end[1]
             else:
                 found.setdefault(partition, []).append(row_of(message))
-        assert ends.keys() == {one for topic in topics for one in self.edges.partitions(topic)}
+        assert ends.keys() == {one for topic in topics for one in self.lookup.partitions(topic)}
         assert len(set(ends.values())) == 1
         return {one: found.get(one, []) for one in ends}
 
     def _read(self, topics: Iterable[str]) -> list[Message]:
         found: list[Message] = []
-        unread = {one for topic in topics for one in self.edges.partitions(topic)}
+        unread = {one for topic in topics for one in self.lookup.partitions(topic)}
         consumer = Consumer(
             {
                 "bootstrap.servers": self.servers,
@@ -142,7 +142,7 @@ class Inputs:
                 "fetch.wait.max.ms": 10,
             }
         )
-        consumer.assign([TopicPartition(*one, offset) for one, offset in self.edges.begins(unread).items()])
+        consumer.assign([TopicPartition(*one, offset) for one, offset in self.lookup.begins(unread).items()])
 
         def probe() -> bool:
             for message in consumer.consume(10_000, 0.05):
@@ -191,7 +191,7 @@ def copies(inputs: Inputs, job: str, chosen: Iterable[Message]) -> dict[Partitio
     names = inputs.names.of_job(job)
     targets = dict(zip(inputs.topics, (names.spans, names.logs, names.unlinked_logs), strict=True))
     found: dict[Partition, list[Row]] = {
-        (targets[topic], number): [] for topic in inputs.topics for _, number in inputs.edges.partitions(topic)
+        (targets[topic], number): [] for topic in inputs.topics for _, number in inputs.lookup.partitions(topic)
     }
     for message in sorted(chosen, key=place):
         topic, number, _ = place(message)

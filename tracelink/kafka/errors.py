@@ -55,9 +55,14 @@ def classify(error: KafkaError) -> Kind:
         return Kind.END
     if error.code() == OFFSET_GONE:
         return Kind.GONE
-    return Kind.TRANSIENT if error.code() in PASSING else Kind.FATAL
+    return Kind.TRANSIENT if passes(error) else Kind.FATAL
+
+
+def passes(error: KafkaError) -> bool:
+    """Tell whether an error passes by itself."""
+    return not error.fatal() and (error.retriable() or error.code() in PASSING)
 
 
 def may_pass(error: BaseException) -> bool:
     """Tell whether a call that has failed like this may be repeated."""
-    return isinstance(error, KafkaException) and (bool(error.args[0].retriable()) or error.args[0].code() in PASSING)
+    return isinstance(error, KafkaException) and passes(error.args[0])

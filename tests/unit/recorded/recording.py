@@ -16,7 +16,7 @@ from typing import Any, Self, cast
 import orjson
 from confluent_kafka import Message, TopicPartition
 
-from pipeline.kafka.offsets import GroupOffset, Stretch
+from pipeline.kafka.offsets import GroupOffset, OffsetRange
 from pipeline.kafka.transactions import Dated
 from streams.join.partition import Outgoing
 from tracelink.kafka.topics import Partition, TopicNames
@@ -186,7 +186,7 @@ class Rereader:
     """Stands in for Reader: gives what was recorded of the stretches, all at once."""
 
     def __init__(
-        self, _settings: KafkaSettings, _name: str, stretches: Mapping[Partition, Stretch], **_more: object
+        self, _settings: KafkaSettings, _name: str, stretches: Mapping[Partition, OffsetRange], **_more: object
     ) -> None:
         self._stretches = stretches
         self.positions = {one: stretch.start for one, stretch in stretches.items()}

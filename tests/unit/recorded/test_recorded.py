@@ -23,7 +23,7 @@ from pipeline.cli.input_file import Source as File
 from pipeline.formats.log_json import parse_log
 from pipeline.formats.zipkin_json import parse_span
 from pipeline.kafka.compacted import Newest
-from pipeline.kafka.offsets import Edges, GroupOffset
+from pipeline.kafka.offsets import GroupOffset, OffsetLookup
 from pipeline.kafka.topic_specs import specs
 from pipeline.model import dead_letters, splice
 from pipeline.model.dead_letters import Origin, redriven
@@ -527,7 +527,9 @@ def copier(monkeypatch: pytest.MonkeyPatch) -> tuple[Copied, Written]:
     beyond = {number: Beyond() for number in PARTITIONS}
     until = stored.job["completeUntil"]
     plan = Plan(stored.selection(), stored.ranges(), reaches, beyond, NAMES.unlinked_logs, until)
-    nothing = cast("Edges", SimpleNamespace(committed=lambda _, some: dict.fromkeys(some, GroupOffset(-1001, None))))
+    nothing = cast(
+        "OffsetLookup", SimpleNamespace(committed=lambda _, some: dict.fromkeys(some, GroupOffset(-1001, None)))
+    )
     return Copier(KafkaSettings.load(), "again", plan, nothing).run(), made[0]
 
 
@@ -645,7 +647,7 @@ def receiving() -> Iterator[tuple[str, list[Request]]]:
 def now_released(row: Json) -> Json:
     """Return a recorded request with the version of today, which its User-Agent names."""
     name = row["headers"]["user-agent"].partition("/")[0]
-    return {**row, "headers": {**row["headers"], "user-agent": f"{name}/{version('tracelink')}"}}
+    return {**row, "headers": {**row["headers"], "user-agent": f"{name}/{version('tracelink-pipeline')}"}}
 
 
 @pytest.mark.parametrize("template", ["json", "slack"])

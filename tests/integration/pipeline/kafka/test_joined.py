@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.kafka.admin import connect
 from pipeline.kafka.joined import JoinedParts
-from pipeline.kafka.offsets import Edges
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.local.stack import Endpoints
 from pipeline.model import splice
 from streams.join.journal import Ledger
@@ -57,7 +57,7 @@ class Traces:
         assert self._producer.flush(20) == 0
 
     def joined(self, begin: int = 0, end: int = MINUTE) -> JoinedParts:
-        return JoinedParts(self._settings, Edges(self.admin), START + begin, START + end)
+        return JoinedParts(self._settings, OffsetLookup(self.admin), START + begin, START + end)
 
     def names_read(self, begin: int = 0, end: int = MINUTE) -> list[str]:
         return names(self.joined(begin, end))
@@ -150,7 +150,7 @@ def test_a_partition_with_parts_of_several_inputs_is_read_to_its_end(traces: Tra
 @pytest.mark.usefixtures("held")
 def test_where_there_are_more_inputs_than_partitions_all_is_read(traces: Traces) -> None:
     traces.admin.create_partitions([NewPartitions(traces.names.spans, 4)])[traces.names.spans].result(20)
-    wait_for("its partitions", lambda: len(Edges(traces.admin).partitions(traces.names.spans)) == 4)
+    wait_for("its partitions", lambda: len(OffsetLookup(traces.admin).partitions(traces.names.spans)) == 4)
     late = [part(f"s0-{number}", LATER, size=10_000) for number in range(100)]
     traces.put(*late, part("s2-behind", 0))
     assert traces.names_read() == ["s2-behind"]

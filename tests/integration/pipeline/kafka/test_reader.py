@@ -8,7 +8,7 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from pipeline.kafka.admin import connect
-from pipeline.kafka.offsets import Edges, Stretch
+from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
 from pipeline.local.stack import Endpoints
 from tests.kit.waiting import wait_for
@@ -55,7 +55,7 @@ def produce_in_transaction(brokers: str, topic: str, *values: str, commit: bool)
     (producer.commit_transaction if commit else producer.abort_transaction)(20)
 
 
-def read(settings: KafkaSettings, stretches: Mapping[Partition, Stretch]) -> dict[Partition, list[str]]:
+def read(settings: KafkaSettings, stretches: Mapping[Partition, OffsetRange]) -> dict[Partition, list[str]]:
     """Read stretches to their ends."""
     found: dict[Partition, list[str]] = {}
     with Reader(settings, "test", stretches) as reader:
@@ -75,14 +75,14 @@ def test_each_partition_is_read_in_its_order_from_the_start_to_before_the_end(
 ) -> None:
     produce(settings.kafka_bootstrap_servers, topic, *"abcdef")
     produce(settings.kafka_bootstrap_servers, topic, *"ghij", partition=1)
-    assert read(settings, {(topic, 0): Stretch(2, 5), (topic, 1): Stretch(0, 4)}) == {
+    assert read(settings, {(topic, 0): OffsetRange(2, 5), (topic, 1): OffsetRange(0, 4)}) == {
         (topic, 0): ["c", "d", "e"],
         (topic, 1): ["g", "h", "i", "j"],
     }
 
 
 def test_a_stretch_without_records_is_at_its_end_at_once(settings: KafkaSettings, topic: str) -> None:
-    with Reader(settings, "test", {(topic, 0): Stretch(0, 0), (topic, 1): Stretch(7, 7)}) as reader:
+    with Reader(settings, "test", {(topic, 0): OffsetRange(0, 0), (topic, 1): OffsetRange(7, 7)}) as reader:
         assert not reader.unread
     with Reader(settings, "test", {}) as reader:
         assert reader.poll(0.01) == []
@@ -96,14 +96,14 @@ def test_aborted_records_and_the_marks_of_transactions_are_passed_over(
     produce_in_transaction(brokers, topic, "lost", commit=False)
     produce_in_transaction(brokers, topic, "c", commit=True)
     produce_in_transaction(brokers, topic, "lost", "too", commit=False)
-    edges, end = Edges(admin), 10
+    lookup, end = OffsetLookup(admin), 10
     # The broker writes the last mark after it has answered.
-    wait_for("the end of the last transaction", lambda: edges.ends([partition]) == {partition: end})
-    assert read(settings, {partition: Stretch(0, end)}) == {partition: ["a", "b", "c"]}
+    wait_for("the end of the last transaction", lambda: lookup.ends([partition]) == {partition: end})
+    assert read(settings, {partition: OffsetRange(0, end)}) == {partition: ["a", "b", "c"]}
     # An end among what was aborted, or right behind the last record, is one too.
     for within in range(3, end):
-        assert read(settings, {partition: Stretch(0, within)})[partition][:2] == ["a", "b"]
-    assert read(settings, {partition: Stretch(2, 5)}) == {}
+        assert read(settings, {partition: OffsetRange(0, within)})[partition][:2] == ["a", "b"]
+    assert read(settings, {partition: OffsetRange(2, 5)}) == {}
 
 
 def test_the_end_lies_before_a_transaction_that_is_open(
@@ -117,8 +117,8 @@ def test_the_end_lies_before_a_transaction_that_is_open(
     producer.flush(20)
     produce(settings.kafka_bootstrap_servers, topic, "behind")
     try:
-        assert Edges(admin).ends([(topic, 0)]) == {(topic, 0): 1}
-        assert read(settings, {(topic, 0): Stretch(0, 1)}) == {(topic, 0): ["a"]}
+        assert OffsetLookup(admin).ends([(topic, 0)]) == {(topic, 0): 1}
+        assert read(settings, {(topic, 0): OffsetRange(0, 1)}) == {(topic, 0): ["a"]}
     finally:
         producer.abort_transaction(20)
 
@@ -128,7 +128,7 @@ def test_a_finished_partition_is_read_no_more(settings: KafkaSettings, topic: st
     produce(settings.kafka_bootstrap_servers, topic, *map(str, range(count)))
     produce(settings.kafka_bootstrap_servers, topic, *map(str, range(count)), partition=1)
     seen: dict[Partition, int] = {}
-    with Reader(settings, "test", {(topic, 0): Stretch(0, count), (topic, 1): Stretch(0, count)}) as reader:
+    with Reader(settings, "test", {(topic, 0): OffsetRange(0, count), (topic, 1): OffsetRange(0, count)}) as reader:
 
         def at_end() -> bool:
             for partition, messages in reader.poll(0.1):
@@ -150,11 +150,11 @@ def test_retention_that_has_passed_what_is_to_be_read_is_said(
 ) -> None:
     produce(settings.kafka_bootstrap_servers, topic, *"abc")
     admin.delete_records([TopicPartition(topic, 0, 2)])[TopicPartition(topic, 0)].result(20)
-    assert Edges(admin).begins([(topic, 0)]) == {(topic, 0): 2}
+    assert OffsetLookup(admin).begins([(topic, 0)]) == {(topic, 0): 2}
     with pytest.raises(UserError) as refused:
-        read(settings, {(topic, 0): Stretch(0, 3)})
+        read(settings, {(topic, 0): OffsetRange(0, 3)})
     assert refused.value.message == (f"{topic}[0] has no offset 0 any more: retention has passed what was to be read.")
-    assert read(settings, {(topic, 0): Stretch(2, 3)}) == {(topic, 0): ["c"]}
+    assert read(settings, {(topic, 0): OffsetRange(2, 3)}) == {(topic, 0): ["c"]}
 
 
 def test_a_time_is_found_in_each_partition_and_behind_the_last_record_the_end(
@@ -162,8 +162,8 @@ def test_a_time_is_found_in_each_partition_and_behind_the_last_record_the_end(
 ) -> None:
     produce(settings.kafka_bootstrap_servers, topic, *"abc")
     produce(settings.kafka_bootstrap_servers, topic, *"d", partition=1)
-    edges, both = Edges(admin), [(topic, 0), (topic, 1)]
-    assert edges.partitions(topic) == both
+    lookup, both = OffsetLookup(admin), [(topic, 0), (topic, 1)]
+    assert lookup.partitions(topic) == both
     for milliseconds, offsets in [
         (-1, [0, 0]),
         (START, [0, 0]),
@@ -171,21 +171,21 @@ def test_a_time_is_found_in_each_partition_and_behind_the_last_record_the_end(
         (START + 2 * HOUR, [2, 1]),
         (START + 2 * HOUR + 1, [3, 1]),
     ]:
-        assert edges.at(both, milliseconds) == dict(zip(both, offsets, strict=True))
-    assert edges.at([], START) == {}
-    assert edges.ends([(topic, 1)]) == {(topic, 1): 1}
+        assert lookup.at(both, milliseconds) == dict(zip(both, offsets, strict=True))
+    assert lookup.at([], START) == {}
+    assert lookup.ends([(topic, 1)]) == {(topic, 1): 1}
 
 
 def test_a_topic_that_is_not_there_is_said_and_not_made(admin: AdminClient, topic_prefix: str) -> None:
     for _ in range(2):
         with pytest.raises(UserError, match=f"Kafka has no topic {topic_prefix}none"):
-            Edges(admin).partitions(f"{topic_prefix}none")
+            OffsetLookup(admin).partitions(f"{topic_prefix}none")
     assert f"{topic_prefix}none" not in admin.list_topics(timeout=10).topics
 
 
 def test_a_broker_that_is_away_is_said(topic_prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.kafka.offsets._TIMEOUT", 0.5)
-    away = Edges(AdminClient({"bootstrap.servers": "127.0.0.1:1", "log_level": 0}))
+    away = OffsetLookup(AdminClient({"bootstrap.servers": "127.0.0.1:1", "log_level": 0}))
     with pytest.raises(UserError, match="Kafka does not answer"):
         away.partitions(f"{topic_prefix}none")
 
@@ -195,16 +195,16 @@ def test_a_leader_that_is_not_known_yet_is_asked_for_again(
 ) -> None:
     produce(settings.kafka_bootstrap_servers, topic, "a")
     refusals = [KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION), KafkaError(KafkaError.LEADER_NOT_AVAILABLE)]
-    edges = Edges(connect(settings))
-    once = edges._ask_once  # noqa: SLF001 - what a broker answers for a moment only
+    lookup = OffsetLookup(connect(settings))
+    once = lookup._ask_once  # noqa: SLF001 - what a broker answers for a moment only
 
     def ask_once(asked: Mapping[Partition, OffsetSpec], level: IsolationLevel) -> dict[Partition, int]:
         if refusals:
             raise KafkaException(refusals.pop())
         return once(asked, level)
 
-    monkeypatch.setattr(edges, "_ask_once", ask_once)
-    assert edges.ends([(topic, 0)]) == {(topic, 0): 1}
+    monkeypatch.setattr(lookup, "_ask_once", ask_once)
+    assert lookup.ends([(topic, 0)]) == {(topic, 0): 1}
     refusals.append(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
     with pytest.raises(UserError, match="Kafka does not answer"):
-        edges.ends([(topic, 0)])
+        lookup.ends([(topic, 0)])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.times import shown
-from pipeline.kafka.offsets import Stretch
+from pipeline.kafka.offsets import OffsetRange
 from pipeline.local.stack import Endpoints
 from pipeline.settings import ReplayedSettings
 from streams.dead_letters.letter import Filters, Name
@@ -169,7 +169,7 @@ def test_only_the_offsets_that_are_asked_for_are_read(pipeline: Pipeline) -> Non
     )
     where = (pipeline.names.dead_letters, 0)
 
-    def stretch(filters: Filters) -> Stretch | None:
+    def stretch(filters: Filters) -> OffsetRange | None:
         return topic.stretches(topic.wanted(filters)).get(where)
 
     assert stretch(Filters(letters=(Name(0, 3), Name(0, 5)))) == (3, 6)

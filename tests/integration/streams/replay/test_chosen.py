@@ -52,7 +52,7 @@ def put_parts(inputs: Inputs, *parts: bytes) -> None:
 
 def found(inputs: Inputs, *services: str, errored: bool = False, begin: int = 0, end: int = FAR) -> set[int]:
     """Return the numbers of the traces that are found."""
-    parts = JoinedParts(inputs.settings, inputs.edges, START + begin, START + end)
+    parts = JoinedParts(inputs.settings, inputs.lookup, START + begin, START + end)
     seen: list[tuple[int, int]] = []
     keys = joined_keys(parts, errored=errored, services=frozenset(services), tell=lambda *numbers: seen.append(numbers))
     assert seen[-1] == (parts.total, parts.total)

@@ -86,7 +86,7 @@ def copier(
     stopping: Event | None = None,
     tell: Callable[[Copied], None] = lambda _: None,
 ) -> Copier:
-    return Copier(inputs.settings, stored.job["name"], plan, inputs.edges, rate=rate, stopping=stopping, tell=tell)
+    return Copier(inputs.settings, stored.job["name"], plan, inputs.lookup, rate=rate, stopping=stopping, tell=tell)
 
 
 def interrupted(inputs: Inputs, stored: Stored, plan: Plan, rate: float | None = None) -> Copied:
@@ -105,7 +105,7 @@ def interrupted(inputs: Inputs, stored: Stored, plan: Plan, rate: float | None =
 def progress(inputs: Inputs, stored: Stored) -> Copied:
     group = inputs.names.of_job(stored.job["name"]).job_group("copy")
     stretches = stored.stretches()
-    return progress_of(stretches, inputs.edges.committed(group, stretches))
+    return progress_of(stretches, inputs.lookup.committed(group, stretches))
 
 
 def test_bytes_keys_headers_and_times_are_those_of_the_live_records(inputs: Inputs) -> None:
@@ -198,7 +198,7 @@ def test_a_copy_does_not_go_on_where_retention_has_passed_what_it_was_planned_wi
 def test_a_copy_stops_also_where_nothing_comes(inputs: Inputs) -> None:
     with inputs.transaction(commit=False):
         inputs.put_span(1, 0)
-    wait_for("the end of the transaction", lambda: inputs.edges.ends([(inputs.names.spans, 0)]).popitem()[1] > 1)
+    wait_for("the end of the transaction", lambda: inputs.lookup.ends([(inputs.names.spans, 0)]).popitem()[1] > 1)
     stored, plan = replays(inputs).create("j", ALL)
     stopping = Event()
     with pytest.raises(Stopped):
@@ -216,10 +216,10 @@ def test_what_a_group_has_committed_is_told_once_its_transaction_has_ended(
     producer.begin_transaction()
     producer.send_offsets_to_transaction([TopicPartition(*where, 7)], member.consumer_group_metadata(), 20)
     with pytest.raises(UserError, match="Kafka does not answer"):
-        inputs.edges.committed(group, [where])
-    assert inputs.edges.committed(group, [where], stable=False)[where].offset < 0
+        inputs.lookup.committed(group, [where])
+    assert inputs.lookup.committed(group, [where], stable=False)[where].offset < 0
     producer.commit_transaction(20)
-    assert inputs.edges.committed(group, [where])[where].offset == 7
+    assert inputs.lookup.committed(group, [where])[where].offset == 7
     member.close()
 
 
@@ -304,5 +304,5 @@ def test_no_group_but_the_copiers_own_is_touched(inputs: Inputs) -> None:
     listed = inputs.admin.list_consumer_groups().result().valid or []
     groups = {one.group_id for one in listed if one.group_id.startswith(inputs.names.prefix)}
     assert groups == {live, inputs.names.of_job("j").job_group("copy")}
-    kept = inputs.edges.committed(live, [(one.topic, one.partition) for one in offsets])
+    kept = inputs.lookup.committed(live, [(one.topic, one.partition) for one in offsets])
     assert {one.offset for one in kept.values()} == {3}

@@ -120,7 +120,7 @@ def test_what_arrives_after_the_planning_is_not_chosen_then_or_when_it_is_planne
     before = inputs.records()
     selections = (selection(2 * GAP, 3 * GAP), selection(0, FAR), selection(9 * GAP, FAR))
     for last, asked in enumerate(selections, 4):
-        planner = Planner(inputs.settings, inputs.edges)
+        planner = Planner(inputs.settings, inputs.lookup)
         ranges = planner.ranges(asked, NO_END)
         with inputs.transaction(commit=False):
             inputs.put_log(1, last * GAP)

@@ -1,21 +1,24 @@
-"""The Faust worker: its app, and the work that drives librdkafka as a service beside it."""
+"""The Faust worker: its app, in which a transactional worker drives librdkafka as a service."""
 
 import asyncio
 import gc
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar
+from threading import Event
+from typing import Any, ClassVar
 
 import faust
 from faust.app.base import BootStrategy
 from mode import Service
+from prometheus_client import CollectorRegistry
 
 from pipeline.runtime.log_config import logging_config
+from pipeline.runtime.process import run_process
 from streams.worker.engine import TransactionalWorker
+from streams.worker.handler import Handler
 from streams.worker.settings import WorkerSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
 
 # A fetch makes and drops tens of thousands of objects, and the windows hold a few for each open trace. At Python's own
 # threshold of 700, looking for cycles among them, of which there are none, takes as long as the join itself.
@@ -65,7 +68,21 @@ class WorkService(Service):
         await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 
 
-def run_worker(worker: TransactionalWorker, settings: WorkerSettings) -> None:
+def run_worker(
+    settings: WorkerSettings, topics: Iterable[str], make: Callable[[CollectorRegistry, Event], Handler]
+) -> None:
+    """Run a worker that reads and writes these topics, under Faust; `make` makes its handler. See `run_process`."""
+    stopping = Event()
+    run_process(
+        settings,
+        lambda registry: nullcontext(TransactionalWorker(make(registry, stopping), settings, stopping)),
+        lambda worker: _run(worker, settings),
+        kafka=settings,
+        topics=topics,
+    )
+
+
+def _run(worker: TransactionalWorker, settings: WorkerSettings) -> None:
     """Run the worker until its work ends, or SIGTERM, or Ctrl-C; raises what ended its work where that failed."""
     gc.set_threshold(_GC_THRESHOLD)
     service = WorkService(worker)
