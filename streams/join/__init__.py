@@ -1,1 +1,1 @@
-"""The join: spans and logs in, traces out."""
+"""The join: spans and logs in, traces out. All that decides is pure; `handler.py` is its shell."""

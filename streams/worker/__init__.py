@@ -1,1 +1,5 @@
-"""The transactional worker: a member of its group that commits what it has made with the offsets it was made of."""
+"""The transactional worker: a member of its group that commits what it makes with the offsets it was made of.
+
+`engine.py` is its loop, `handler.py` says what the work in it is, `past.py` what of that work Kafka has. Nothing here
+knows Faust: `streams/app.py` runs it.
+"""
