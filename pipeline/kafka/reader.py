@@ -2,7 +2,7 @@
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, repeat
 from operator import is_not
 from types import TracebackType
@@ -31,14 +31,14 @@ class Run(NamedTuple):
     """The client's types allow for messages without an offset or a value, which only events are."""
 
 
-def runs(messages: Sequence[Message]) -> Iterator[Run]:
+def runs(messages: list[Any]) -> Iterator[Run]:
     """Cut a fetch into runs: each question is put to all messages in one call, for they are many."""
     failed = map(is_not, map(Message.error, messages), repeat(None))
     places = zip(map(Message.topic, messages), map(Message.partition, messages), failed, strict=True)
     start = 0
     for (topic, number, is_events), same in groupby(places):
         end = start + len(list(same))
-        yield Run(topic or "", number or 0, is_events, list(messages[start:end]))
+        yield Run(topic or "", number or 0, is_events, messages[start:end])
         start = end
 
 
