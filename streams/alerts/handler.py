@@ -103,8 +103,9 @@ class AlertGrouping:
             self._look(turn)
             if self._caught_up.holds(self._positions, turn.now):
                 ended = [number for topic, number in self._positions if topic == self._names.errors]
-        # A dead letter goes out with its offset, and so does what was counted before it.
-        due = looks or bool(self._outbox.letters)
+        # A dead letter goes out with its offset, and so does what was counted before it; states that an aborted
+        # transaction held go out with those of all that was counted since.
+        due = looks or bool(self._outbox.letters) or bool(self._outbox.states)
         if self._arrived or due:
             self._group(ended, round(turn.wall - LATELY), due=due)
         unsent = self._outbox.unsent()
@@ -144,6 +145,7 @@ class AlertGrouping:
     def release(self, *, committed: bool) -> None:  # noqa: ARG002 - what was counted and not written is never committed
         """Let everything go: what was counted and not written yet is read again by whoever gets the partition."""
         self._metrics.lag.clear()
+        self._grouper.restore({})
         self._begin({}, frozenset())
 
     def progress(self) -> dict[Partition, int]:

@@ -57,8 +57,10 @@ class TransactionalWorker:
         self._clients = clients or Clients(settings, self.group)
         self._clock = clock
         self._waiting_for: str | None = _NO_PARTITIONS
-        self._positions: Mapping[Partition, int] = {}
-        self._assigned_now = False
+        # Where partitions that came during a fetch begin.
+        self._came: Mapping[Partition, int] | None = None
+        # On its way out after an error: what the handler holds may be half made, and is not committed.
+        self._failing = False
         # What went wrong while partitions came or went: raised within the client's callback, it would be lost there.
         self._failure: Exception | None = None
         # As which member, of which generation, the partitions were given. Asked for at a commit, it could be that of a
@@ -92,7 +94,7 @@ class TransactionalWorker:
             self._transactions = self._clients.transactions(self._stopping)
         except KafkaException as error:  # properties that are right one by one and not together
             raise UserError(wrong_property(error.args[0])) from None
-        self._turn, self._failure = Turn(consumer), None
+        self._turn, self._came, self._failing, self._failure = Turn(consumer), None, False, None
         try:
             self._transactions.start()
             self._past = Past(self._clients, self._retrying(), handler.journal, self._stopping, self._note_wait)
@@ -103,6 +105,9 @@ class TransactionalWorker:
                 on_lost=self._callback(self._lost),
             )
             self._loop()
+        except BaseException:
+            self._failing = True
+            raise
         finally:
             self._waiting_for = _NO_PARTITIONS
             try:
@@ -118,10 +123,11 @@ class TransactionalWorker:
         while not self._stopping.is_set():
             messages = self._consumer.consume(_BATCH, timeout=_POLL)
             self._raise_failure()
-            if self._assigned_now:
+            if self._came is not None:
                 # What was read while partitions came may be of the assignment before.
-                self._assigned_now, messages = False, []
-                self._assign()
+                messages = []
+                self._assign(self._came)
+                self._came = None
             turn.now, turn.wall = self._clock() * 1000, time.time_ns() // 1_000_000
             if messages:
                 reached(Point.WORKER_POLLED)
@@ -202,19 +208,21 @@ class TransactionalWorker:
     def _assigned(self, partitions: Sequence[Partition]) -> None:
         self._membership = self._consumer.consumer_group_metadata()
         reached(Point.WORKER_ASSIGNING)
-        self._positions = self._handler.assign(partitions, self._past)
-        self._assign()
-        self._assigned_now = True
+        self._came = self._handler.assign(partitions, self._past)
+        self._assign(self._came)
         self._waiting_for = None if partitions else _NO_PARTITIONS
 
-    def _assign(self) -> None:
-        assigned = [TopicPartition(*partition, offset) for partition, offset in self._positions.items()]
+    def _assign(self, positions: Mapping[Partition, int]) -> None:
+        assigned = [TopicPartition(*partition, offset) for partition, offset in positions.items()]
         self._consumer.assign(assigned)
         self._consumer.resume(assigned)  # librdkafka remembers a pause from an assignment before
 
     def _revoked(self, _: Sequence[Partition]) -> None:
-        self._waiting_for = _NO_PARTITIONS
+        self._waiting_for, self._came = _NO_PARTITIONS, None
         reached(Point.WORKER_REVOKING)
+        if self._failing:
+            self._forget()
+            return
         self._turn.now = self._clock() * 1000
         try:
             self._send(self._handler.advance(self._turn))
@@ -231,7 +239,7 @@ class TransactionalWorker:
     def _lost(self, partitions: Sequence[Partition]) -> None:
         numbers = sorted({number for _, number in partitions})
         _log.warning("lost partitions %s: dropping what was not committed", numbers)
-        self._waiting_for = _NO_PARTITIONS
+        self._waiting_for, self._came = _NO_PARTITIONS, None
         self._forget()
 
     def _forget(self) -> None:

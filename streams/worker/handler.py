@@ -87,7 +87,7 @@ class Handler(Protocol):
         """Let time pass; yield what goes out and is not in the open transaction yet."""
 
     def due(self) -> Due | None:
-        """Return what a transaction is to commit now, or None; all that `advance` has yielded is in it."""
+        """Return what a transaction is to commit now; None only where `advance` has yielded nothing since the last."""
 
     def settle(self, *, committed: bool) -> None:
         """Note what became of the transaction; what was in an aborted one is to go out again."""
