@@ -15,8 +15,12 @@ class SinkSettings(RedactionSettings, WatchedSettings, KafkaSettings):
 
     sink_group: str | None = Field(None, description="Consumer group of the sink; by default tracelink-sink-NAME.")
     batch_bytes: ByteSize = Field(ByteSize(4 * _MIB), ge=1024, description="Largest request body before compression.")
-    batch_wait: float = Field(0.5, ge=0, description="Seconds to gather a batch before it is sent.")
-    request_timeout: float = Field(30.0, gt=0, description="Seconds to wait for an answer of the target.")
+    batch_wait: float = Field(
+        0.5, ge=0, description="Seconds to gather a batch before it is sent; for the sinks of alerts 0.05."
+    )
+    request_timeout: float = Field(
+        30.0, gt=0, description="Seconds to wait for an answer of the target; for the sinks of alerts 10."
+    )
 
     def group(self, name: str) -> str:
         """Return the consumer group of the sink of this name: the one that is set, or the usual one."""

@@ -26,7 +26,10 @@ class AlertSettings(RedactionSettings, WorkerSettings):
         86_400.0, gt=0, description="Seconds since it was last seen for which a problem is known; then it is new again."
     )
     quiet_after: float = Field(
-        900.0, gt=0, description="Seconds without an occurrence after which a problem is quiet and its alert resolved."
+        900.0,
+        gt=0,
+        description="Seconds without an occurrence after which a problem is quiet and its alert resolved; the "
+        "Alertmanager sink needs it too.",
     )
     max_problems: int = Field(
         2_000, ge=1, description="Problems known in each partition; beyond it the one seen least lately is forgotten."

@@ -38,7 +38,7 @@ def test_what_is_copied_is_there_and_passes_dockerignore() -> None:
 def test_secrets_and_caches_stay_out_of_the_build_context() -> None:
     lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     assert "*" in lines
-    assert any(fnmatch("tracelink/local/__pycache__", line.rstrip("/")) for line in lines)
+    assert any(fnmatch("pipeline/local/__pycache__", line.rstrip("/")) for line in lines)
 
 
 def test_every_installation_from_a_registry_checks_hashes() -> None:
