@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
@@ -104,16 +104,18 @@ class OffsetLookup:
         def ask() -> list[TopicPartition]:
             future = self._admin.list_consumer_group_offsets([asked], require_stable=stable, request_timeout=_TIMEOUT)
             answers: list[TopicPartition] = future[group].result().topic_partitions
-            for one in answers:
-                if one.error:
-                    raise KafkaException(one.error)
             return answers
 
-        return {(one.topic, one.partition): GroupOffset(one.offset, one.metadata) for one in self._retry(ask)}
+        return self._retry(lambda: _group_offsets(ask()))
 
-    def next(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, GroupOffset]:
-        """Return where a group goes on, once no transaction is open on that; where it has not begun, the beginning."""
-        found = self.committed(group, partitions)
+    def next(self, member: Consumer, partitions: Iterable[Partition]) -> dict[Partition, GroupOffset]:
+        """Return where a member's group goes on; where that has not begun, the beginning.
+
+        The member itself asks, once no transaction is open on that if it reads committed records: after a broker was
+        away, another client may take ten seconds more to find the group's coordinator.
+        """
+        asked = [TopicPartition(*partition) for partition in partitions]
+        found = self._retry(lambda: _group_offsets(member.committed(asked, timeout=_TIMEOUT)))
         first = self.begins([partition for partition, one in found.items() if one.offset < 0])
         return found | {partition: GroupOffset(offset, None) for partition, offset in first.items()}
 
@@ -128,3 +130,12 @@ class OffsetLookup:
         request = {TopicPartition(*partition): spec for partition, spec in asked.items()}
         futures = self._admin.list_offsets(request, isolation_level=level, request_timeout=_TIMEOUT)
         return {(one.topic, one.partition): int(future.result().offset) for one, future in futures.items()}
+
+
+def _group_offsets(answers: Iterable[TopicPartition]) -> dict[Partition, GroupOffset]:
+    found = {}
+    for one in answers:
+        if one.error:
+            raise KafkaException(one.error)
+        found[one.topic, one.partition] = GroupOffset(one.offset, one.metadata)
+    return found

@@ -97,7 +97,9 @@ class TransactionalWorker:
         self._turn, self._came, self._failing, self._failure = Turn(consumer), None, False, None
         try:
             self._transactions.start()
-            self._past = Past(self._clients, self._retrying(), handler.journal, self._stopping, self._note_wait)
+            self._past = Past(
+                consumer, self._clients, self._retrying(), handler.journal, self._stopping, self._note_wait
+            )
             consumer.subscribe(
                 list(handler.topics),
                 on_assign=self._callback(self._assigned),

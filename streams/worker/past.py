@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from threading import Event
 
-from confluent_kafka import Message
+from confluent_kafka import Consumer, Message
 
 from pipeline.failpoints import Point, reached
 from pipeline.kafka.offsets import GroupOffset, OffsetRange, Retry
@@ -18,14 +18,17 @@ Report = Callable[[str, Mapping[Partition, int]], None]
 class Past:
     """Reads what was done before an assignment; raises Stopped within a moment after `stopping` is set."""
 
-    def __init__(self, clients: Clients, retry: Retry, topic: str, stopping: Event, report: Report) -> None:
+    def __init__(  # noqa: PLR0917 - as the worker has them
+        self, member: Consumer, clients: Clients, retry: Retry, topic: str, stopping: Event, report: Report
+    ) -> None:
         """`topic` is that of the journal."""
+        self._member = member
         self._clients, self._lookup, self._topic = clients, clients.lookup(retry), topic
         self._stopping, self._report = stopping, report
 
     def committed(self, partitions: Collection[Partition]) -> dict[Partition, GroupOffset]:
         """Return where the group goes on in these inputs; waits for transactions that are open on that."""
-        return self._lookup.next(self._clients.group, partitions) if partitions else {}
+        return self._lookup.next(self._member, partitions) if partitions else {}
 
     def journal(self, starts: Mapping[int, int]) -> Iterator[Message]:
         """Yield the journal's committed messages from these offsets on, by partition, to its end as it is now.

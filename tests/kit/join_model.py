@@ -406,7 +406,7 @@ class _OffsetLookup:
     def __init__(self, life: _Life) -> None:
         self._life, self._broker = life, life.broker
 
-    def next(self, _: str, partitions: Collection[Place]) -> dict[Place, GroupOffset]:
+    def next(self, _: Consumer, partitions: Collection[Place]) -> dict[Place, GroupOffset]:
         numbers = {number for _, number in partitions}
         while not self._broker.are_stable(numbers):
             self._life.pause()
