@@ -29,6 +29,8 @@ settings.load_profile("suite")
 def pytest_configure() -> None:
     # A cancelled CI job is told so by SIGTERM; the fixtures are to stop their servers then as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Ignored where a script runs the tests in its background, and so it would be in the processes that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # The servers of a session whose tests several processes run: they are started before the first of these.

@@ -149,8 +149,9 @@ def test_a_partition_with_parts_of_several_inputs_is_read_to_its_end(traces: Tra
 
 @pytest.mark.usefixtures("held")
 def test_where_there_are_more_inputs_than_partitions_all_is_read(traces: Traces) -> None:
-    traces.admin.create_partitions([NewPartitions(traces.names.spans, 4)])[traces.names.spans].result(20)
-    wait_for("its partitions", lambda: len(OffsetLookup(traces.admin).partitions(traces.names.spans)) == 4)
+    spans = traces.names.spans
+    traces.admin.create_partitions([NewPartitions(spans, 4)])[spans].result(20)
+    wait_for("its partitions", lambda: len(traces.admin.list_topics(spans, timeout=10).topics[spans].partitions) == 4)
     late = [part(f"s0-{number}", LATER, size=10_000) for number in range(100)]
     traces.put(*late, part("s2-behind", 0))
     assert traces.names_read() == ["s2-behind"]
