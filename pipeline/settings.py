@@ -1,7 +1,7 @@
 """Settings that several of our processes share; those of one component are beside it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,18 @@ PROCESSES = "tracelink.settings"
 
 JOB_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
 """What a replay job may be called: its name is part of its topics', between dots."""
+
+
+def listing(choices: Collection[str]) -> Callable[[str], str]:
+    """Return a validator of a text that lists some of these, separated by commas."""
+
+    def validate(text: str) -> str:
+        for name in text.split(","):
+            if name.strip() not in choices:
+                raise ValueError(f"{name.strip()!r} is none of {', '.join(choices)}")
+        return text
+
+    return validate
 
 
 class JoinTopicSettings(RecordSettings):
@@ -161,7 +173,8 @@ def without_credentials(text: str) -> str:
 
 def settings_of(process: str) -> type[Settings]:
     """Return the settings of a process, by the name of its entry point; raises KeyError."""
-    return processes()[process]
+    found: type[Settings] = entry_points(group=PROCESSES)[process].load()
+    return found
 
 
 def processes() -> Mapping[str, type[Settings]]:
