@@ -1,6 +1,7 @@
 """A moment as people write it: an instant, how long ago it was, or the record that was read then."""
 
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -67,8 +68,13 @@ def shown(milliseconds: int) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def now_ms() -> int:
+    """Return the time in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
 def milliseconds_of(text: str, now: int, settings: KafkaSettings, lookup: OffsetLookup) -> int:
-    """Return a moment (see `tracelink.moments`) in milliseconds since the epoch; `now` is too. Raises UserError."""
+    """Return a moment (see `parse`) in milliseconds since the epoch; `now` is too. Raises UserError."""
     try:
         return parse(
             text,
@@ -87,7 +93,6 @@ def _time_at(settings: KafkaSettings, lookup: OffsetLookup, partition: Partition
     first, end = lookup.begins([partition])[partition], lookup.ends([partition])[partition]
     if first <= offset < end:
         with Reader(settings, f"{settings.topic_prefix}moment", {partition: OffsetRange(offset, offset + 1)}) as reader:
-            while reader.unread:
-                for _, messages in reader.poll():
-                    return messages[0].timestamp()[1]
+            for message in reader.messages():
+                return message.timestamp()[1]
     raise UserError(f"{topic}[{number}] has no record at offset {offset}: it has those from {first} to before {end}.")

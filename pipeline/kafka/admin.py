@@ -47,10 +47,10 @@ class _Live:
     settings: dict[str, str]
 
 
-def _live(admin: AdminClient, wanted: Iterable[Spec]) -> dict[str, _Live]:
+def _live(admin: AdminClient, names: Iterable[str]) -> dict[str, _Live]:
     """Read the topics that exist."""
     metadata = admin.list_topics(timeout=_TIMEOUT).topics
-    existing = [spec.name for spec in wanted if spec.name in metadata]
+    existing = [name for name in names if name in metadata]
     futures = (
         admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in existing]) if existing else {}
     )
@@ -72,7 +72,7 @@ def check(admin: AdminClient, settings: KafkaSettings, topics: Iterable[str] | N
     known = {spec.name: spec for spec in specs(settings)}
     wanted = list(known.values()) if topics is None else [known[name] for name in topics]
     at_least = durable(settings.replication) if isinstance(settings, TopicSettings) else {}
-    live = _live(admin, wanted)
+    live = _live(admin, (spec.name for spec in wanted))
     most = max((live[spec.name].partitions for spec in wanted if spec.inputs and spec.name in live), default=0)
     found: list[Violation] = []
     for spec in wanted:
@@ -150,7 +150,7 @@ def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
     Other live settings stay as they are: retention, say, is set at creation and belongs to the operator afterwards.
     """
     wanted = specs(settings)
-    live = _live(admin, wanted)
+    live = _live(admin, (spec.name for spec in wanted))
     there = [live[spec.name].partitions for spec in wanted if spec.inputs and spec.name in live]
     partitions = max([settings.partitions, *there])
     missing = [replace(spec, created=_kept(spec, settings) | spec.created) for spec in wanted if spec.name not in live]
@@ -179,12 +179,12 @@ def create_job(admin: AdminClient, settings: JoinTopicSettings, counts: Mapping[
     """
     live_names, names = TopicNames(settings.topic_prefix), names_of(settings)
     metadata = admin.list_topics(timeout=_TIMEOUT).topics
-    for name in (live_names.spans, live_names.logs, live_names.unlinked_logs):
+    inputs = (live_names.spans, live_names.logs, live_names.unlinked_logs)
+    for name in inputs:
         if name not in metadata:
             raise UserError(f"Kafka has no topic {name}. Create the topics with: {apply_command(settings)}")
     replicas = len(metadata[live_names.spans].partitions[0].replicas)
-    originals = [Spec(live_names.spans), Spec(live_names.logs), Spec(live_names.unlinked_logs)]
-    largest = {name: int(live.settings["max.message.bytes"]) for name, live in _live(admin, originals).items()}
+    largest = {name: int(live.settings["max.message.bytes"]) for name, live in _live(admin, inputs).items()}
     new = []
     for spec in specs(settings):
         partitions = counts[live_names.unlinked_logs if spec.name == names.unlinked_logs else live_names.spans]

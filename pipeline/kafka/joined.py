@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import Message
 
-from pipeline.kafka.offsets import OffsetLookup, OffsetRange
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.kafka.reader import Reader
 from pipeline.model import splice
 from pipeline.model.replay_markers import is_end
@@ -48,8 +48,7 @@ class JoinedParts:
         """Find where to read; `settings` are the join's: where its windows were longer, parts may be missed."""
         names = names_of(settings)
         partitions = lookup.partitions(names.traces)
-        starts, ends = lookup.at(partitions, begin - _SKEW_MS), lookup.ends(partitions)
-        self._stretches = {one: OffsetRange(min(starts[one], ends[one]), ends[one]) for one in partitions}
+        self._stretches = lookup.since(partitions, begin - _SKEW_MS)
         begins = lookup.begins(partitions)
         self._cut = {one for one in partitions if 0 < begins[one] == self._stretches[one].start}
         self._settings = settings
@@ -61,7 +60,7 @@ class JoinedParts:
         self._alone = set(partitions) if len(lookup.partitions(names.spans)) == len(partitions) else set()
         self.total = sum(stretch.end - stretch.start for stretch in self._stretches.values())
         self.done = 0
-        emptied = any(0 < begins[one] == ends[one] for one in partitions)
+        emptied = any(0 < begins[one] == self._stretches[one].end for one in partitions)
         self.told_from = end if emptied and _any_between(lookup, names, begin, end) else None
 
     def read(self) -> Iterator[list[JoinedPart]]:

@@ -1,6 +1,6 @@
 """Where partitions begin and end, and where a time or a group lies in them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
@@ -95,18 +95,22 @@ class OffsetLookup:
         missing = [partition for partition, offset in found.items() if offset < 0]
         return found | (self.ends(missing) if missing else {})
 
+    def since(self, partitions: Collection[Partition], milliseconds: int) -> dict[Partition, OffsetRange]:
+        """Return what partitions hold now from that time on."""
+        starts, ends = self.at(partitions, milliseconds), self.ends(partitions)
+        return {one: OffsetRange(min(starts[one], ends[one]), ends[one]) for one in partitions}
+
     def committed(
         self, group: str, partitions: Iterable[Partition], *, stable: bool = True
     ) -> dict[Partition, GroupOffset]:
         """Return what a group has committed; where that is to be `stable`, once no transaction is open on it."""
         asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*partition) for partition in partitions])
 
-        def ask() -> list[TopicPartition]:
+        def ask() -> dict[Partition, GroupOffset]:
             future = self._admin.list_consumer_group_offsets([asked], require_stable=stable, request_timeout=_TIMEOUT)
-            answers: list[TopicPartition] = future[group].result().topic_partitions
-            return answers
+            return _group_offsets(future[group].result().topic_partitions)
 
-        return self._retry(lambda: _group_offsets(ask()))
+        return self._retry(ask)
 
     def next(self, member: Consumer, partitions: Iterable[Partition]) -> dict[Partition, GroupOffset]:
         """Return where a member's group goes on; where that has not begun, the beginning.

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from pipeline.kafka.offsets import Member, OffsetRange
 from tracelink.errors import UserError
-from tracelink.kafka.client import Properties, client_log, outside_group
+from tracelink.kafka.client import Properties, client_log, client_properties
 from tracelink.kafka.errors import Kind, classify
 from tracelink.kafka.topics import Partition
 from tracelink.settings import KafkaSettings
@@ -66,10 +66,15 @@ class Reader:
         left, and waits for as long as it is asked.
         """
         properties: dict[str, Any] = dict(
-            outside_group(
+            client_properties(
                 settings,
-                name,
-                promised={"enable.partition.eof": True, "auto.offset.reset": "earliest" if patient else "error"},
+                promised={
+                    "group.id": name,  # never joined: librdkafka wants a name
+                    "enable.auto.commit": False,
+                    "isolation.level": "read_committed",
+                    "enable.partition.eof": True,
+                    "auto.offset.reset": "earliest" if patient else "error",
+                },
                 defaults={"fetch.wait.max.ms": 100, "queued.min.messages": 50_000, **(defaults or {})},
             )
         )

@@ -1,4 +1,4 @@
-"""What our own processes write: their log, one line an event, on standard error; and texts from outside."""
+"""What our own processes write: their log, one line an event, on standard error."""
 
 import logging.config
 from typing import Any

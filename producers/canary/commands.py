@@ -30,14 +30,12 @@ def canary(ctx: click.Context, /, *, once: bool, as_json: bool, **flags: str | N
     """
     if as_json and not once:
         raise click.UsageError("--json prints what became of --once: give both.")
+    from producers.canary.process import run, run_once
+
     settings = CanarySettings.load(**flags)
     if not once:
-        from producers.canary.process import run
-
         run(settings)
         return
-    from producers.canary.process import run_once
-
     try:
         ctx.exit(0 if run_once(settings, as_json=as_json) else 1)
     except KeyboardInterrupt:

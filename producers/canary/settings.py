@@ -4,18 +4,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from pipeline.settings import ElasticsearchAccess, MonitoringSettings, ZipkinAccess
+from pipeline.settings import ElasticsearchAccess, MonitoringSettings, ZipkinAccess, listing
 from tracelink.settings import KafkaSettings
 
 CANARY_STAGES = ("joined", "grouped", "elasticsearch", "zipkin")
 """Where `tracelink canary` looks for its traces, in the order in which they come there."""
-
-
-def _canary_stages(text: str) -> str:
-    for name in text.split(","):
-        if name.strip() not in CANARY_STAGES:
-            raise ValueError(f"{name.strip()!r} is none of {', '.join(CANARY_STAGES)}")
-    return text
 
 
 class CanarySettings(ZipkinAccess, ElasticsearchAccess, MonitoringSettings, KafkaSettings):
@@ -25,6 +18,6 @@ class CanarySettings(ZipkinAccess, ElasticsearchAccess, MonitoringSettings, Kafk
 
     canary_every: float = Field(60.0, gt=0, description="Seconds from one canary to the next.")
     canary_within: float = Field(60.0, gt=0, description="Seconds after which a canary that was not seen is missed.")
-    canary_stages: Annotated[str, AfterValidator(_canary_stages)] = Field(
+    canary_stages: Annotated[str, AfterValidator(listing(CANARY_STAGES))] = Field(
         ",".join(CANARY_STAGES), description="Where canaries are looked for, separated by commas."
     )

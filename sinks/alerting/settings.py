@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from pipeline.settings import listing
 from sinks.base.settings import SinkSettings
 
 # What Alertmanager does not take for a URL would have it refuse every alert.
@@ -22,13 +23,6 @@ def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
 
 def _networks(text: str) -> str:
     networks_of(text)
-    return text
-
-
-def _events(text: str) -> str:
-    for name in text.split(","):
-        if name.strip() not in _EVENTS:
-            raise ValueError(f"{name.strip()!r} is none of {', '.join(_EVENTS)}")
     return text
 
 
@@ -94,6 +88,6 @@ class WebhookSettings(OutboundSettings):
     )
     webhook_ca: Path | None = Field(None, description="File with the certificates that sign the webhook's.")
     webhook_template: Literal["json", "slack"] = Field("json", description="Form of the body: json, slack.")
-    webhook_events: Annotated[str, AfterValidator(_events)] = Field(
+    webhook_events: Annotated[str, AfterValidator(listing(_EVENTS))] = Field(
         ",".join(_EVENTS), description="Events that are posted, separated by commas."
     )

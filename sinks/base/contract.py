@@ -9,12 +9,11 @@ from typing import Literal, Protocol
 from pipeline.model.dead_letters import Headers, Origin, headers
 from pipeline.model.problems import Alert, Problem
 from tracelink.errors import InvalidRecord, UserError
+from tracelink.kafka.topics import Partition
 from tracelink.model.codec import LOG_RECORD, SPAN
 from tracelink.model.records import LogRecord, Span, Trace
 
 Kind = Literal["span", "log", "problem", "alert"]
-Partition = tuple[str, int]
-"""A topic's name and the number of its partition."""
 
 
 class Outcome(StrEnum):
@@ -151,10 +150,11 @@ class Report:
         self.dead_letters.append(DeadLetter(message, message.value, error))
         self.count(kind, Outcome.DEAD_LETTER)
 
-    def refuse_part(self, index: int, message: Message, error: InvalidRecord) -> None:
+    def refuse_part(self, index: int, part: Part, error: InvalidRecord) -> None:
         """Give up a part as a whole; its payload stays untouched."""
-        self.dead_letters.append(DeadLetter(message, message.value, error))
+        self.dead_letters.append(DeadLetter(part.message, part.message.value, error))
         self.parts[index] = Outcome.DEAD_LETTER
+        self.count("span", Outcome.DEAD_LETTER, len(part.trace["spans"]))
 
 
 class Sink(Protocol):

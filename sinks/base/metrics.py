@@ -5,10 +5,7 @@ Parts received = written + duplicate + dead letter + not kept + given back, once
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-
-
-_FRESHNESS = (0.5, 1, 2.5, 5, 7.5, 10, 15, 30, 60, 120, 300, 900, 3600)
+from pipeline.runtime.buckets import FRESHNESS, SECONDS
 
 
 class SinkMetrics:
@@ -49,14 +46,14 @@ class SinkMetrics:
             "tracelink_sink_request_seconds",
             "Time of one request to the target.",
             ("sink",),
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=registry,
         ).labels(sink)
         self.freshness_seconds = Histogram(
             "tracelink_sink_freshness_seconds",
             "Time from a trace's last record reaching Kafka to its part, or the alert that it raised, being written.",
             ("sink",),
-            buckets=_FRESHNESS,
+            buckets=FRESHNESS,
             registry=registry,
         ).labels(sink)
         self.lag = Gauge(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import wait
 from dataclasses import dataclass
 from threading import Event
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
@@ -22,13 +22,16 @@ from pipeline.failpoints import Point, reached
 from pipeline.runtime.watchdog import Progress
 from pipeline.settings import names_of
 from sinks.base.calls import start
-from sinks.base.contract import Batch, Kind, Outcome, Partition, Report, Sink
+from sinks.base.contract import Batch, Kind, Outcome, Report, Sink
 from sinks.base.dead_letters import DeadLetters
 from sinks.base.decoding import decode, record_kinds
 from sinks.base.metrics import SinkMetrics
 from sinks.base.settings import SinkSettings
 from sinks.base.source import Gathered, Source
 from tracelink.errors import Unavailable
+
+if TYPE_CHECKING:
+    from tracelink.kafka.topics import Partition
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -13,11 +13,12 @@ from confluent_kafka import Message as KafkaMessage
 from pipeline.kafka.offsets import Member
 from pipeline.model.dead_letters import Origin, redriven
 from pipeline.model.replay_markers import is_end
-from sinks.base.contract import Message, Partition
+from sinks.base.contract import Message
 from sinks.base.settings import SinkSettings
 from tracelink.kafka import errors
 from tracelink.kafka.client import client_log, client_properties
 from tracelink.kafka.errors import Kind, classify, passes
+from tracelink.kafka.topics import Partition
 
 _log = logging.getLogger(__name__)
 

@@ -70,8 +70,7 @@ class Encoder:
         try:
             source = documents.part_document(trace, context, start)
         except InvalidRecord as error:
-            report.refuse_part(index, part.message, error)
-            report.count("span", Outcome.DEAD_LETTER, len(trace["spans"]))
+            report.refuse_part(index, part, error)
             return
         name = self._indices.traces(start, trace["opened"])
         identity = documents.part_id(trace)

@@ -80,7 +80,7 @@ class ElasticsearchSink:
     def _settle_part(self, batch: Batch, index: int, outcome: Outcome | InvalidRecord, report: Report) -> None:
         part = batch.parts[index]
         if isinstance(outcome, InvalidRecord):
-            report.refuse_part(index, part.message, outcome)
-            outcome = Outcome.DEAD_LETTER
-        report.parts[index] = outcome
-        report.count("span", outcome, len(part.trace["spans"]))
+            report.refuse_part(index, part, outcome)
+        else:
+            report.parts[index] = outcome
+            report.count("span", outcome, len(part.trace["spans"]))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from pipeline.analysis.span_tree import SENDING, by_side, caller_of
+from pipeline.runtime.buckets import SECONDS
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from tracelink.model.records import Flag, Trace, print_trace_id, service_of
 
@@ -71,9 +72,6 @@ def observe(trace: Trace) -> Observed:
     return found
 
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-
-
 class ServiceMetrics:
     """What the traced services do, out of their spans: requests, errors, durations, and who calls whom."""
 
@@ -89,7 +87,7 @@ class ServiceMetrics:
             "tracelink_service_request_duration_seconds",
             "Durations of the requests to a service; its count is that of the requests, its exemplars are trace ids.",
             by_operation,
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=registry,
         )
         self.calls = Counter(

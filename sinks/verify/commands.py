@@ -4,15 +4,14 @@ The clients are imported where they are used: `--help` needs none of them.
 """
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.options import settings_options
-from pipeline.cli.times import HELP, Moment, shown
-from pipeline.settings import ElasticsearchAccess, WindowSettings, ZipkinAccess, without_credentials
+from pipeline.cli.times import HELP, Moment, now_ms, shown
+from pipeline.settings import ElasticsearchAccess, WindowSettings, ZipkinAccess, names_of, without_credentials
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.zipkin.settings import ZipkinSettings
 from tracelink.errors import UserError
@@ -22,7 +21,6 @@ from tracelink.settings import flag_of
 if TYPE_CHECKING:
     from sinks.verify.holes import Hole
     from sinks.verify.run import Verified
-    from tracelink.kafka.topics import TopicNames
 
 _DOCUMENTS = (
     "index_suffix", "index_unit", "keep_log_level", "keep_share", "keep_slower_than", "sink_group", "request_timeout",
@@ -76,7 +74,8 @@ def verify(
     """
     from sinks.verify.holes import command
 
-    found, first, last = _compare(begin, end, only, flags)
+    window = WindowSettings.load_own(flags)
+    found, first, last = _compare(window, begin, end, only, flags)
     holes = found.holes.stretches()
     if missing is not None:
         _write_ids(missing, holes)
@@ -88,12 +87,14 @@ def verify(
     if as_json:
         _print_json(found, holes, commands)
     else:
-        _print(found, holes, commands, _names(flags).prefix, everything=everything, ids=missing is not None)
+        _print(found, holes, commands, names_of(window).prefix, everything=everything, ids=missing is not None)
     if holes:
         raise SystemExit(1)
 
 
-def _compare(begin: str, end: str, only: str | None, flags: dict[str, str | None]) -> "tuple[Verified, int, int]":
+def _compare(
+    window: WindowSettings, begin: str, end: str, only: str | None, flags: dict[str, str | None]
+) -> "tuple[Verified, int, int]":
     """Return what was found, and the stretch of time in milliseconds."""
     from pipeline.cli.progress_bar import bars
     from pipeline.cli.times import milliseconds_of
@@ -102,25 +103,15 @@ def _compare(begin: str, end: str, only: str | None, flags: dict[str, str | None
     from sinks.verify.run import AllSettings
     from sinks.verify.run import verify as compare
 
-    settings = AllSettings(
-        WindowSettings.load_own(flags),
-        ElasticsearchSettings.load_own(flags),
-        ZipkinSettings.load_own(flags),
-    )
+    settings = AllSettings(window, ElasticsearchSettings.load_own(flags), ZipkinSettings.load_own(flags))
     admin = connect(settings.join)
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     first, last = (milliseconds_of(text, now, settings.join, OffsetLookup(admin)) for text in (begin, end))
     if first >= last:
         raise UserError(f"--from ({shown(first)}) is not before --to ({shown(last)}).")
     with bars() as tell:
         found = compare(settings, admin, first, last, only=only, tell=lambda *done: tell("comparing", *done))
         return found, first, last
-
-
-def _names(flags: dict[str, str | None]) -> "TopicNames":
-    from pipeline.settings import names_of
-
-    return names_of(WindowSettings.load_own(flags))
 
 
 def _write_ids(path: Path, holes: "list[Hole]") -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
-from pipeline.kafka.offsets import OffsetLookup, OffsetRange
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.kafka.reader import Reader
 from pipeline.model.dead_letters import DeadLetterHeaders
 from sinks.verify.tally import Place
@@ -63,9 +63,7 @@ def read_letters(
 ) -> Iterator[None]:
     """Take in all dead letters from `begin` (milliseconds) on; yields after each read. Raises UserError."""
     lookup = OffsetLookup(admin)
-    partitions = lookup.partitions(names.dead_letters)
-    starts, ends = lookup.at(partitions, begin - _SKEW_MS), lookup.ends(partitions)
-    stretches = {one: OffsetRange(min(starts[one], ends[one]), ends[one]) for one in partitions}
+    stretches = lookup.since(lookup.partitions(names.dead_letters), begin - _SKEW_MS)
     with Reader(settings, f"{names.prefix}verify", stretches) as reader:
         while reader.unread:
             for _, letters in reader.poll():

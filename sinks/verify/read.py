@@ -6,7 +6,7 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from pipeline.kafka.joined import JoinedParts
-from pipeline.kafka.offsets import OffsetLookup, OffsetRange
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.kafka.reader import Reader
 from pipeline.model.dead_letters import Origin
 from pipeline.model.replay_markers import is_end
@@ -48,9 +48,8 @@ class Held:
         lookup = OffsetLookup(admin)
         self._parts = JoinedParts(settings, lookup, begin, end)
         lone = lookup.partitions(names_of(settings).unlinked_logs) if unlinked else []
-        starts, ends = lookup.at(lone, begin), lookup.ends(lone)
         # To the end: publishers' clocks differ, so that a record of the stretch may lie behind later ones.
-        self._lone = {one: OffsetRange(min(starts[one], ends[one]), ends[one]) for one in lone}
+        self._lone = lookup.since(lone, begin)
         self.total = self._parts.total + sum(stretch.end - stretch.start for stretch in self._lone.values())
         self.done = 0
 

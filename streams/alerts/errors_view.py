@@ -1,7 +1,6 @@
 """The output of `tracelink errors`: a table once or live, or a JSON object a line."""
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from pipeline.cli.times import now_ms
 from pipeline.model.problems import Problem
 from streams.alerts.listing import Listing, ProblemsTopic
 from streams.alerts.shown import ago, console, plain, printed, said, severity, table
@@ -43,7 +43,7 @@ def problems_table(listing: Listing, wanted: Wanted, now: int, width: int) -> Gr
 def print_once(topic: ProblemsTopic, wanted: Wanted) -> None:
     """Print the table of what the topic holds now."""
     topic.read_to_end()
-    printed(problems_table(topic.listing, wanted, _now(), console().width))
+    printed(problems_table(topic.listing, wanted, now_ms(), console().width))
 
 
 def print_json(topic: ProblemsTopic, wanted: Wanted) -> None:
@@ -61,7 +61,7 @@ def watch(topic: ProblemsTopic, wanted: Wanted) -> None:
             topic.poll(_DRAW_SECONDS)
             fitting = max(1, out.height - _OTHER_LINES)
             limit = fitting if wanted.limit is None else min(fitting, wanted.limit)
-            shown = problems_table(topic.listing, Wanted(wanted.quiet, limit), _now(), out.width)
+            shown = problems_table(topic.listing, Wanted(wanted.quiet, limit), now_ms(), out.width)
             live.update(shown, refresh=True)
 
 
@@ -93,7 +93,3 @@ def _footer(listing: Listing, shown: int, *, quiet_too: bool) -> str:
     if older := (firing + quiet if quiet_too else firing) - shown:
         words.append(f"{older:,} older not shown")
     return ", ".join(words)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

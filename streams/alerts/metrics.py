@@ -5,7 +5,7 @@ Errored traces = occurrences + dead letters, and each occurrence is counted once
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-_FRESHNESS = (0.5, 1, 2.5, 5, 7.5, 10, 15, 30, 60, 120, 300, 900, 3600)
+from pipeline.runtime.buckets import FRESHNESS
 
 
 class AlertMetrics:
@@ -37,7 +37,7 @@ class AlertMetrics:
         self.delay_seconds = Histogram(
             "tracelink_alerts_delay_seconds",
             "Time from an errored trace's last record reaching Kafka to its alert being committed.",
-            buckets=_FRESHNESS,
+            buckets=FRESHNESS,
             registry=registry,
         )
         self.known = Gauge("tracelink_alerts_known_problems", "Problems known, quiet ones included.", registry=registry)

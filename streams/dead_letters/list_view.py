@@ -2,7 +2,6 @@
 
 import heapq
 import json
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -13,7 +12,7 @@ from rich.console import Group
 from rich.text import Text
 
 from pipeline.cli.text import plain
-from pipeline.cli.times import shown
+from pipeline.cli.times import now_ms, shown
 from pipeline.settings import RedactionSettings, ReplayedSettings
 from streams.alerts.shown import ago, console, printed, table
 from streams.dead_letters.letter import Filters, Letter, Name
@@ -97,11 +96,6 @@ def require_named(missing: list[Name]) -> None:
     if missing:
         named = ", ".join(map(str, missing))
         raise UserError(f"Not there: {named}. Retention has passed it, it never was, or a filter leaves it out.")
-
-
-def now_ms() -> int:
-    """Return the time in milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def _print_json(listed: Iterable[Listed], redactor: Redacts) -> None:

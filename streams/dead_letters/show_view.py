@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from pipeline.cli.text import plain
-from pipeline.cli.times import shown
+from pipeline.cli.times import now_ms, shown
 from pipeline.settings import RedactionSettings, ReplayedSettings
 from streams.dead_letters.diagnosis import Diagnosis, diagnose
 from streams.dead_letters.letter import Filters, Letter
-from streams.dead_letters.list_view import as_json, collect, now_ms, origin, require_named, settled_text
+from streams.dead_letters.list_view import as_json, collect, origin, require_named, settled_text
 from streams.dead_letters.marks import Mark
 from streams.dead_letters.texts import AsItIs, Redacts, as_text, headers_of, hidden, key_of, path_of, value_of
 from streams.dead_letters.topic import LettersTopic

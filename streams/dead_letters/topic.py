@@ -1,11 +1,10 @@
 """The topic of dead letters and that of their marks, read outside of any group."""
 
 import logging
-import time
 from collections.abc import Generator, Mapping
 
 from pipeline.cli.progress_bar import bars
-from pipeline.cli.times import milliseconds_of
+from pipeline.cli.times import milliseconds_of, now_ms
 from pipeline.kafka.admin import connect
 from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
@@ -42,7 +41,7 @@ class LettersTopic:
 
     def wanted(self, filters: Filters) -> Wanted:
         """Return what filters ask for; raises UserError where a moment is that of a record that is not there."""
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         begin, end = (
             None if text is None else milliseconds_of(text, now, self._settings, self._lookup)
             for text in (filters.since, filters.until)

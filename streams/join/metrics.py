@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from pipeline.runtime.buckets import FRESHNESS, SECONDS
 from streams.join.partition import Output, Partition
 
 _KINDS = ("spans", "logs")
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_FRESHNESS = (0.5, 1, 2.5, 5, 7.5, 10, 15, 30, 60, 120, 300, 900, 3600)
 
 
 class JoinMetrics:
@@ -92,13 +91,13 @@ class JoinMetrics:
         self.transaction_seconds = Histogram(
             "tracelink_join_transaction_seconds",
             "Time from a transaction's last record to its commit.",
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=registry,
         )
         self.recovery_seconds = Histogram(
             "tracelink_join_recovery_seconds",
             "Time from a partition's assignment to its windows being rebuilt.",
-            buckets=_FRESHNESS,
+            buckets=FRESHNESS,
             registry=registry,
         )
 

@@ -28,11 +28,6 @@ class Stage:
     total: int
     running: bool = False
 
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing is left of what there is."""
-        return self.done >= self.total
-
 
 @dataclass(frozen=True, slots=True)
 class Status:

@@ -21,7 +21,7 @@ class Clients:
 
     def __init__(self, settings: WorkerSettings, group: str) -> None:
         self._settings = settings
-        self.group = group
+        self._group = group
 
     def consumer(self) -> Consumer:
         """Read as a static member of the group; of that of a replay job as one that leaves it at its end."""
@@ -31,7 +31,7 @@ class Clients:
             client_properties(
                 settings,
                 promised={
-                    "group.id": self.group,
+                    "group.id": self._group,
                     **static,
                     "session.timeout.ms": round(settings.session_timeout * 1000),
                     "enable.auto.commit": False,
@@ -67,7 +67,7 @@ class Clients:
         settings = self._settings
         properties = transactional_producer(
             settings,
-            f"{self.group}.{settings.instance_id}",
+            f"{self._group}.{settings.instance_id}",
             timeout=settings.transaction_timeout,
             defaults={"queue.buffering.max.kbytes": 256 * 1024},
         )
@@ -81,4 +81,4 @@ class Clients:
         """Read what the worker has written itself; what retention took of that, it took of the inputs."""
         # The session's time-out as the consumer's, so that a user's max.poll.interval.ms suits both.
         defaults = {"session.timeout.ms": round(self._settings.session_timeout * 1000)}
-        return Reader(self._settings, f"{self.group}.reader", ranges, patient=True, defaults={**defaults})
+        return Reader(self._settings, f"{self._group}.reader", ranges, patient=True, defaults={**defaults})

@@ -60,26 +60,6 @@ def client_properties(
     }
 
 
-def outside_group(
-    settings: KafkaSettings,
-    name: str,
-    *,
-    promised: Mapping[str, str | int | float | bool] | None = None,
-    defaults: Mapping[str, str | int | float | bool] | None = None,
-) -> Properties:
-    """Return the properties of a consumer that joins no group and reads committed records; see `client_properties`."""
-    return client_properties(
-        settings,
-        promised={
-            "group.id": name,  # never joined: librdkafka wants a name
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            **(promised or {}),
-        },
-        defaults=defaults,
-    )
-
-
 def _from_environment(environment: Mapping[str, str]) -> Properties:
     """`TRACELINK_KAFKA_SASL_PASSWORD=…` is `sasl.password`; with `_FILE` behind it, the text of that file."""
     own = {variable_of(name) for name in KafkaSettings.model_fields}

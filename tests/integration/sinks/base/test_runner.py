@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.local.stack import Endpoints
 from pipeline.runtime.watchdog import End, Ends, watching
-from sinks.base.contract import Batch, Kind, Message, Partition, Refused, Report
+from sinks.base.contract import Batch, Kind, Message, Refused, Report
 from sinks.base.decoding import decode
 from sinks.base.metrics import SinkMetrics
 from sinks.base.runner import Patience, Runner
@@ -22,6 +22,7 @@ from tests.kit.sink_examples import START, log, new_trace_id, span, trace_messag
 from tests.kit.sink_topics import Topics, headers_of
 from tests.kit.waiting import eventually
 from tracelink.errors import Unavailable, UserError
+from tracelink.kafka.topics import Partition
 from tracelink.model.codec import LOG_RECORD, SPAN
 from tracelink.settings import KafkaSettings
 
