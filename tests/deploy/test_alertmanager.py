@@ -1,6 +1,5 @@
 """The configuration of Alertmanager, in a real one: where problems go, and that nobody is called for the canary's."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import pytest
 import urllib3
 
-from pipeline.local.ports import free_port
 from pipeline.model.problems import Problem
 from producers.canary.trace import SERVICE, canary
 from sinks.alerting.alertmanager import AlertmanagerSink
@@ -19,7 +17,7 @@ from streams.alerts.occurrence import occurrence
 from streams.alerts.problems import Limits, Problems
 from streams.alerts.rules import Rules
 from tests.deploy.files import DEPLOY, read_yaml
-from tests.kit.alertmanager import find
+from tests.kit.alertmanager import serving
 from tests.kit.alerts import batch, new_fingerprint, raised
 from tests.kit.alerts import problem as of_a_problem
 from tests.kit.sink_targets import metrics
@@ -33,34 +31,8 @@ RULES = DEPLOY / "alerts" / "rules.toml"
 @pytest.fixture(scope="module")
 def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run an Alertmanager as it is deployed; gives its URL."""
-    directory, port, binary = tmp_path_factory.mktemp("deployed"), free_port(), find()
-    share, log = binary.parent / "share", directory / "log"
-    command = [
-        str(binary),
-        f"--config.file={CONFIG}",
-        f"--storage.path={directory / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, cwd=share if share.exists() else directory
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        eventually(lambda: _ready(process, url, log))
+    with serving(tmp_path_factory.mktemp("deployed"), CONFIG) as url:
         yield url
-    finally:
-        process.kill()
-        process.wait(10)
-
-
-def _ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> bool:
-    assert process.poll() is None, log.read_text()
-    try:
-        return urllib3.request("GET", f"{url}/-/ready", retries=False, timeout=2).status == 200
-    except urllib3.exceptions.HTTPError:
-        return False
 
 
 def of_canary() -> Problem:

@@ -14,10 +14,9 @@ from uuid import uuid4
 import pytest
 import urllib3
 
-from pipeline.kafka.admin import apply, connect
 from pipeline.local.stack import Endpoints
-from pipeline.settings import TopicSettings
 from producers.canary.settings import CANARY_STAGES
+from tests.kit.kafka_topics import create
 from tests.kit.pipeline import pipeline_environment
 from tests.kit.processes import Process, metrics, running
 from tests.kit.sink_targets import NOWHERE
@@ -34,10 +33,7 @@ def environment(stack: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> I
         "TRACELINK_IDLE_GAP": "0.3",
         "TRACELINK_ALLOWANCE": "0.3",
     }
-    settings = TopicSettings(
-        kafka_bootstrap_servers=stack.kafka, topic_prefix=f"{name}.", partitions=2, join_group=f"{name}.join"
-    )
-    apply(connect(settings), settings)
+    create(stack.kafka, f"{name}.", join_group=f"{name}.join")
     commands = {"join": ("join",), "alerts": ("alerts",), "elasticsearch": ("sink", "elasticsearch")}
     with ExitStack() as processes:
         started = [

@@ -12,10 +12,9 @@ from uuid import uuid4
 import pytest
 import urllib3
 
-from pipeline.kafka.admin import apply, connect
 from pipeline.local.stack import Endpoints
-from pipeline.settings import TopicSettings
 from tests.kit.datasets import SHARED, Dataset, generated, needs_shared, recorded, recorded_trace
+from tests.kit.kafka_topics import create
 from tests.kit.processes import running
 from tests.kit.waiting import wait_for
 
@@ -57,10 +56,7 @@ def pipeline(stack: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "TRACELINK_INDEX_PREFIX": f"{name}-",
         "TRACELINK_IDLE_GAP": "1",
     }
-    settings = TopicSettings(
-        kafka_bootstrap_servers=stack.kafka, topic_prefix=f"{name}.", partitions=2, join_group=f"{name}.join"
-    )
-    apply(connect(settings), settings)
+    create(stack.kafka, f"{name}.", join_group=f"{name}.join")
     with ExitStack() as processes, urllib3.PoolManager() as http:
         started = [
             processes.enter_context(running(*command.split(), log=logs / f"{number}.log", **environment, **group))

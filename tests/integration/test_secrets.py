@@ -11,10 +11,9 @@ import pytest
 import urllib3
 from confluent_kafka import Message
 
-from pipeline.kafka.admin import apply, connect
 from pipeline.local.stack import Endpoints
-from pipeline.settings import TopicSettings
 from tests.kit.kafka import publish, read_all
+from tests.kit.kafka_topics import create
 from tests.kit.pipeline import pipeline_environment
 from tests.kit.processes import running, url_in
 from tests.kit.sink_examples import ERRORED, ROOT, log, new_trace_id, span
@@ -147,10 +146,7 @@ def outputs(stack: Endpoints, topic_prefix: str, index_prefix: str, tmp_path: Pa
     environment = pipeline_environment(stack, topic_prefix, index_prefix) | {"TRACELINK_IDLE_GAP": "1"}
     del environment["TRACELINK_SINK_GROUP"]
     names, group = TopicNames(topic_prefix), environment["TRACELINK_JOIN_GROUP"]
-    settings = TopicSettings(
-        kafka_bootstrap_servers=stack.kafka, topic_prefix=topic_prefix, partitions=2, join_group=group
-    )
-    apply(connect(settings), settings)
+    create(stack.kafka, topic_prefix, join_group=group)
     trace_id = new_trace_id()
     for topic, message in records(trace_id):
         publish(stack.kafka, f"{topic_prefix}{topic}", [(trace_id.hex().encode(), message)])

@@ -60,9 +60,45 @@ class Running:
 
 
 @contextmanager
+def serving(directory: Path, config: Path) -> Iterator[str]:
+    """Run one under a configuration while the context lasts; gives its URL."""
+    binary, port, log = find(), free_port(), directory / "log"
+    command = [
+        str(binary),
+        f"--config.file={config}",
+        f"--storage.path={directory / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    share = binary.parent / "share"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, cwd=share if share.exists() else directory
+        )
+    url = f"http://127.0.0.1:{port}"
+
+    def ready() -> bool:
+        assert process.poll() is None, f"it ended with {process.returncode}: {log.read_text()}"
+        try:
+            return urllib3.request("GET", f"{url}/-/ready", retries=False, timeout=2).status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    try:
+        wait_for(f"{url}/-/ready of {binary}", ready, seconds=_READY_SECONDS)
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+@contextmanager
 def alertmanager(directory: Path) -> Iterator[Running]:
-    """Run one while the context lasts."""
-    binary = find()
+    """Run one that notifies of every alert while the context lasts."""
     told: list[dict[str, Any]] = []
 
     def take(request: Request) -> tuple[int, object]:
@@ -72,39 +108,8 @@ def alertmanager(directory: Path) -> Iterator[Running]:
     with stub(take) as receiver:
         config = directory / "alertmanager.yml"
         config.write_text(_CONFIG.format(url=receiver))
-        log = directory / "log"
-        port = free_port()
-        command = [
-            str(binary),
-            f"--config.file={config}",
-            f"--storage.path={directory / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            "--cluster.listen-address=",
-        ]
-        share = binary.parent / "share"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, cwd=share if share.exists() else directory
-            )
-        running = Running(f"http://127.0.0.1:{port}", told)
-
-        def ready() -> bool:
-            assert process.poll() is None, f"it ended with {process.returncode}: {log.read_text()}"
-            try:
-                return urllib3.request("GET", f"{running.url}/-/ready", retries=False, timeout=2).status == 200
-            except urllib3.exceptions.HTTPError:
-                return False
-
-        try:
-            wait_for(f"{running.url}/-/ready of {binary}", ready, seconds=_READY_SECONDS)
-            yield running
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(10)
+        with serving(directory, config) as url:
+            yield Running(url, told)
 
 
 def find() -> Path:

@@ -14,8 +14,8 @@ def settings(kafka: str, topic_prefix: str, **more: object) -> PublisherSettings
     return PublisherSettings.load(kafka_bootstrap_servers=kafka, topic_prefix=topic_prefix, **more)
 
 
-def create(kafka: str, topic_prefix: str) -> None:
-    wanted = TopicSettings.load(kafka_bootstrap_servers=kafka, topic_prefix=topic_prefix, partitions=2)
+def create(kafka: str, topic_prefix: str, *, partitions: int = 2, **more: object) -> None:
+    wanted = TopicSettings.load(kafka_bootstrap_servers=kafka, topic_prefix=topic_prefix, partitions=partitions, **more)
     apply(connect(wanted), wanted)
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.kafka.admin import apply, connect
 from pipeline.local.stack import Endpoints
 from pipeline.model.splice import decode
-from pipeline.settings import TopicSettings
 from tests.kit.kafka import publish, read_all, read_until
+from tests.kit.kafka_topics import create
 from tests.kit.processes import metrics, running
 from tests.kit.records import key, log_message, span_message
 from tests.kit.waiting import wait_for
@@ -19,10 +18,7 @@ FAST = {"TRACELINK_IDLE_GAP": "0.5", "TRACELINK_ALLOWANCE": "0.2", "TRACELINK_SE
 
 @pytest.fixture
 def environment(stack: Endpoints, topic_prefix: str) -> dict[str, str]:
-    settings = TopicSettings(
-        kafka_bootstrap_servers=stack.kafka, topic_prefix=topic_prefix, partitions=2, join_group=f"{topic_prefix}join"
-    )
-    apply(connect(settings), settings)
+    create(stack.kafka, topic_prefix, join_group=f"{topic_prefix}join")
     return FAST | {
         "TRACELINK_KAFKA_BOOTSTRAP_SERVERS": stack.kafka,
         "TRACELINK_TOPIC_PREFIX": topic_prefix,

@@ -10,13 +10,12 @@ import urllib3
 from confluent_kafka import Message
 
 from pipeline.failpoints import Point
-from pipeline.kafka.admin import apply, connect
 from pipeline.local.stack import Endpoints
 from pipeline.model.replay_markers import is_end
-from pipeline.settings import TopicSettings
 from streams.join.settings import JoinSettings
 from tests.faults.children import Child
 from tests.kit.kafka import publish, read_all, read_until
+from tests.kit.kafka_topics import create
 from tests.kit.processes import metrics, running
 from tests.kit.records import key, log_message, span_message
 from tests.kit.replays import Job
@@ -28,13 +27,7 @@ PARTITIONS = 2
 
 @pytest.fixture
 def environment(stack: Endpoints, topic_prefix: str) -> dict[str, str]:
-    settings = TopicSettings.load(
-        kafka_bootstrap_servers=stack.kafka,
-        topic_prefix=topic_prefix,
-        partitions=str(PARTITIONS),
-        join_group=f"{topic_prefix}join",
-    )
-    apply(connect(settings), settings)
+    create(stack.kafka, topic_prefix, join_group=f"{topic_prefix}join", partitions=PARTITIONS)
     return {
         "TRACELINK_KAFKA_BOOTSTRAP_SERVERS": stack.kafka,
         "TRACELINK_TOPIC_PREFIX": topic_prefix,

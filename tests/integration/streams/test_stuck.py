@@ -10,12 +10,11 @@ import urllib3
 from confluent_kafka import Producer
 
 from pipeline.failpoints import Point
-from pipeline.kafka.admin import apply, connect
 from pipeline.local.stack import Endpoints
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
-from pipeline.settings import TopicSettings
 from tests.faults.children import Child
 from tests.kit.kafka import publish, read_until
+from tests.kit.kafka_topics import create
 from tests.kit.processes import running
 from tests.kit.records import key, log_message, span_message
 from tests.kit.waiting import eventually
@@ -25,10 +24,7 @@ STUCK_AFTER = 3.0
 
 @pytest.fixture
 def environment(stack: Endpoints, topic_prefix: str) -> dict[str, str]:
-    settings = TopicSettings(
-        kafka_bootstrap_servers=stack.kafka, topic_prefix=topic_prefix, partitions=1, join_group=f"{topic_prefix}join"
-    )
-    apply(connect(settings), settings)
+    create(stack.kafka, topic_prefix, join_group=f"{topic_prefix}join", partitions=1)
     return {
         "TRACELINK_KAFKA_BOOTSTRAP_SERVERS": stack.kafka,
         "TRACELINK_TOPIC_PREFIX": topic_prefix,

@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from pipeline.local.paths import default_cache
 from pipeline.local.process import find
 from pipeline.local.stack import Stack
 from pipeline.local.state import Record
+from tests.kit.waiting import eventually
 
 _TRACELINK = str(Path(sys.executable).with_name("tracelink"))
 _KAFKA = ("up", "--only", "kafka", "--kafka-port", "0", "--json")
@@ -63,13 +63,6 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
     Stack(tmp_path / "stack").stop()
 
 
-def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
-
-
 def _topics(endpoint: str) -> set[str]:
     return set(AdminClient({"bootstrap.servers": endpoint}).list_topics(timeout=10).topics)
 
@@ -103,7 +96,7 @@ def test_up_finds_or_restarts_what_was_started_and_keeps_the_data_until_fresh(cl
 
     # What died is started again, where its clients look for it.
     psutil.Process(pid).terminate()
-    _wait(lambda: '"died"' in _status_of_any_code(cli))
+    eventually(lambda: '"died"' in _status_of_any_code(cli), seconds=_DEADLINE_SECONDS)
     assert cli.run("status", "--json", code=3)
     assert cli.run("up", "--only", "kafka") != ""
     again = cli.broker()
@@ -130,7 +123,7 @@ def _status_of_any_code(cli: Cli) -> str:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)])
 def test_a_signal_during_up_leaves_no_process(cli: Cli, number: signal.Signals, code: int) -> None:
     with cli.begin(*_KAFKA) as process:
-        _wait(lambda: _started(cli.directory))
+        eventually(lambda: _started(cli.directory), seconds=_DEADLINE_SECONDS)
         process.send_signal(number)
         process.communicate(timeout=_DEADLINE_SECONDS)
     assert process.returncode == code
@@ -140,7 +133,7 @@ def test_a_signal_during_up_leaves_no_process(cli: Cli, number: signal.Signals, 
 
 def test_the_next_up_finds_what_a_killed_up_has_started(cli: Cli) -> None:
     with cli.begin(*_KAFKA) as killed:
-        _wait(lambda: _started(cli.directory))
+        eventually(lambda: _started(cli.directory), seconds=_DEADLINE_SECONDS)
         killed.kill()
     pid = state.read(cli.directory)["kafka"].pid
     cli.up()

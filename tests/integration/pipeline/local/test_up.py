@@ -5,18 +5,15 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 
 from pipeline.local.ports import Ports
 from pipeline.local.stack import Endpoints, Stack, Status
 from tests.kit.pipeline import pipeline_environment, processes_of
-from tests.kit.processes import Process, metrics, running
+from tests.kit.processes import Process, metrics, ready, running
 from tests.kit.terminal import in_terminal
 from tests.kit.waiting import wait_for
 
@@ -46,14 +43,6 @@ def announced(process: Process) -> dict[str, Any]:
     return found
 
 
-def answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
-            return bool(answer.status == HTTPStatus.OK)
-    except URLError:
-        return False
-
-
 def test_ctrl_c_ends_every_process(tmp_path: Path, environment: dict[str, str]) -> None:
     with up(tmp_path, **environment) as (process, found):
         assert set(found["metrics"]) == _STAGES
@@ -73,7 +62,7 @@ def test_a_stage_that_is_killed_comes_back(tmp_path: Path, environment: dict[str
         (sink,) = [one for one in processes_of(environment) if "zipkin" in one.cmdline()]
         sink.kill()
         wait_for("the notice", lambda: "ended by SIGKILL" in process.output())
-        wait_for("its return", lambda: answers(f"{url}/readyz"))
+        wait_for("its return", lambda: ready(url))
         assert process.stop(signal.SIGTERM) == 0
         assert processes_of(environment) == []
 

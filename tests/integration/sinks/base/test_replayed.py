@@ -13,12 +13,10 @@ from confluent_kafka import Message
 from prometheus_client import CollectorRegistry
 
 from pipeline.failpoints import Point
-from pipeline.kafka.admin import apply, connect
 from pipeline.local.stack import Endpoints
 from pipeline.model.dead_letters import REDRIVEN
 from pipeline.model.replay_markers import is_end
 from pipeline.runtime.watchdog import End, Ends, watching
-from pipeline.settings import TopicSettings
 from sinks.base.contract import Batch, Report
 from sinks.base.metrics import SinkMetrics
 from sinks.base.runner import Patience, Runner
@@ -26,6 +24,7 @@ from sinks.testing import MemorySink
 from sinks.zipkin.settings import ZipkinSettings
 from tests.faults.children import Child
 from tests.kit.kafka import publish, read_until
+from tests.kit.kafka_topics import create
 from tests.kit.processes import metrics, running
 from tests.kit.replays import Job
 from tests.kit.sink_examples import START, log, new_trace_id, span, trace_message
@@ -280,10 +279,7 @@ def written(topics: Topics, job: Job, stack: Endpoints, index_prefix: str, tmp_p
         "TRACELINK_ALLOWANCE": "0.2",
         "TRACELINK_JOIN_GROUP": f"{prefix}join",
     }
-    settings = TopicSettings.load(
-        kafka_bootstrap_servers=job.servers, topic_prefix=prefix, join_group=f"{prefix}join", partitions=str(PARTITIONS)
-    )
-    apply(connect(settings), settings)
+    create(job.servers, prefix, join_group=f"{prefix}join", partitions=PARTITIONS)
     traces = [new_trace_id() for _ in range(5)]
     for topic, values in (
         (job.live.spans, [(one.hex().encode(), SPAN.encode(span(one))) for one in traces]),

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.failpoints import Point
-from pipeline.kafka.admin import apply, connect
 from pipeline.local.stack import Endpoints
 from pipeline.model.problems import ALERT, PROBLEM, Alert, Problem
 from pipeline.model.splice import splice
-from pipeline.settings import TopicSettings
 from tests.faults.children import Child
 from tests.kit.kafka import publish, read_all, read_until
+from tests.kit.kafka_topics import create
 from tests.kit.processes import metrics, running
 from tests.kit.records import key, log_message, span_message, trace_id
 from tests.kit.waiting import wait_for
@@ -25,10 +24,7 @@ _ENDED = 30.0
 
 @pytest.fixture
 def environment(stack: Endpoints, topic_prefix: str) -> dict[str, str]:
-    settings = TopicSettings(
-        kafka_bootstrap_servers=stack.kafka, topic_prefix=topic_prefix, partitions=2, join_group=f"{topic_prefix}join"
-    )
-    apply(connect(settings), settings)
+    create(stack.kafka, topic_prefix, join_group=f"{topic_prefix}join")
     return {
         "TRACELINK_KAFKA_BOOTSTRAP_SERVERS": stack.kafka,
         "TRACELINK_TOPIC_PREFIX": topic_prefix,
