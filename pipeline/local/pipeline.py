@@ -84,7 +84,7 @@ class _Servers:
         for name, state in missing.items():
             if state == "stopped":
                 raise UserError(f"{name} was stopped, and nothing goes on without it.")
-            self._notice(name, "ended; it starts again")
+            self._notice(name, f"ended{self._stack.how_it_ended(name)}; it starts again")
         if missing:
             self._stack.start()
         self._next = time.monotonic() + _SECONDS_BETWEEN_LOOKS
@@ -205,9 +205,8 @@ def _servers(
     cleanup.callback(_end_stack, stack, console, stays=ran_before)
     with showing(console) as listener:
         started = stack.start(listener, fresh=request.fresh)
-    # To bring one back it is asked for on no port but the one that it had.
-    watched = Stack(directory, only=missing, repository=request.maven_repository)
-    return Endpoints(**{name: getattr(given, name) or getattr(started, name) for name in SERVERS}), watched
+    endpoints = Endpoints(**{name: getattr(given, name) or getattr(started, name) for name in SERVERS})
+    return endpoints, stack.on_known_ports()
 
 
 def _end_stack(stack: Stack, console: Console, *, stays: bool) -> None:

@@ -1,10 +1,12 @@
 """The stack: starts the servers together, finds them again, and stops them."""
 
+import re
 import shutil
 import time
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +23,7 @@ from pipeline.local.ports import Ports, choose, refuse_others
 from pipeline.local.server import Place, Server
 from pipeline.local.state import Record
 from pipeline.local.zipkin import ZIPKIN
-from pipeline.runtime.child import stop
+from pipeline.runtime.child import how_ended, stop
 from pipeline.runtime.signals import undisturbed
 from tracelink.errors import UserError
 
@@ -37,6 +39,7 @@ _START_SECONDS = 180.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.1
 _LOG_LINES = 15
+_OUT_OF_MEMORY = re.compile(r"java\.lang\.OutOfMemoryError(?:: (.+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,12 @@ class Stack:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+
+    def on_known_ports(self) -> "Stack":
+        """Return these servers, each to be brought back on no port but the one that it had."""
+        known = copy(self)
+        known._ports = _USUAL_PORTS  # noqa: SLF001 - our own class
+        return known
 
     def start(self, listener: Listener = ignore, *, fresh: bool = False) -> Endpoints:
         """Start what does not run yet, wait until everything answers, and say where.
@@ -214,6 +223,14 @@ class Stack:
             if server.name not in records or process.find(records[server.name]) is None
         }
 
+    def how_it_ended(self, name: str) -> str:
+        """Say how a server that died has ended, as far as its log and its exit code tell; begins with a space."""
+        if found := _OUT_OF_MEMORY.search("\n".join(self._last_lines(name))):
+            what = f" ({found[1]})" if found[1] else ""
+            return f" out of memory{what}: TRACELINK_STACK_{name.upper()}_HEAP sets how much it has"
+        code = self._children[name].poll() if name in self._children else None
+        return "" if code is None else f" {how_ended(code)}"
+
     def status(self) -> list[Status]:
         """Ask each server how it is."""
         records = state.read(self.directory)
@@ -268,10 +285,12 @@ class Stack:
         return self.directory / "logs" / f"{name}.log"
 
     def _log_tail(self, name: str) -> str:
+        return "\n".join([f"The end of {self._log(name)}:", *(f"  {line}" for line in self._last_lines(name))])
+
+    def _last_lines(self, name: str) -> list[str]:
         text = self._log(name).read_text("utf-8", errors="replace")
         # Where Java's exceptions came from is longer than what they say.
-        lines = [line for line in text.splitlines() if not line.lstrip().startswith("at ")][-_LOG_LINES:]
-        return "\n".join([f"The end of {self._log(name)}:", *(f"  {line}" for line in lines)])
+        return [line for line in text.splitlines() if not line.lstrip().startswith("at ")][-_LOG_LINES:]
 
 
 def _remove(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """Keeps processes running: starts them, restarts one that ends, and stops all of them in good order."""
 
 import os
-import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import BinaryIO
 
 import urllib3
 
-from pipeline.runtime.child import Child, begin_log, last_lines, stop
+from pipeline.runtime.child import Child, begin_log, how_ended, last_lines, stop
 from pipeline.runtime.die_with_parent import dying_with_us
 from tracelink.errors import UserError
 
@@ -108,11 +107,11 @@ class Supervisor:
     def _plan_restart(self, one: "_Supervised", code: int, now: float) -> None:
         one.early_ends = one.early_ends + 1 if now - one.started_at < self._restarts.soon else 0
         wait = self._restarts.wait(one.early_ends)
-        name = one.program.name
+        name, how = one.program.name, how_ended(code)
         if wait is None:
-            raise UserError(f"{name} ended {one.early_ends} times in a row, at last {_how(code)}. {one.last_lines()}")
+            raise UserError(f"{name} ended {one.early_ends} times in a row, at last {how}. {one.last_lines()}")
         one.restart_at = now + wait
-        self._notice(name, f"ended {_how(code)}; it starts again in {wait:g} s")
+        self._notice(name, f"ended {how}; it starts again in {wait:g} s")
 
     def wait_until_ready(self, stop: Event, seconds: float = 60.0) -> bool:
         """Wait until every program says that it is ready; False where we were told to stop before.
@@ -221,7 +220,3 @@ def _heard_or_not(tell: Tell) -> Tell:
             tell(name, line)
 
     return say
-
-
-def _how(code: int) -> str:
-    return f"with exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"

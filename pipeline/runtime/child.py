@@ -66,6 +66,11 @@ def stop(children: Iterable[Child], seconds: float, meanwhile: Callable[[], obje
     return living
 
 
+def how_ended(code: int) -> str:
+    """Say with which exit code, or by which signal, a process ended."""
+    return f"with exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+
+
 def begin_log(log: Path) -> None:
     """Begin a new log; that of the run before stays as `.1`. Raises OSError."""
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -133,7 +133,7 @@ def test_a_server_that_dies_comes_back_and_one_that_is_stopped_ends_all(
             return now.state == "up" and now.pid != before.pid and now.port == before.port
 
         wait_for("Kafka on its port", is_back, seconds=60)
-        assert "kafka              │ ended; it starts again" in process.output()
+        assert "kafka              │ ended by SIGKILL; it starts again" in process.output()
         servers.stop()
         assert process.wait(seconds=45) == 1
         assert "kafka was stopped" in process.output()

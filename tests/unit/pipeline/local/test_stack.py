@@ -13,9 +13,15 @@ from pipeline.local.events import Event, Ready, Starting
 from pipeline.local.ports import Ports
 from pipeline.local.server import Launch, Place, Server
 from pipeline.local.stack import Endpoints, Stack
+from tests.kit.waiting import eventually
 from tracelink.errors import UserError
 
 _SERVE = "import signal; signal.pause()"
+_UNTIL_TOLD = """
+import pathlib, sys, time
+while not pathlib.Path(sys.argv[2], "end").exists():
+    time.sleep(0.01)
+"""
 
 
 def _launch(place: Place) -> Launch:
@@ -107,3 +113,27 @@ def test_a_second_start_finds_the_first(monkeypatch: pytest.MonkeyPatch, tmp_pat
         assert [event for event in events if not isinstance(event, Ready)] == []
         assert endpoints == servers.start()
         assert _processes(tmp_path) == 3
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (
+            "print('Terminating due to java.lang.OutOfMemoryError: Java heap space', flush=True); raise SystemExit(3)",
+            " out of memory (Java heap space): TRACELINK_STACK_KAFKA_HEAP sets how much it has",
+        ),
+        ("raise SystemExit(3)", " with exit code 3"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", " by SIGKILL"),
+    ],
+)
+def test_it_says_how_a_server_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str, said: str) -> None:
+    _replace_servers(monkeypatch, ready=lambda _: True)
+    monkeypatch.setattr("tests.unit.pipeline.local.test_stack._SERVE", _UNTIL_TOLD + end)
+    servers = Stack(tmp_path, only=["kafka"])
+    servers.start()
+    (tmp_path / "data" / "kafka" / "end").touch()
+    eventually(servers.missing)
+    assert servers.missing() == {"kafka": "died"}
+    assert servers.how_it_ended("kafka") == said
+    assert Stack(tmp_path).how_it_ended("kafka") == (said if "memory" in said else "")  # no child of that one
+    servers.stop()
