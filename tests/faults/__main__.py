@@ -12,7 +12,7 @@ from rich.console import Console
 from pipeline.local.stack import Endpoints, Stack
 from tests.faults.catalogue import ABOUT, SPECIAL
 from tests.faults.faults import FAULTS
-from tests.faults.scenario import Plan, Result, run
+from tests.faults.scenario import Plan, run
 from tests.faults.servers import Servers, new_stack
 from tests.faults.traffic import Shape
 
@@ -56,7 +56,8 @@ def main(  # noqa: PLR0917 - a command's options
 ) -> None:
     """Run the pipeline under load through faults, and check what there is in the end: a line for each promise.
 
-    Without --stack or --kafka, a local stack of its own is started for the run.
+    Without --stack or --kafka, a local stack of its own is started for the run. Exit code 1 where a promise was broken,
+    2 where a fault did not come about, or a server died of something else.
 
     \b
     Examples:
@@ -85,15 +86,17 @@ def main(  # noqa: PLR0917 - a command's options
         servers = Servers(used.start(), used)
     try:
         if alone:
-            result = Result(alone[0].run(seed, servers, folder, console.print))
+            result = alone[0].run(seed, servers, folder, console.print)
         else:
             result = run(plan, servers, folder, console.print)
     finally:
         if stack:
             stack.stop()
     click.echo(json.dumps(asdict(result), indent=2) if as_json else "\n".join(map(str, result.checks)))
+    for missed in result.not_caused:
+        console.print(f"not caused: {missed}")
     console.print(f"The processes' logs are in {folder}.")
-    sys.exit(not result.ok)
+    sys.exit(1 if not result.ok else 2 if result.not_caused else 0)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.faults.checks import Check
 from tests.faults.faults import FAULTS
-from tests.faults.scenario import Tell
+from tests.faults.scenario import Result, Tell, with_servers
 from tests.faults.servers import Servers
 from tests.faults.special.disk import run_disk
 from tests.faults.special.flood import run_flood
@@ -20,8 +20,12 @@ class Special:
 
     name: str
     about: str
-    run: Callable[[int, Servers, Path, Tell], list[Check]]
+    checks: Callable[[int, Servers, Path, Tell], list[Check]]
     times: int
+
+    def run(self, seed: int, servers: Servers, folder: Path, tell: Tell) -> Result:
+        """Run it; the processes' logs are in the folder."""
+        return with_servers(Result(self.checks(seed, servers, folder, tell)), servers)
 
 
 SPECIAL = {

@@ -1,7 +1,8 @@
 """What a fault is."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 
@@ -13,6 +14,21 @@ Act = Callable[[Setting, Random], None]
 
 REACHED_SECONDS = 60.0
 DRAIN_SECONDS = 15.0
+
+
+class NotCaused(Exception):
+    """A fault did not come about: the run shows nothing of it, and is to be run again."""
+
+
+@contextmanager
+def causing(*victims: Child) -> Iterator[None]:
+    """Have what does not come about in here raise NotCaused; its victims die with the orders that they still have."""
+    try:
+        yield
+    except AssertionError as missed:
+        for victim in victims:
+            victim.kill()
+        raise NotCaused(str(missed)) from None
 
 
 def _undisturbed(_: Setting, __: Random) -> None:

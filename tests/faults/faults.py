@@ -13,7 +13,7 @@ import urllib3
 from pipeline.failpoints import Point
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
 from tests.faults.children import Child
-from tests.faults.fault import REACHED_SECONDS, Act, Fault, terminate
+from tests.faults.fault import REACHED_SECONDS, Act, Fault, causing, terminate
 from tests.faults.groupers import GROUPERS
 from tests.faults.setting import SESSION_SECONDS, STUCK_SECONDS, Setting
 from tests.kit import proxy
@@ -41,8 +41,9 @@ def _kill_at(point: Point) -> Act:
         victim = _worker(setting, chance)
         stays_down = chance.random() < 0.5
         with setting.away(victim) if stays_down else nullcontext():
-            victim.order(point, "KILL")
-            assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
+            with causing(victim):
+                victim.order(point, "KILL")
+                assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
             setting.recovered(time.time())
 
     return act
@@ -67,8 +68,8 @@ def _kill_in_rebalance(point: Point) -> Act:
         victim, other = chance.sample(setting.workers, 2)
         for worker in (victim, other):  # one that is no member yet would move nothing
             worker.wait_until_ready()
-        victim.order(point, "KILL")
-        with setting.away(other):
+        with setting.away(other), causing(victim):
+            victim.order(point, "KILL")
             other.kill()  # a static member that dies is missed after its session, and then the partitions move
             assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
         setting.recovered(time.time())
@@ -82,7 +83,7 @@ for _name, _point in (("join-revoking", Point.WORKER_REVOKING), ("join-assigning
 
 def _kill_recovering(setting: Setting, chance: Random) -> None:
     victim = _worker(setting, chance)
-    with setting.away(victim):
+    with setting.away(victim), causing(victim):
         victim.kill()
         victim.start(Point.WORKER_RESTORING)
         assert victim.wait(REACHED_SECONDS), f"{victim.name} did not read its journal"
@@ -95,8 +96,9 @@ _add(Fault("kill-join-recovering", "kill -9 of a worker while it reads its journ
 def _zombie(point: Point) -> Act:
     def act(setting: Setting, chance: Random) -> None:
         victim = _worker(setting, chance)
-        victim.order(point, "STOP")
-        assert victim.wait_until_stopped(REACHED_SECONDS), f"{victim.name} did not come to {point}"
+        with causing(victim):
+            victim.order(point, "STOP")
+            assert victim.wait_until_stopped(REACHED_SECONDS), f"{victim.name} did not come to {point}"
         setting.recovered(time.time())
         log, said = victim.log, len(victim.output())
         victim.send(signal.SIGCONT)
@@ -230,8 +232,9 @@ def _kill_sink(target: str, point: Point) -> Act:
     def act(setting: Setting, _: Random) -> None:
         victim = setting.sinks[target]
         victim.wait_until_ready()
-        victim.order(point, "KILL")
-        assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
+        with causing(victim):
+            victim.order(point, "KILL")
+            assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
 
     return act
 
@@ -265,9 +268,11 @@ _add(Fault("terminate-sink", "SIGTERM of a sink: it drains within 15 s", _termin
 
 def _server(name: str, *, kill: bool) -> Act:
     def act(setting: Setting, chance: Random) -> None:
+        setting.left_alone.add(name)
         (setting.servers.kill if kill else setting.servers.stop)(name)
         Event().wait(chance.uniform(0, 2))
         setting.servers.start()
+        setting.left_alone.discard(name)
         if name == "kafka":
             setting.recovered(time.time())
 
@@ -296,7 +301,8 @@ def _zipkin_away(setting: Setting, _: Random) -> None:
     try:
         before = _written(setting)
         wait_for("Elasticsearch's sink to go on", lambda: _written(setting) > before + 200)
-        assert setting.proxies["zipkin"].seen["refuse"]
+        with causing():
+            assert setting.proxies["zipkin"].seen["refuse"], "Zipkin's sink had nothing to send"
     finally:
         setting.proxies["zipkin"].behave()
 
@@ -324,7 +330,10 @@ def _answers(target: str, make: Callable[[Random], proxy.Mode], enough: int = 3)
         one.misbehave(mode)
         try:
             # A sink that was refused before may wait for a while until it tries again.
-            wait_for(f"{target}'s sink to meet {mode.name}", lambda: one.seen[mode.name] >= before + enough, seconds=60)
+            with causing():
+                wait_for(
+                    f"{target}'s sink to meet {mode.name}", lambda: one.seen[mode.name] >= before + enough, seconds=60
+                )
         finally:
             one.behave()
 
@@ -379,12 +388,14 @@ def _read_only(setting: Setting, _: Random) -> None:
         answer = urllib3.request("PUT", url, json={"index.blocks.write": on or None})
         assert answer.status == 200, answer.data
 
-    wait_for("an index", lambda: _written(setting))
+    with causing():
+        wait_for("an index", lambda: _written(setting))
     retries = 'tracelink_sink_retries_total{sink="elasticsearch"}'
     before = sink.metrics().get(retries, 0.0)
     block(on=True)
     try:
-        wait_for("the sink to meet the block", lambda: sink.metrics().get(retries, 0.0) > before)
+        with causing():
+            wait_for("the sink to meet the block", lambda: sink.metrics().get(retries, 0.0) > before)
     finally:
         block(on=False)
 

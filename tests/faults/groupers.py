@@ -6,7 +6,7 @@ from random import Random
 from pipeline.failpoints import Point
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
 from tests.faults.children import Child
-from tests.faults.fault import REACHED_SECONDS, Act, Fault, terminate
+from tests.faults.fault import REACHED_SECONDS, Act, Fault, causing, terminate
 from tests.faults.setting import Setting
 from tests.kit.waiting import wait_for
 
@@ -22,8 +22,9 @@ def _kill_at(point: Point) -> Act:
     def act(setting: Setting, chance: Random) -> None:
         victim = _grouper(setting, chance)
         victim.wait_until_ready()
-        victim.order(point, "KILL")
-        assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
+        with causing(victim):
+            victim.order(point, "KILL")
+            assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
 
     return act
 
@@ -33,7 +34,9 @@ def _kill_starting(point: Point) -> Act:
 
     def act(setting: Setting, chance: Random) -> None:
         victim = _grouper(setting, chance)
-        with setting.away(victim):
+        with causing():  # a worker whose partitions have none yet reads nothing
+            wait_for("problems in every partition", setting.problems_everywhere, seconds=REACHED_SECONDS)
+        with setting.away(victim), causing(victim):
             victim.kill()
             victim.start(point)
             assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
@@ -48,8 +51,9 @@ def _zombie(point: Point) -> Act:
         victim = _grouper(setting, chance)
         (other,) = (grouper for grouper in setting.groupers if grouper is not victim)
         before = len(other.output())
-        victim.order(point, "STOP")
-        assert victim.wait_until_stopped(REACHED_SECONDS), f"{victim.name} did not come to {point}"
+        with causing(victim):
+            victim.order(point, "STOP")
+            assert victim.wait_until_stopped(REACHED_SECONDS), f"{victim.name} did not come to {point}"
         all_of_them = f"{_TAKES_OVER} {list(range(setting.partitions))}"
         wait_for(f"{other.name} to take over", lambda: all_of_them in other.output()[before:], seconds=REACHED_SECONDS)
         log, said = victim.log, len(victim.output())

@@ -2,7 +2,8 @@
 
 import os
 import signal
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -26,6 +27,8 @@ class Servers:
 
     endpoints: Endpoints
     stack: Stack | None = None
+    ends: list[str] = field(default_factory=list)
+    """Which servers have died by themselves, and how."""
 
     def kill(self, name: str) -> None:
         """Kill a server and all that it started, as a power cut would."""
@@ -40,6 +43,13 @@ class Servers:
     def start(self) -> None:
         """Start what does not run, where its clients look for it, and wait until it answers."""
         if self.stack:
+            self.stack.start()
+
+    def revive(self, *, but: Collection[str]) -> None:
+        """Start again what has died by itself, and note it; those to be left alone are down on purpose."""
+        died = [name for name in self.stack.missing() if name not in but] if self.stack else []
+        if died and self.stack:
+            self.ends.extend(f"{name} ended{self.stack.how_it_ended(name)}" for name in died)
             self.stack.start()
 
     def find(self, name: str) -> psutil.Process:

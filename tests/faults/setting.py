@@ -13,18 +13,21 @@ from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicP
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipeline.kafka.admin import apply, connect
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.settings import TopicSettings
 from tests.faults.batch_join import Cuts
 from tests.faults.children import Child
 from tests.faults.servers import Servers
 from tests.faults.tail import Tail
 from tests.kit.proxy import Proxy
+from tracelink.settings import KafkaSettings
 
 CUTS = Cuts(idle_gap=500, max_age=3000, max_records=40)
 SESSION_SECONDS, TRANSACTION_SECONDS = 2.0, 3.0
 STUCK_SECONDS = 8.0
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not annotate it
 _TICK = 0.1
+_SECONDS_BETWEEN_LOOKS = 2.0
 _RECOVERY_SECONDS = 60.0
 
 
@@ -50,7 +53,7 @@ class Setting:
     fault: str = ""
     """The fault that is under way."""
     left_alone: set[str] = field(default_factory=set)
-    """Children that are down on purpose: the supervisor does not start them."""
+    """Children and servers that are down on purpose: the supervisor does not start them."""
     restarts: Counter[str] = field(default_factory=Counter)
     """Starts of children that had ended by themselves."""
     _numbers: Iterator[int] = field(default_factory=count)
@@ -110,6 +113,12 @@ class Setting:
         seconds = self.tail.recovery(self.partitions, since, seconds=_RECOVERY_SECONDS)
         self.recoveries.append((self.fault, seconds))
         return seconds
+
+    def problems_everywhere(self) -> bool:
+        """Tell whether there is something to read in each partition of the problems."""
+        lookup = OffsetLookup(connect(KafkaSettings(kafka_bootstrap_servers=self.servers.endpoints.kafka)))
+        topic = f"{self.prefix}problems"
+        return all(lookup.ends([(topic, number) for number in range(self.partitions)]).values())
 
     def lags(self, admin: AdminClient) -> dict[str, int]:
         """Return how far each group's committed offsets are from the ends of what it reads."""
@@ -226,13 +235,19 @@ def _supervised(one: Setting) -> Iterator[None]:
         while not ended.wait(_TICK):
             one.supervise()
 
-    thread = Thread(target=run, name="supervisor")
-    thread.start()
+    def run_servers() -> None:
+        while not ended.wait(_SECONDS_BETWEEN_LOOKS):
+            one.servers.revive(but=one.left_alone)
+
+    threads = [Thread(target=run, name="supervisor"), Thread(target=run_servers, name="supervisor of the servers")]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         ended.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
 
 
 def _take_down(one: Setting) -> None:

@@ -8,7 +8,7 @@ import pytest
 from pipeline.local.ports import Ports, free_port
 from pipeline.local.stack import Endpoints, Stack
 from tests.faults.faults import FAULTS
-from tests.faults.scenario import Plan, Result, run
+from tests.faults.scenario import Plan, Result, run, run_until_caused
 from tests.faults.servers import Servers
 from tests.faults.special.outage import run_outage
 from tests.faults.traffic import Shape
@@ -17,11 +17,13 @@ LOAD = Shape(rate=300, seconds=6)
 
 
 def hold(servers: Servers, folder: Path, *names: str, seed: int = 1) -> None:
-    kept(run(Plan(seed, [FAULTS[name] for name in names], LOAD), servers, folder))
+    plan = Plan(seed, [FAULTS[name] for name in names], LOAD)
+    kept(run_until_caused(lambda: run(plan, servers, folder)))
 
 
 def kept(result: Result) -> None:
     assert result.ok, "\n".join(map(str, result.checks))
+    assert not result.not_caused
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ def _fill_and_make_room(place: Setting, load: Load, data: Path, sent: float, tel
     """Leave no room until the broker has halted for it; then it comes back, and every partition goes on."""
     wait_for("a third of the load", lambda: len(load.manifest.sent) >= sent)
     broker = place.servers.find("kafka")
+    place.left_alone.add("kafka")
     ballast = data / "ballast"
     before = shutil.disk_usage(data).used
     _fill(ballast)
@@ -85,6 +86,7 @@ def _fill_and_make_room(place: Setting, load: Load, data: Path, sent: float, tel
         ballast.unlink()
     tell(f"the broker halted after {time.monotonic() - began:.1f} s, and there is room again")
     place.servers.start()
+    place.left_alone.discard("kafka")
     back = place.recovered(time.time())
     looked_at = f"{before / MIB:.0f} MiB of logs, halted, every partition went on {back:.1f} s after its start"
     return Check(_NAME, (), looked_at)
@@ -105,7 +107,7 @@ def _fill(ballast: Path) -> None:
 @contextmanager
 def _small_disk(where: Path, size: int) -> Iterator[None]:
     """Mount a file system of its own size while the context lasts; raises _NotMounted."""
-    where.mkdir(parents=True)
+    where.mkdir(parents=True, exist_ok=True)
     mount, umount = shutil.which("mount"), shutil.which("umount")
     if not mount or not umount or os.geteuid() != 0:
         raise _NotMounted("only root mounts a file system")
