@@ -1,7 +1,7 @@
 """Zipkin over HTTP: posts spans, asks for its health and for traces, and judges answers and errors.
 
 Zipkin answers 202 as soon as it has queued the spans, and stores them afterwards: 202 is not "stored", and what its
-storage then refuses shows in Zipkin's own metrics only.
+storage then refuses shows in Zipkin's own metrics only. `Pace` keeps that queue short.
 """
 
 import gzip
@@ -21,6 +21,7 @@ from pipeline.runtime.http_client import headers_of, trusting
 from pipeline.settings import without_credentials
 from sinks.base.contract import Refused
 from sinks.base.redacting import redacted_span
+from sinks.zipkin.pace import Pace
 from sinks.zipkin.settings import ZipkinSettings
 from tracelink.errors import InvalidRecord, Reason, Unavailable
 from tracelink.model.records import Span
@@ -48,6 +49,8 @@ class ZipkinClient:
         self._redactor = settings.redactor()
         self._observe = observe
         self._headers = headers_of(settings.zipkin_headers, "TRACELINK_ZIPKIN_HEADERS")
+        # Two requests of the largest size: one is stored while the other comes.
+        self._pace = Pace(self._metrics_page, 2 * settings.batch_bytes, settings.request_timeout)
         self._pool = urllib3.PoolManager(
             num_pools=1,
             maxsize=1,
@@ -103,9 +106,17 @@ class ZipkinClient:
     def _post(self, body: bytes) -> InvalidRecord | None:
         """Return None where Zipkin took the spans, or why it will never take them as they are."""
         path = "/api/v2/spans"
+        self._pace.wait(len(body))
+        started = time.monotonic()
         response = self._ask("POST", path, gzip.compress(body, _GZIP_LEVEL, mtime=0))
         # What answers 200 to spans is something else than Zipkin, and has not taken them.
-        return self._judge(path, response, HTTPStatus.ACCEPTED)
+        refusal = self._judge(path, response, HTTPStatus.ACCEPTED)
+        self._pace.note(len(body), time.monotonic() - started)
+        return refusal
+
+    def _metrics_page(self) -> str:
+        response = self._ask("GET", "/prometheus")
+        return response.data.decode(errors="replace") if response.status == HTTPStatus.OK else ""
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> urllib3.BaseHTTPResponse:
         headers = self._headers

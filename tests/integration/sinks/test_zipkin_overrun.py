@@ -1,0 +1,39 @@
+"""A flood of spans at a Zipkin with little memory, whose storage takes them more slowly than it does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from pipeline.local.ports import Ports
+from pipeline.local.stack import Endpoints, Stack
+from sinks.zipkin.settings import ZipkinSettings
+from sinks.zipkin.sink import ZipkinSink
+from tests.kit.sink_examples import batch, new_trace_id, part, span
+from tests.kit.sink_targets import metrics
+from tests.kit.waiting import wait_for
+
+_SPANS, _PART = 200_000, 4_000
+
+
+@pytest.fixture
+def small_zipkin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Endpoints]:
+    monkeypatch.setenv("TRACELINK_STACK_ZIPKIN_HEAP", "96m")
+    with Stack(tmp_path / "stack", ports=Ports(zipkin=0, elasticsearch=0), only=("zipkin",)) as stack:
+        yield stack.start()
+
+
+def test_a_flood_of_spans_does_not_overrun_zipkin_and_is_stored_whole(small_zipkin: Endpoints) -> None:
+    trace_id = new_trace_id()
+    sink = ZipkinSink(ZipkinSettings.load(zipkin_url=small_zipkin.zipkin), metrics())
+    for first in range(0, _SPANS, _PART):
+        sink.write(batch(part([span(trace_id, f"{number:016x}") for number in range(first + 1, first + 1 + _PART)])))
+    sink.close()
+    url = f"{small_zipkin.elasticsearch}/zipkin-span-*/_count"
+    query = {"query": {"term": {"traceId": trace_id.hex()}}}
+    wait_for(
+        "all spans to be stored",
+        lambda: urllib3.request("POST", url, json=query).json()["count"] == _SPANS,
+        seconds=60,
+    )
