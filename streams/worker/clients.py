@@ -1,6 +1,6 @@
 """How a worker's Kafka clients are set: each property that a promise rests on, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from threading import Event
 from typing import Any
 
@@ -14,6 +14,8 @@ from pipeline.settings import names_of
 from streams.worker.settings import WorkerSettings
 from tracelink.kafka.client import client_log, client_properties
 from tracelink.kafka.topics import Partition
+
+_TIMEOUT = 10.0
 
 
 class Clients:
@@ -61,6 +63,17 @@ class Clients:
             )
         )
         return Consumer(properties, logger=client_log(__name__))
+
+    def has_rival(self, own: Container[str | None]) -> bool:
+        """Tell whether the group has a member of this worker's name other than its own ids; asks the coordinator.
+
+        The group of a replay job knows no names: there may always be one.
+        """
+        if names_of(self._settings).job is not None:
+            return True
+        admin = connect(self._settings)  # answers no more once it is let go of
+        members = admin.describe_consumer_groups([self._group], request_timeout=_TIMEOUT)[self._group].result().members
+        return any(one.group_instance_id == self._settings.instance_id and one.member_id not in own for one in members)
 
     def transactions(self, stopping: Event) -> Transactions:
         """Write in transactions, under an id that a restart takes over."""

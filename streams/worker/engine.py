@@ -66,6 +66,8 @@ class TransactionalWorker:
         # As which member, of which generation, the partitions were given. Asked for at a commit, it could be that of a
         # member that the group has expelled and that was not told yet, which an empty group does not fence.
         self._membership: Any = None
+        # As which members this process was in the group, for it to know another process by.
+        self._member_ids: set[str | None] = set()
         self._consumer: Consumer
         self._transactions: Transactions
         self._past: Past
@@ -81,10 +83,25 @@ class TransactionalWorker:
 
     def run(self) -> None:
         """Work until told to stop; raises where the worker cannot go on."""
-        run_sessions(self._run_session, self._cause, self._settings, self.group, self._stopping)
+        run_sessions(
+            self._run_session,
+            self._settings,
+            self.group,
+            self._stopping,
+            cause_of=self._cause,
+            has_rival=self._has_rival,
+        )
 
     def _cause(self, error: KafkaException) -> KafkaError:
         return self._transactions.cause(error)
+
+    def _has_rival(self) -> bool:
+        """Tell whether the group has another member of this worker's name; none, where its coordinator cannot tell."""
+        try:
+            return self._clients.has_rival(self._member_ids)
+        except KafkaException as error:
+            _log.warning("cannot ask who has this worker's name: %s", error)
+            return False
 
     def _run_session(self) -> None:
         """Be a member of the group, from joining it to leaving it."""
@@ -109,6 +126,7 @@ class TransactionalWorker:
             self._loop()
         except BaseException:
             self._failing = True
+            self._member_ids.add(consumer.memberid())
             raise
         finally:
             self._waiting_for = _NO_PARTITIONS
@@ -209,6 +227,7 @@ class TransactionalWorker:
 
     def _assigned(self, partitions: Sequence[Partition]) -> None:
         self._membership = self._consumer.consumer_group_metadata()
+        self._member_ids.add(self._consumer.memberid())
         reached(Point.WORKER_ASSIGNING)
         self._came = self._handler.assign(partitions, self._past)
         self._assign(self._came)

@@ -22,16 +22,19 @@ class Stopped(Exception):
 
 def run_sessions(
     session: Callable[[], None],
-    cause_of: Callable[[KafkaException], KafkaError],
     settings: WorkerSettings,
     group: str,
     stopping: Event,
+    *,
+    cause_of: Callable[[KafkaException], KafkaError],
+    has_rival: Callable[[], bool],
 ) -> None:
     """Be a member of the group, session after session, until told to stop; raises where the worker cannot go on.
 
     A fence may come from a second worker of the same name, and as well from a broker that was away for longer than a
-    time-out. Other fatal errors leave it open whether a transaction has committed. So the first one is answered by
-    joining the group anew, with nothing kept: what the group has committed tells. One soon after is final.
+    time-out, or from a machine that was. Other fatal errors leave it open whether a transaction has committed. So the
+    first one is answered by joining the group again, with nothing kept: what the group has committed tells. One soon
+    after is final, if it is no fence, or if the group knows a second worker of this name (`has_rival`).
     """
     last_fence = -_FENCE_SECONDS
     while not stopping.is_set():
@@ -41,13 +44,17 @@ def run_sessions(
             return
         except KafkaException as error:
             cause = cause_of(error)
-            if stopping.is_set() and (cause.retriable() or cause.code() in PASSING):
-                return  # the brokers are away: what is not committed is the next worker's
             fenced = "fenced" in cause.str().lower()
+            if stopping.is_set() and (fenced or cause.fatal() or cause.retriable() or cause.code() in PASSING):
+                _log.info("Stopped; what was not committed is the next worker's: %s", cause.str())
+                return
             if not (fenced or cause.fatal()):
                 raise KafkaException(cause) from error
             if time.monotonic() - last_fence < _FENCE_SECONDS:
-                raise (_taken_over(settings, group) if fenced else _ended(cause)) from error
+                if not fenced:
+                    raise _ended(cause) from error
+                if has_rival():
+                    raise _taken_over(settings, group) from error
             last_fence = time.monotonic()
             _log.warning("%s (%s): joining the group anew", "fenced" if fenced else "cannot go on", cause.str())
 
@@ -70,7 +77,6 @@ def _ended(cause: KafkaError) -> UserError:
 
 def _taken_over(settings: WorkerSettings, group: str) -> UserError:
     return UserError(
-        f"The instance id {settings.instance_id!r} of the group {group} was taken from this worker again and again. If "
-        "another worker has it too, give each its own --instance-id (TRACELINK_INSTANCE_ID); if this one is held up "
-        "for seconds at a time, raise --session-timeout and --transaction-timeout."
+        f"Another worker has the instance id {settings.instance_id!r} of the group {group}, too, and takes it from "
+        "this one again and again. Give each its own --instance-id (TRACELINK_INSTANCE_ID)."
     )

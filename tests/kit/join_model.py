@@ -205,6 +205,9 @@ class _Clients(Clients):
     def transactions(self, stopping: Event) -> Transactions:  # noqa: ARG002 - nothing blocks
         return cast("Transactions", _Transactions(self._life))
 
+    def has_rival(self, _: object) -> bool:
+        return False
+
     def lookup(self, retry: Retry) -> OffsetLookup:  # noqa: ARG002 - answers never fail
         return cast("OffsetLookup", _OffsetLookup(self._life))
 
@@ -230,6 +233,9 @@ class _Consumer:
 
     def subscribe(self, _: Sequence[str], *, on_assign: Callback, on_revoke: Callback, on_lost: Callback) -> None:
         self._on_assign, self._on_revoke, self._on_lost = on_assign, on_revoke, on_lost
+
+    def memberid(self) -> str:
+        return str(id(self._member))
 
     def consumer_group_metadata(self) -> tuple[Member, int]:
         return self._member, self._generation

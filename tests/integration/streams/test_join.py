@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from pipeline.local.stack import Endpoints
 from pipeline.model.splice import decode
@@ -68,9 +69,28 @@ def test_a_worker_whose_name_another_takes_ends_and_says_so(environment: dict[st
         with running("join", log=tmp_path / "second.log", **environment) as second:
             second.wait_until_ready()
             assert first.wait() == 1
+            assert "Another worker has the instance id 'a'" in first.output()
             assert "--instance-id" in first.output()
             assert "Traceback" not in first.output()
             assert second.stop() == 0
+
+
+def test_fences_that_are_no_second_worker_end_none(
+    stack: Endpoints, topic_prefix: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with running("join", log=tmp_path / "join.log", **environment) as join:
+        for number in range(1, 4):
+            join.wait_until_ready()
+            publish(stack.kafka, f"{topic_prefix}spans", [(key(number), span_message(number))])
+            assert len(read_until(stack.kafka, f"{topic_prefix}traces", number)) == number
+            # As a broker does with a transaction that was open for too long, which is no member of the group.
+            Producer({"bootstrap.servers": stack.kafka, "transactional.id": f"{topic_prefix}join.a"}).init_transactions(
+                20
+            )
+            publish(stack.kafka, f"{topic_prefix}spans", [(key(9), span_message(9))])
+            wait_for("the fence", lambda: join.output().count("fenced (") == number)  # noqa: B023 - called at once
+        join.wait_until_ready()
+        assert join.stop(signal.SIGTERM) == 0
 
 
 def test_topics_that_are_missing_refuse_the_start_with_the_command_that_makes_them(

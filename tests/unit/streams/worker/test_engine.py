@@ -1,6 +1,6 @@
 """The worker's loop where a session ends by an error, and where partitions come and go within one fetch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from threading import Event
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from streams.alerts.settings import AlertSettings
 from streams.worker.clients import Clients
 from streams.worker.engine import TransactionalWorker
 from streams.worker.handler import Due, Outgoing, Turn
+from tracelink.errors import UserError
 from tracelink.kafka.topics import Partition
 
 _HERE: Partition = ("errors", 0)
@@ -33,6 +34,8 @@ class _Kafka(Clients):
         self._has = False
         self.asked: list[Any] = []
         self.stopping = Event()
+        self.id = "a"
+        self.rival = False
 
     def consumer(self) -> Consumer:
         return cast("Consumer", self)
@@ -68,6 +71,13 @@ class _Kafka(Clients):
     def lose(self) -> None:
         self._has = False
         self._on_lost(self, [TopicPartition(*_HERE)])
+
+    def memberid(self) -> str:
+        return self.id
+
+    def has_rival(self, own: Container[str | None]) -> bool:
+        assert self.id in own
+        return self.rival
 
     def consumer_group_metadata(self) -> str:
         return "member"
@@ -201,3 +211,45 @@ def test_what_was_fetched_while_partitions_came_is_fetched_again() -> None:
         return _brings(b"of the assignment before")(kafka)
 
     assert _run(_Kafka([brings_while_it_comes])) == [("assign", [7]), ("assign", [7])]
+
+
+_FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID, "Broker: Static consumer fenced by other consumer", fatal=True)
+_LOST = KafkaError(KafkaError._FATAL, "out of sequence", fatal=True)  # noqa: SLF001 - the client's name
+
+
+def _fails(error: KafkaError, *, told_to_stop: bool = False) -> Fetch:
+    def fetch(kafka: _Kafka) -> list[Message]:
+        if told_to_stop:
+            kafka.stopping.set()
+        raise KafkaException(error)
+
+    return fetch
+
+
+def test_fences_are_answered_by_joining_again_where_no_other_worker_has_the_name() -> None:
+    kafka = _Kafka([_comes, _fails(_FENCED), _comes, _fails(_FENCED), _comes, _fails(_FENCED), _comes, _brings(b"one")])
+    assert _run(kafka)[-2:] == [("send", b"one"), ("commit", [8])]
+
+
+def test_a_second_fence_ends_a_worker_whose_name_another_has() -> None:
+    kafka = _Kafka([_comes, _fails(_FENCED), _comes, _fails(_FENCED)])
+    kafka.rival = True
+    with pytest.raises(UserError, match="Another worker has the instance id"):
+        _run(kafka)
+
+
+def test_a_second_fatal_error_that_is_no_fence_ends_a_worker() -> None:
+    with pytest.raises(UserError, match="again and again: out of sequence"):
+        _run(_Kafka([_comes, _fails(_LOST), _comes, _fails(_LOST)]))
+
+
+@pytest.mark.parametrize("error", [_FENCED, _LOST])
+def test_a_worker_that_was_told_to_stop_ends_well_though_it_is_fenced_again(error: KafkaError) -> None:
+    kafka = _Kafka([_comes, _fails(error), _comes, _fails(error, told_to_stop=True)])
+    kafka.rival = True
+    _run(kafka)
+
+
+def test_a_worker_that_was_told_to_stop_does_not_hide_an_error_of_another_kind() -> None:
+    with pytest.raises(KafkaException):
+        _run(_Kafka([_comes, _fails(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), told_to_stop=True)]))
