@@ -1,6 +1,8 @@
 """What a sink counts.
 
-Parts received = written + duplicate + dead letter + not kept + given back, once nothing is in hand.
+Parts received = written + duplicate + dead letter + not kept + given back, once nothing is in hand. A batch is in hand
+until the target has answered for all of it and its dead letters are committed: as long as the target is away or a call
+hangs, the parts received are more than the others by those of that batch, and never fewer.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram

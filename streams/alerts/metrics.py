@@ -1,6 +1,8 @@
 """What the workers that group errors count.
 
-Errored traces = occurrences + dead letters, and each occurrence is counted once.
+Errored traces = occurrences + dead letters, and each occurrence is counted once. All of them count at a commit, so a
+worker that is held up between two commits does not change the sums over all workers; what commits in a worker that is
+killed, or fenced, before it has noted that is in no worker's sums.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram

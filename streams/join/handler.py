@@ -146,7 +146,7 @@ class Join:
             return
         self._metrics.transaction_seconds.observe(time.monotonic() - self._due_since)
         for number, gone_out in self._ownership.committed(self._written).items():
-            self._books.commit(number, gone_out)
+            self._books.commit(self._ownership.held[number].partition, gone_out)
             self._parts += gone_out.parts.total()
 
     def release(self, *, committed: bool) -> None:

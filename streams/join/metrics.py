@@ -1,4 +1,10 @@
-"""What the join counts, for each partition: records = joined + dead letters + open now + given back."""
+"""What the join counts, for each partition: records = joined + dead letters + open now + given back.
+
+A commit, a report (once a second) and the leaving of a partition each bring all of them up to date: the equation holds
+wherever a worker's loop is held up, but for a scrape in the midst of such an update. A message counts once it is taken
+in, not when it is fetched. A worker that cannot learn that its transaction has committed gives the records back, and
+their next owner counts them as skipped.
+"""
 
 from collections.abc import Sequence
 
@@ -115,15 +121,16 @@ class Books:
     def __init__(self, metrics: JoinMetrics) -> None:
         self._metrics = metrics
 
-    def commit(self, number: int, done: Output) -> None:
-        """Count what a committed transaction has sent out of a partition."""
-        metrics, label = self._metrics, str(number)
+    def commit(self, partition: Partition, done: Output) -> None:
+        """Count what a committed transaction has sent out of a partition, and what it was made of."""
+        metrics, label = self._metrics, str(partition.number)
         metrics.joined.labels(label).inc(done.records)
         metrics.errored.labels(label).inc(done.errored)
         for reason, count in done.parts.items():
             metrics.parts.labels(reason, label).inc(count)
         for cause, count in done.dead_letters.items():
             metrics.dead_letters.labels(cause, label).inc(count)
+        self._count_taken(partition)
 
     def report(self, partition: Partition, lag: Sequence[int], now: float) -> None:
         """Count what was taken in since the last call, and show how the partition is.
@@ -133,7 +140,6 @@ class Books:
         self._count_taken(partition)
         metrics, label = self._metrics, str(partition.number)
         metrics.open_traces.labels(label).set(len(partition.window))
-        metrics.open_records.labels(label).set(_open_records(partition))
         metrics.open_bytes.labels(label).set(partition.window.size)
         metrics.watermark_delay.labels(label).set(now - partition.watermark / 1000 if partition.watermark else 0)
         for kind, behind in zip(_KINDS, lag, strict=True):
@@ -146,12 +152,14 @@ class Books:
         self._metrics.forget(partition.number)
 
     def _count_taken(self, partition: Partition) -> None:
+        """Count what was taken in since the last call, and show how much of it all is not out."""
         label = str(partition.number)
         for kind, name in enumerate(_KINDS):
             self._metrics.records.labels(name, label).inc(partition.count_taken(kind))
         self._metrics.skipped.labels(label).inc(partition.skipped)
         self._metrics.given_back.labels(label).inc(partition.left)
         partition.skipped = partition.left = 0
+        self._metrics.open_records.labels(label).set(_open_records(partition))
 
 
 def _open_records(partition: Partition) -> int:

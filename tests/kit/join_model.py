@@ -40,7 +40,6 @@ NAMES = TopicNames()
 INPUTS = (NAMES.spans, NAMES.logs)
 
 _PROMPT = 100
-_METRICS = JoinMetrics(CollectorRegistry())
 
 Callback = Callable[[Consumer, list[TopicPartition]], None]
 
@@ -94,13 +93,15 @@ class Worker:
 
     def __init__(self, name: str, broker: Broker, late_for: int) -> None:
         self.name = name
+        self.metrics = JoinMetrics(CollectorRegistry())
+        """What all its processes have counted."""
         self._broker = broker
         self._settings = _settings(late_for)
         self._life: _Life | None = None
 
     def start(self) -> None:
         self.kill()
-        self._life = _Life(self.name, self._broker, self._settings)
+        self._life = _Life(self.name, self._broker, self._settings, self.metrics)
 
     def kill(self) -> None:
         if self._life is not None:
@@ -122,11 +123,12 @@ class _Life:
 
     step: Step
 
-    def __init__(self, name: str, broker: Broker, settings: JoinSettings) -> None:
+    def __init__(self, name: str, broker: Broker, settings: JoinSettings, metrics: JoinMetrics) -> None:
         self.name = name
         self.broker = broker
         self.revoking = False
         self._settings = settings
+        self._metrics = metrics
         self._dead = False
         self._failure: BaseException | None = None
         self._go, self._stopped = Semaphore(0), Semaphore(0)
@@ -167,7 +169,7 @@ class _Life:
             self._go.acquire()
             while True:
                 stopping = Event()
-                join = _Join(self._settings, _METRICS, stopping, self)
+                join = _Join(self._settings, self._metrics, stopping, self)
                 try:
                     TransactionalWorker(
                         join, self._settings, stopping, clients=_Clients(self, self._settings), clock=self.monotonic

@@ -15,7 +15,8 @@ import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from prometheus_client.metrics import MetricWrapperBase
 
 from pipeline.model.splice import decode
 from streams.join.journal import Ledger
@@ -164,6 +165,13 @@ class JoinModel(RuleBasedStateMachine):
         undo(self.worker(number).name)
         self.go_on(then)
 
+    @invariant()
+    def the_books_balance_wherever_a_worker_stands(self) -> None:
+        for worker in self.workers:
+            counted = worker.metrics
+            gone = (counted.joined, counted.dead_letters, counted.open_records, counted.given_back)
+            assert _total(counted.records) == sum(map(_total, gone)), worker.name
+
     def teardown(self) -> None:
         if hasattr(self, "broker"):
             try:
@@ -270,6 +278,10 @@ class JoinModel(RuleBasedStateMachine):
             partition.advance(0)
             found += [one.value for one in partition.pending.messages if one.target is Target.TRACES]
         return found
+
+
+def _total(metric: MetricWrapperBase) -> float:
+    return sum(one.value for family in metric.collect() for one in family.samples if not one.name.endswith("_created"))
 
 
 def _message(kind: int, number: int, offset: int, stamp: int, key: bytes, body: bytes) -> Message:  # noqa: PLR0917 - its parts
