@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, wait
 from functools import partial
 from http import HTTPStatus
@@ -14,13 +14,16 @@ from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponen
 from pipeline.model.problems import Problem
 from sinks.base.calls import start
 from sinks.base.contract import Message, Outcome
-from sinks.elasticsearch.client import IN_FLIGHT, ElasticsearchClient, passes
+from sinks.elasticsearch.client import IN_FLIGHT, ElasticsearchClient, Overloaded, passes
 from tracelink.errors import InvalidRecord, Reason, Unavailable
 from tracelink.model.records import LogRecord
 
-_ATTEMPTS = 4
 # Larger requests are no cheaper for the cluster, and leave it without work while the first of a batch is made.
 _REQUEST_BYTES = 1 << 20
+# What was refused is sent again so often, in requests of an eighth of the size each time: the last ones have a document
+# or a few.
+_REPEATS = 3
+_SMALLER = 8
 _SOURCE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 Action = Literal["create", "index"]
@@ -73,6 +76,14 @@ def body(chunk: Iterable[Document]) -> bytes:
     return b"".join([document.lines for document in chunk])
 
 
+class _Answered(NamedTuple):
+    """What became of the documents of a request: settled, or refused for now, and the reason of the last refusal."""
+
+    settled: list[Settled]
+    refused: list[Document]
+    why: str
+
+
 class Bulk:
     """Sends documents in requests of bounded size.
 
@@ -88,68 +99,99 @@ class Bulk:
         """Yield each document with its outcome, or with why it can never be written; raises Unavailable, Refused.
 
         While requests are in flight, the documents of the next one are made. None is in flight any more at the end.
+        Once one was refused, each of the others is sent alone: together they may be what the cluster has no room for.
         """
-        flying: deque[Future[list[Settled]]] = deque()
+        flying: deque[Future[_Answered]] = deque()
+        at_once = IN_FLIGHT
         try:
             for chunk in chunks(documents, self._batch_bytes):
-                if len(flying) == IN_FLIGHT:
-                    yield from flying.popleft().result()
-                flying.append(start(partial(self._persist, chunk)))
+                if len(flying) == at_once and (yield from self._land(flying)):
+                    at_once = 1
+                flying.append(start(partial(self._post, chunk)))
             while flying:
-                yield from flying.popleft().result()
+                yield from self._land(flying)
         finally:
             wait(flying)
 
-    def _persist(self, chunk: list[Document]) -> list[Settled]:
-        """Send a chunk, and again what the cluster had no room for."""
+    def _land(self, flying: deque[Future[_Answered]]) -> Generator[Settled, None, bool]:
+        """Yield what the first request has settled; where documents were refused, wait for the others and repeat.
+
+        Returns whether that was so.
+        """
+        settled, refused, why = flying.popleft().result()
+        yield from settled
+        if not refused:
+            return False
+        while flying:
+            settled, more, why_more = flying.popleft().result()
+            yield from settled
+            refused, why = refused + more, why_more or why
+        yield from self._repeat(refused, why)
+        return True
+
+    def _repeat(self, refused: list[Document], why: str) -> list[Settled]:
+        """Send what the cluster had no room for in ever smaller requests, one after the other."""
         settled: list[Settled] = []
-        pending = chunk
-        why = ""
+        most = _REQUEST_BYTES
 
         def attempt() -> bool:
-            nonlocal pending, why
-            pending, why = self._post(pending, settled)
-            return bool(pending)
+            nonlocal refused, why, most
+            most //= _SMALLER
+            pending, refused = chunks(refused, most), []
+            for chunk in pending:
+                answered = self._post(chunk)
+                settled.extend(answered.settled)
+                refused += answered.refused
+                why = answered.why or why
+                if not answered.settled:  # nor would it take the others now
+                    refused += [document for others in pending for document in others]
+            return bool(refused)
 
         def give_up(_: object) -> None:
-            raise Unavailable(f"Elasticsearch at {self._client.url} did not take {len(pending)} documents: {why}")
+            largest = max(len(document.lines) for document in refused)
+            raise Unavailable(
+                f"Elasticsearch at {self._client.url} did not take {len(refused)} documents, the largest of {largest} "
+                f"bytes: {why}"
+            )
 
         Retrying(
             retry=retry_if_result(bool),
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait_exponential(multiplier=0.1, max=2),
+            stop=stop_after_attempt(_REPEATS),
+            wait=wait_exponential(multiplier=0.2, max=2),
             retry_error_callback=give_up,
         )(attempt)
         return settled
 
-    def _post(self, chunk: list[Document], settled: list[Settled]) -> tuple[list[Document], str]:
-        """Send one request; adds what is settled, and returns what is to be sent again and why."""
+    def _post(self, chunk: list[Document]) -> _Answered:
+        """Send one request, or halves of it where it is too large for one."""
         started = time.perf_counter()
-        items = self._client.bulk(body(chunk), len(chunk))
+        try:
+            items = self._client.bulk(body(chunk), len(chunk))
+        except Overloaded as error:
+            return _Answered([], chunk, str(error))
         if items is None:
-            return self._halve(chunk, settled)
+            return self._halve(chunk)
         self._observe(time.perf_counter() - started)
-        again: list[Document] = []
+        settled: list[Settled] = []
+        refused: list[Document] = []
         why = ""
         for document, item in zip(chunk, items, strict=True):
             result = item[document.action]
             outcome = self._judge(result, document.action)
             if outcome is None:
-                again.append(document)
+                refused.append(document)
                 why = _reason(result)
             else:
                 settled.append((document, outcome))
-        return again, why
+        return _Answered(settled, refused, why)
 
-    def _halve(self, chunk: list[Document], settled: list[Settled]) -> tuple[list[Document], str]:
+    def _halve(self, chunk: list[Document]) -> _Answered:
         if len(chunk) == 1:
             detail = f"413: a document of {len(chunk[0].lines)} bytes is more than one request may have"
-            settled.append((chunk[0], InvalidRecord(Reason.REFUSED, detail)))
-            return [], ""
+            return _Answered([(chunk[0], InvalidRecord(Reason.REFUSED, detail))], [], "")
         half = len(chunk) // 2
-        first, why = self._post(chunk[:half], settled)
-        second, why_second = self._post(chunk[half:], settled)
-        return first + second, why or why_second
+        first, second = self._post(chunk[:half]), self._post(chunk[half:])
+        return _Answered(first.settled + second.settled, first.refused + second.refused, first.why or second.why)
 
     def _judge(self, result: dict[str, Any], action: Action) -> Outcome | InvalidRecord | None:
         """Tell what became of one document; None where it is to be sent again."""

@@ -26,6 +26,10 @@ _BULK_ANSWER = "items.*.status,items.*.error"
 _GET_ANSWER = "docs.found,docs.error.type"
 
 
+class Overloaded(Unavailable):
+    """The cluster has no room for a request now: it may have some for a smaller one, or for one alone."""
+
+
 class ElasticsearchClient:
     """Asks a cluster; each call blocks for as long as that takes, at most the request timeout a request.
 
@@ -52,7 +56,8 @@ class ElasticsearchClient:
     def bulk(self, body: bytes, number: int) -> list[dict[str, Any]] | None:
         """Send the body of a bulk request; returns what became of each of its documents, that `number` of them.
 
-        Returns None where it is larger than one request may be. Raises ApiError for what is our own fault.
+        Returns None where it is larger than one request may be. Raises Overloaded where all of it is refused for now,
+        and ApiError for what is our own fault.
         """
         try:
             with self._failures():
@@ -97,6 +102,8 @@ class ElasticsearchClient:
     def refuse_or_wait(self, status: int, kind: str, said: object) -> None:
         """Raise Unavailable or Refused for a status that means one of them, of a whole request or of one document."""
         text = f"Elasticsearch at {self.url} says {said}"
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise Overloaded(text)
         if passes(status, kind):
             raise Unavailable(text)
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:

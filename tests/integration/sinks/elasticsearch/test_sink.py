@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 import orjson
@@ -13,6 +13,7 @@ from elasticsearch import BadRequestError
 from pipeline.analysis.redaction import Redactor
 from pipeline.local.stack import Endpoints
 from sinks.base.contract import Batch, Outcome, Refused, UnlinkedLog
+from sinks.elasticsearch.client import IN_FLIGHT
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
 from sinks.elasticsearch.templates import set_up_now
@@ -85,6 +86,42 @@ def test_what_never_finds_room_is_unavailable_in_the_end() -> None:
     ):
         sink(url).write(lines_batch(1))
     assert len(seen) == 4
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["request", "documents"])
+def test_what_has_no_room_as_one_request_goes_out_in_smaller_ones(whole: bool) -> None:  # noqa: FBT001 - a parameter
+    seen: list[list[str]] = []
+    good, refused = bulk(created, seen), bulk(lambda _: (429, "es_rejected_execution_exception"))
+
+    def answer(request: Request) -> tuple[int, object]:
+        if len(request.body) <= 20_000:
+            return good(request)
+        return (429, {"error": {"type": "circuit_breaking_exception"}}) if whole else refused(request)
+
+    with stub(answer) as url:
+        report = sink(url).write(lines_batch(300))
+    assert report.records == {("log", Outcome.WRITTEN): 300}
+    assert not report.dead_letters
+    assert sorted(one for ids in seen for one in ids) == sorted(f"line-{number}" for number in range(300))
+
+
+def test_requests_that_have_no_room_beside_each_other_go_out_one_after_the_other() -> None:
+    room, refusals, good = Lock(), Counter[int](), bulk(created)
+
+    def answer(request: Request) -> tuple[int, object]:
+        if not room.acquire(blocking=False):
+            refusals[429] += 1
+            return 429, {"error": {"type": "es_rejected_execution_exception"}}
+        try:
+            time.sleep(0.02)
+            return good(request)
+        finally:
+            room.release()
+
+    with stub(answer) as url:
+        report = sink(url, batch_bytes="1KiB", setup_templates="false").write(lines_batch(100))
+    assert report.records == {("log", Outcome.WRITTEN): 100}
+    assert 0 < refusals[429] < IN_FLIGHT
 
 
 @pytest.mark.parametrize(
