@@ -7,10 +7,11 @@ next occurrence.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
+from pipeline.model.dead_letters import Origin
 from pipeline.runtime.http_client import headers_of
 from sinks.alerting.alert_text import Links
 from sinks.alerting.firing import Due, Firing
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE = 100
 _REST_SECONDS = 30.0
+# A write begins no further request once it has taken as long as so many that are not answered.
+_TURN_REQUESTS = 2
 _Answer = InvalidRecord | Unavailable | Refused | None
 _NAMES = Names(
     "Alertmanager", "TRACELINK_ALERTMANAGER_URL", "TRACELINK_ALERTMANAGER_HEADERS", "TRACELINK_ALERTMANAGER_CA"
@@ -60,6 +63,9 @@ class AlertmanagerSink:
         self._firing = Firing(Links.of(settings), settings.quiet_after)
         self._clock = clock
         self._monotonic = monotonic
+        self._turn = _TURN_REQUESTS * settings.request_timeout
+        # What the last attempt has come to know of its batch, where it ran out of time.
+        self._answered: dict[Origin, InvalidRecord | None] = {}
         self._failing: set[str] = set()
         self._rests_until: dict[Endpoint, float] = {}
 
@@ -67,20 +73,21 @@ class AlertmanagerSink:
         """Post what is due; see Sink. A refusal of the content is narrowed down to the single alert that earns it."""
         report = Report([Outcome.NOT_KEPT] * len(batch.parts))
         due = self._firing.due(batch, report, self._clock())
-        pending = [due[begin : begin + _AT_ONCE] for begin in range(0, len(due), _AT_ONCE)][::-1]
-        while pending:
-            some = pending.pop()
-            body = orjson.dumps([posted for one in some for posted in one.posted])
-            refusal = self._ask_all("POST", "/api/v2/alerts", body)
+        answered, self._answered = self._answered, {}
+        left = [one for one in due if one.source.message.origin not in answered]
+        until = self._monotonic() + self._turn
+        for begin in range(0, len(left), _AT_ONCE):
+            if begin and self._monotonic() > until:
+                # A call that takes for ever looks like one that hangs; the rest has its turn in the repeat.
+                self._answered = answered
+                raise Unavailable("Alertmanager is slow, or TRACELINK_MAX_REQUESTS is: not all is sent yet")
+            self._post(left[begin : begin + _AT_ONCE], answered)
+        for one in due:
+            refusal = answered[one.source.message.origin]
             if refusal is None:
-                for one in some:
-                    self._firing.note(one)
-                    report.count(_kind(one), Outcome.WRITTEN)
-            elif len(some) == 1:
-                report.refuse_message(some[0].source.message, _kind(some[0]), refusal)
+                report.count(_kind(one), Outcome.WRITTEN)
             else:
-                half = len(some) // 2
-                pending += [some[half:], some[:half]]
+                report.refuse_message(one.source.message, _kind(one), refusal)
         return report
 
     def check(self) -> None:
@@ -91,6 +98,20 @@ class AlertmanagerSink:
 
     def close(self) -> None:
         """Nothing is held: each request has a connection of its own."""
+
+    def _post(self, some: Sequence[Due], answered: dict[Origin, InvalidRecord | None]) -> None:
+        """Post some in one request, or in halves where its content is refused; adds for each whether it was."""
+        body = orjson.dumps([posted for one in some for posted in one.posted])
+        refusal = self._ask_all("POST", "/api/v2/alerts", body)
+        if refusal is not None and len(some) > 1:
+            half = len(some) // 2
+            self._post(some[:half], answered)
+            self._post(some[half:], answered)
+            return
+        for one in some:
+            answered[one.source.message.origin] = refusal
+            if refusal is None:
+                self._firing.note(one)
 
     def _ask_all(self, method: str, path: str, body: bytes | None = None) -> InvalidRecord | None:
         """Ask all at the same time. Return None where one has taken it, else why one does not take the content.

@@ -1,6 +1,7 @@
 """Problems and alerts as the sinks read them, small."""
 
 import uuid
+from itertools import count
 from typing import cast
 
 from pipeline.model.problems import ALERT, PROBLEM, Alert, Event, Problem
@@ -12,6 +13,7 @@ AT = START // 1000
 NOW = AT / 1000
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 ALERTS, PROBLEMS = "alerts", "problems"
+_OFFSETS = count()
 
 
 def new_fingerprint() -> str:
@@ -70,12 +72,12 @@ def raised(event: Event = "NEW", fingerprint: str = "00f067aa0ba902b7", **fields
         "time": time,
         "problem": about,
     }
-    return RaisedAlert(message(ALERT.encode(alert), topic=ALERTS), alert)
+    return RaisedAlert(message(ALERT.encode(alert), topic=ALERTS, offset=next(_OFFSETS)), alert)
 
 
 def state(fingerprint: str = "00f067aa0ba902b7", **fields: object) -> ProblemState:
     made = problem(fingerprint, **fields)
-    return ProblemState(message(PROBLEM.encode(made), topic=PROBLEMS), made)
+    return ProblemState(message(PROBLEM.encode(made), topic=PROBLEMS, offset=next(_OFFSETS)), made)
 
 
 def batch(*records: RaisedAlert | ProblemState) -> Batch:

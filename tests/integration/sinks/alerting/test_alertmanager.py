@@ -1,6 +1,7 @@
 """The Alertmanager sink: against a real one, and against answers that a healthy one does not give."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, get_args
@@ -337,6 +338,30 @@ def test_a_repeat_after_a_failure_half_way_leaves_everything_as_it_should_be(rec
         with pytest.raises(Unavailable):
             target.write(whole)
         assert target.write(whole).records == {("alert", Outcome.WRITTEN): 150}
+
+
+def test_a_slow_one_gets_the_rest_in_the_repeat() -> None:
+    posted: Counter[str] = Counter()
+    clock, records = Clock(), [raised("NEW", new_fingerprint()) for _ in range(400)]
+    bad = records[150].alert["problem"]["fingerprint"]
+
+    def answer(request: Request) -> tuple[int, object]:
+        clock.now += 9
+        found = [alert["labels"]["fingerprint"] for alert in orjson.loads(request.body)]
+        if bad in found:
+            return 400, "alert too odd"
+        posted.update(found)
+        return 200, ""
+
+    with stub(answer) as url:
+        target = sink(url, monotonic=clock)
+        with pytest.raises(Unavailable, match="slow"):
+            target.write(batch(*records))
+        assert 100 < len(posted) < 400
+        report = target.write(batch(*records))
+    assert report.records == {("alert", Outcome.WRITTEN): 399, ("alert", Outcome.DEAD_LETTER): 1}
+    assert [letter.message for letter in report.dead_letters] == [records[150].message]
+    assert posted == {one.alert["problem"]["fingerprint"]: 1 for one in records if one is not records[150]}
 
 
 @contextmanager
