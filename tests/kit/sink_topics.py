@@ -1,12 +1,13 @@
 """Topics of a test's own, and what lies in them."""
 
 import uuid
-from typing import Any, cast
+from typing import cast
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from pipeline.kafka.admin import apply, connect
+from pipeline.kafka.offsets import OffsetLookup
 from pipeline.settings import TopicSettings
 from tests.kit.waiting import eventually
 from tracelink.kafka.topics import TopicNames
@@ -40,10 +41,8 @@ class Topics:
 
     def committed(self, group: str, topic: str, partition: int = 0) -> int:
         """Return the offset that a group has committed; -1001 where it has none."""
-        request: Any = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition)])
-        answer = self._admin.list_consumer_group_offsets([request])[group].result(20)
-        offset: int = answer.topic_partitions[0].offset
-        return offset
+        # Asked for until the broker has loaded the group, which a young one does late.
+        return OffsetLookup(self._admin).committed(group, [(topic, partition)], stable=False)[topic, partition].offset
 
     def messages(self, topic: str, count: int) -> list[KafkaMessage]:
         """Return all messages of a topic, once there are at least `count`."""
