@@ -16,6 +16,8 @@ Properties = dict[str, str | int | float | bool]
 PARTITIONER = "murmur2_random"
 """Java's default, so that Java and Python producers put a trace on the same partition."""
 _SAME_KIND_SECONDS = 30.0
+# The client's own ten seconds, of each connection, are a transaction that times out once more after its broker is back.
+_RECONNECT_SECONDS = 1.0
 _FILES = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.location")
 # librdkafka does not list its properties: these are for hints only.
 _COMMON = """
@@ -53,6 +55,7 @@ def client_properties(
             raise UserError(f"The Kafka property {name} names {path}, which is not there.")
     return {
         "client.id": "tracelink",
+        "reconnect.backoff.max.ms": round(_RECONNECT_SECONDS * 1000),
         **(defaults or {}),
         **user,
         "bootstrap.servers": settings.kafka_bootstrap_servers,

@@ -124,6 +124,14 @@ def test_any_librdkafka_property_passes_through(monkeypatch: pytest.MonkeyPatch,
     assert found["sasl.password"] == "hidden"
 
 
+def test_clients_try_to_reach_a_broker_again_within_a_second_unless_a_user_has_it_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert client_properties(KafkaSettings.load())["reconnect.backoff.max.ms"] == 1_000
+    monkeypatch.setenv("TRACELINK_KAFKA_RECONNECT_BACKOFF_MAX_MS", "5000")
+    assert client_properties(KafkaSettings.load())["reconnect.backoff.max.ms"] == "5000"
+
+
 def test_a_property_that_a_promise_rests_on_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACELINK_KAFKA_ACKS", "1")
     with pytest.raises(UserError, match="acks is all"):
