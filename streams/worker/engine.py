@@ -228,6 +228,7 @@ class TransactionalWorker:
     def _assigned(self, partitions: Sequence[Partition]) -> None:
         self._membership = self._consumer.consumer_group_metadata()
         self._member_ids.add(self._consumer.memberid())
+        _log.info("assigned partitions %s", sorted({number for _, number in partitions}))
         reached(Point.WORKER_ASSIGNING)
         self._came = self._handler.assign(partitions, self._past)
         self._assign(self._came)

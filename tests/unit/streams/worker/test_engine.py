@@ -1,5 +1,6 @@
 """The worker's loop where a session ends by an error, and where partitions come and go within one fetch."""
 
+import logging
 from collections.abc import Callable, Container, Sequence
 from threading import Event
 from typing import Any, cast
@@ -253,3 +254,9 @@ def test_a_worker_that_was_told_to_stop_ends_well_though_it_is_fenced_again(erro
 def test_a_worker_that_was_told_to_stop_does_not_hide_an_error_of_another_kind() -> None:
     with pytest.raises(KafkaException):
         _run(_Kafka([_comes, _fails(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), told_to_stop=True)]))
+
+
+def test_it_says_when_partitions_come(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        _run(_Kafka([_comes]))
+    assert "assigned partitions [0]" in caplog.messages
