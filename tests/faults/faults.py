@@ -271,10 +271,11 @@ def _server(name: str, *, kill: bool) -> Act:
         setting.left_alone.add(name)
         (setting.servers.kill if kill else setting.servers.stop)(name)
         Event().wait(chance.uniform(0, 2))
+        began = time.time()
         setting.servers.start()
         setting.left_alone.discard(name)
         if name == "kafka":
-            setting.recovered(time.time())
+            setting.recovered_from_start(began)
 
     return act
 

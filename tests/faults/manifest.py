@@ -62,6 +62,7 @@ class Load:
                 "message.max.bytes": 10_000_000,
                 "message.timeout.ms": _PATIENCE * 1000,
                 "queue.buffering.max.messages": 2_000_000,
+                "reconnect.backoff.max.ms": 1_000,
                 "log_level": 0,
             }
         )

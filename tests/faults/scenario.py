@@ -12,6 +12,7 @@ from tenacity import Retrying, retry_if_result, stop_after_attempt
 from tests.faults.checks import Check
 from tests.faults.fault import Fault, NotCaused
 from tests.faults.manifest import Load
+from tests.faults.recovery import bound, within
 from tests.faults.servers import Servers
 from tests.faults.setting import CUTS, SESSION_SECONDS, TRANSACTION_SECONDS, Setting, setting
 from tests.faults.traffic import Shape, messages, new_run
@@ -19,9 +20,6 @@ from tests.faults.verdict import verdict
 
 _SPARE_SECONDS = 15
 _ATTEMPTS = 3
-_ABORT_SCAN_SECONDS = 1.0
-RECOVERY_BOUND = max(SESSION_SECONDS, TRANSACTION_SECONDS + _ABORT_SCAN_SECONDS) + 5
-"""Seconds within which all partitions go on after a fault; what is read again is read within a second here."""
 
 Tell = Callable[[str], None]
 
@@ -97,8 +95,9 @@ def run(plan: Plan, servers: Servers, folder: Path, tell: Tell = lambda _: None)
             zipkin=not any(fault.zipkin_loses for fault in plan.faults),
             gives_up=any(fault.gives_up for fault in plan.faults),
         )
-        result = Result([happened, *checks, _recoveries(place)], place.recoveries, not_caused)
-        return with_servers(result, servers)
+        gone_on = within(place.recoveries, bound(SESSION_SECONDS, TRANSACTION_SECONDS))
+        recoveries = [(one.fault, one.seconds) for one in place.recoveries]
+        return with_servers(Result([happened, *checks, gone_on], recoveries, not_caused), servers)
 
 
 def _disturb(plan: Plan, shape: Shape, place: Setting, chance: Random, tell: Tell) -> tuple[Check, list[str]]:
@@ -120,10 +119,3 @@ def _disturb(plan: Plan, shape: Shape, place: Setting, chance: Random, tell: Tel
             against.append(f"{fault.name}: {broken}")
     check = Check("each fault ends as it must", tuple(against), ", ".join(fault.name for fault in acting))
     return check, not_caused
-
-
-def _recoveries(place: Setting) -> Check:
-    """Hold the bound on the time that a fault keeps partitions from going on."""
-    slow = [f"{what}: {seconds:.1f} s" for what, seconds in place.recoveries if seconds > RECOVERY_BOUND]
-    shown = ", ".join(f"{what}: {seconds:.1f} s" for what, seconds in place.recoveries)
-    return Check(f"every partition goes on within {RECOVERY_BOUND:.0f} s", tuple(slow), shown or "nothing to recover")

@@ -1,5 +1,6 @@
 """What a run takes place in: topics of its own, workers, sinks behind proxies, and a supervisor for them."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,8 @@ from pipeline.kafka.offsets import OffsetLookup
 from pipeline.settings import TopicSettings
 from tests.faults.batch_join import Cuts
 from tests.faults.children import Child
+from tests.faults.probe import coordinated, starved
+from tests.faults.recovery import Recovery, Start, read_log, slowest
 from tests.faults.servers import Servers
 from tests.faults.tail import Tail
 from tests.kit.proxy import Proxy
@@ -48,8 +51,7 @@ class Setting:
     environment: dict[str, str]
     folder: Path
     """For the processes' logs."""
-    recoveries: list[tuple[str, float]] = field(default_factory=list)
-    """Seconds until every partition went on after a fault, and which fault."""
+    recoveries: list[Recovery] = field(default_factory=list)
     fault: str = ""
     """The fault that is under way."""
     left_alone: set[str] = field(default_factory=set)
@@ -108,11 +110,21 @@ class Setting:
             for child in children:
                 child.start()
 
-    def recovered(self, since: float) -> float:
+    def recovered(self, since: float, start: Start | None = None) -> float:
         """Wait until every partition goes on after a moment (time of day); note and return the seconds it took."""
-        seconds = self.tail.recovery(self.partitions, since, seconds=_RECOVERY_SECONDS)
-        self.recoveries.append((self.fault, seconds))
-        return seconds
+        began, before = time.monotonic(), starved()
+        first = self.tail.first(self.partitions, since, seconds=_RECOVERY_SECONDS)
+        took, after = time.monotonic() - began, starved()
+        log = [line for file in self.folder.glob("join-*.log") for line in read_log(file.read_text())]
+        share = None if before is None or after is None else (after - before) / took
+        self.recoveries.append(Recovery(self.fault, slowest(since, log, first, time.time()), start, share))
+        return self.recoveries[-1].seconds
+
+    def recovered_from_start(self, began: float) -> float:
+        """Do so after a broker that answers now and was started at a time of day; counts from its coordinators on."""
+        answers = time.time()
+        since = coordinated(self.servers.endpoints.kafka, self.group, f"{self.prefix}spans")
+        return self.recovered(since, Start(answers - began, since - answers))
 
     def problems_everywhere(self) -> bool:
         """Tell whether there is something to read in each partition of the problems."""

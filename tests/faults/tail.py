@@ -1,6 +1,7 @@
 """Watching the join's journal, to see when its partitions go on after a fault."""
 
 import time
+from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import Self
 
@@ -27,22 +28,21 @@ class Tail:
         self._stop.set()
         self._thread.join()
 
-    def recovery(self, partitions: int, since: float, *, seconds: float) -> float:
-        """Return the seconds from a moment (time of day) until every partition has committed something made after it.
+    def first(self, partitions: int, since: float, *, seconds: float) -> list[tuple[float, float] | None]:
+        """Wait until every partition has committed something made after a moment; there must be load on all of them.
 
-        AssertionError where that took longer than `seconds`. There must be load on all of them.
+        Returns when the first of it was made and when it was seen (times of day), by the partition; None for those that
+        have committed nothing within so many seconds.
         """
 
-        def last() -> float | None:
+        def look() -> list[tuple[float, float] | None]:
             with self._lock:
-                first = [
-                    min((read for made, read in self._seen.get(number, []) if made > since), default=None)
-                    for number in range(partitions)
-                ]
-            known = [read for read in first if read is not None]
-            return max(known) if len(known) == partitions else None
+                seen = [self._seen.get(number, []) for number in range(partitions)]
+                return [next((one for one in records if one[0] > since), None) for records in seen]
 
-        return (wait_for("all partitions to commit again", last, seconds=seconds) or 0) - since
+        with suppress(AssertionError):
+            wait_for("all partitions to commit again", lambda: all(look()), seconds=seconds)
+        return look()
 
     def _run(self) -> None:
         with reading(self._servers, self._journal) as consumer:

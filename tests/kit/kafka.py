@@ -30,6 +30,7 @@ def reading(servers: str, topic: str) -> Iterator[Consumer]:
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
+            "reconnect.backoff.max.ms": 1_000,
             "log_level": 0,  # of a broker that a test takes away there is nothing to say
         }
     )
