@@ -3,11 +3,19 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from tracelink.errors import UserError
+from tracelink.kafka import errors
 from tracelink.kafka.errors import may_pass
 from tracelink.kafka.topics import Partition
 
@@ -130,10 +138,18 @@ class OffsetLookup:
     def _ask_once(self, asked: Mapping[Partition, OffsetSpec], level: IsolationLevel) -> dict[Partition, int]:
         # Else a client asks the leaders that it once knew: partitions that were just made have others.
         for topic in {topic for topic, _ in asked}:
-            self._admin.list_topics(topic, timeout=_TIMEOUT)
+            found = self._admin.list_topics(topic, timeout=_TIMEOUT).topics[topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
         request = {TopicPartition(*partition): spec for partition, spec in asked.items()}
         futures = self._admin.list_offsets(request, isolation_level=level, request_timeout=_TIMEOUT)
-        return {(one.topic, one.partition): int(future.result().offset) for one, future in futures.items()}
+        try:
+            return {(one.topic, one.partition): int(future.result().offset) for one, future in futures.items()}
+        except KafkaException as error:
+            if error.args[0].code() != errors.NO_ENTRY:
+                raise
+            # No partition has a leader, as on a broker that goes or has just come. That passes, unlike this code.
+            raise KafkaException(KafkaError(errors.LEADER_NOT_AVAILABLE, error.args[0].str())) from error
 
 
 def _group_offsets(answers: Iterable[TopicPartition]) -> dict[Partition, GroupOffset]:
