@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.local import process, state
-from pipeline.local.ports import Ports, free_port
+from pipeline.local.ports import Ports, free_port, is_free
 from pipeline.local.stack import Endpoints, Stack
 from tests.kit.waiting import wait_for
 
@@ -32,9 +32,10 @@ class Servers:
 
     def kill(self, name: str) -> None:
         """Kill a server and all that it started, as a power cut would."""
-        victim = self.find(name)
+        victim, port = self.find(name), self._records()[name].port
         os.killpg(victim.pid, signal.SIGKILL)
-        wait_for(f"the end of {name}", lambda: not process.is_alive(victim))
+        # Threads of a process may hold its port for a moment after its end.
+        wait_for(f"the end of {name}", lambda: not process.is_alive(victim) and is_free(port))
 
     def stop(self, name: str) -> None:
         """End a server in good order."""
@@ -54,7 +55,10 @@ class Servers:
 
     def find(self, name: str) -> psutil.Process:
         """Find a server's process."""
-        assert self.stack, "these servers are not ours to disturb"
-        found = process.find(state.read(self.stack.directory)[name])
+        found = process.find(self._records()[name])
         assert found, f"{name} does not run"
         return found
+
+    def _records(self) -> dict[str, state.Record]:
+        assert self.stack, "these servers are not ours to disturb"
+        return state.read(self.stack.directory)
