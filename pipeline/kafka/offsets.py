@@ -5,7 +5,6 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -16,8 +15,10 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from tracelink.errors import UserError
 from tracelink.kafka import errors
+from tracelink.kafka.client import client_log, client_properties
 from tracelink.kafka.errors import may_pass
 from tracelink.kafka.topics import Partition
+from tracelink.settings import KafkaSettings
 
 T = TypeVar("T")
 
@@ -108,18 +109,6 @@ class OffsetLookup:
         starts, ends = self.at(partitions, milliseconds), self.ends(partitions)
         return {one: OffsetRange(min(starts[one], ends[one]), ends[one]) for one in partitions}
 
-    def committed(
-        self, group: str, partitions: Iterable[Partition], *, stable: bool = True
-    ) -> dict[Partition, GroupOffset]:
-        """Return what a group has committed; where that is to be `stable`, once no transaction is open on it."""
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*partition) for partition in partitions])
-
-        def ask() -> dict[Partition, GroupOffset]:
-            future = self._admin.list_consumer_group_offsets([asked], require_stable=stable, request_timeout=_TIMEOUT)
-            return _group_offsets(future[group].result().topic_partitions)
-
-        return self._retry(ask)
-
     def next(self, member: Consumer, partitions: Iterable[Partition]) -> dict[Partition, GroupOffset]:
         """Return where a member's group goes on; where that has not begun, the beginning.
 
@@ -150,6 +139,26 @@ class OffsetLookup:
                 raise
             # No partition has a leader, as on a broker that goes or has just come. That passes, unlike this code.
             raise KafkaException(KafkaError(errors.LEADER_NOT_AVAILABLE, error.args[0].str())) from error
+
+
+def group_offsets(
+    settings: KafkaSettings, group: str, partitions: Iterable[Partition], *, stable: bool = True
+) -> dict[Partition, GroupOffset]:
+    """Return what a group has committed; where that is to be `stable`, once no transaction is open on it.
+
+    Asked by a consumer that joins nothing: an admin client ends the process where the group's coordinator refuses to
+    answer, as one does that is still loading the group (librdkafka 2.16). Raises UserError.
+    """
+    level = "read_committed" if stable else "read_uncommitted"
+    properties: dict[str, Any] = dict(
+        client_properties(settings, promised={"group.id": group, "isolation.level": level, "enable.auto.commit": False})
+    )
+    asked = [TopicPartition(*partition) for partition in partitions]
+    consumer = Consumer(properties, logger=client_log(__name__))
+    try:
+        return within_seconds(lambda: _group_offsets(consumer.committed(asked, timeout=_TIMEOUT)))
+    finally:
+        consumer.close()
 
 
 def _group_offsets(answers: Iterable[TopicPartition]) -> dict[Partition, GroupOffset]:

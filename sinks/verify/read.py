@@ -6,13 +6,14 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from pipeline.kafka.joined import JoinedParts
-from pipeline.kafka.offsets import OffsetLookup
+from pipeline.kafka.offsets import OffsetLookup, group_offsets
 from pipeline.kafka.reader import Reader
 from pipeline.model.dead_letters import Origin
 from pipeline.model.replay_markers import is_end
 from pipeline.settings import WindowSettings, names_of
 from sinks.base.contract import Message
 from tracelink.kafka.topics import Partition, TopicNames
+from tracelink.settings import KafkaSettings
 
 _BATCH_BYTES = 4 * 1024 * 1024
 
@@ -29,9 +30,9 @@ class Written:
         return not self._offsets or offset < self._offsets.get(partition, 0)
 
 
-def written(admin: AdminClient, group: str, partitions: Iterable[Partition]) -> Written:
+def written(settings: KafkaSettings, group: str, partitions: Iterable[Partition]) -> Written:
     """Ask what a group has committed; raises UserError."""
-    found = OffsetLookup(admin).committed(group, partitions)
+    found = group_offsets(settings, group, partitions)
     return Written({partition: one.offset for partition, one in found.items() if one.offset >= 0})
 
 

@@ -91,7 +91,7 @@ def _due(settings: AllSettings, admin: AdminClient, names: TopicNames) -> dict[s
         elasticsearch.NAME: settings.elasticsearch,
         zipkin.NAME: settings.zipkin,
     }
-    return {name: written(admin, one.group(name), partitions) for name, one in of.items()}
+    return {name: written(one, one.group(name), partitions) for name, one in of.items()}
 
 
 def _judge(

@@ -14,7 +14,7 @@ from typing import cast
 from confluent_kafka import KafkaException, Message, TopicPartition
 
 from pipeline.failpoints import Point, reached
-from pipeline.kafka.offsets import GroupOffset, OffsetLookup, OffsetRange
+from pipeline.kafka.offsets import GroupOffset, OffsetRange, group_offsets
 from pipeline.kafka.reader import Reader
 from pipeline.kafka.transactions import Aborted, Dated, Transactions, transactional_producer
 from pipeline.model.replay_markers import ORIGIN, end_headers
@@ -64,7 +64,6 @@ class Copier:
         settings: KafkaSettings,
         job: str,
         plan: Plan,
-        lookup: OffsetLookup,
         *,
         rate: float | None = None,
         stopping: Event | None = None,
@@ -75,7 +74,6 @@ class Copier:
         names = live.of_job(job)
         self._settings = settings
         self._plan = plan
-        self._lookup = lookup
         self._group = names.job_group("copy")
         self._targets = {live.spans: names.spans, live.logs: names.logs, live.unlinked_logs: names.unlinked_logs}
         self._end_headers = end_headers(plan.complete_until)
@@ -112,7 +110,7 @@ class Copier:
     def _copy(self, transactions: Transactions) -> None:
         self._done = {
             one: _begin(self._stretches[one], found)
-            for one, found in self._lookup.committed(self._group, self._stretches).items()
+            for one, found in group_offsets(self._settings, self._group, self._stretches).items()
         }
         left = {one: OffsetRange(done.offset, self._stretches[one].end) for one, done in self._done.items()}
         with Reader(self._settings, self._group, left, defaults=self._fetching()) as reader:

@@ -14,7 +14,7 @@ from pipeline.cli.progress_bar import Tell
 from pipeline.cli.times import milliseconds_of, shown
 from pipeline.kafka.admin import connect, create_job, require
 from pipeline.kafka.joined import JoinedParts
-from pipeline.kafka.offsets import OffsetLookup
+from pipeline.kafka.offsets import OffsetLookup, group_offsets
 from pipeline.kafka.reader import Reader
 from pipeline.kafka.topic_specs import specs
 from streams.join.settings import JoinSettings
@@ -142,7 +142,7 @@ class Replays:
             self._require_topics(name)
             return stored, None
         names = self._names.of_job(name)
-        begun = self._lookup.committed(names.job_group("copy"), stored.stretches(), stable=False)
+        begun = group_offsets(self._settings, names.job_group("copy"), stored.stretches(), stable=False)
         if all(one.offset < 0 for one in begun.values()):
             self._create_topics(stored)
             if self._holds_copies(names):
@@ -176,7 +176,6 @@ class Replays:
             self._settings,
             job["name"],
             plan,
-            self._lookup,
             rate=rate,
             stopping=self._stopping,
             tell=tell,

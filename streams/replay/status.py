@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from pipeline.kafka.offsets import OffsetLookup
+from pipeline.kafka.offsets import OffsetLookup, group_offsets
 from streams.replay.copy import Copied, progress_of
 from streams.replay.jobs import Stored
 from tracelink.errors import UserError
@@ -44,13 +44,14 @@ class Observer:
     def __init__(self, settings: KafkaSettings, admin: AdminClient) -> None:
         self._live = TopicNames(settings.topic_prefix)
         self._admin = admin
+        self._settings = settings
         self._lookup = OffsetLookup(admin)
 
     def status(self, stored: Stored) -> Status:
         """Return how far a job is."""
         names = self._live.of_job(stored.job["name"])
         stretches = stored.stretches()
-        copied = progress_of(stretches, self._lookup.committed(names.job_group("copy"), stretches, stable=False))
+        copied = progress_of(stretches, group_offsets(self._settings, names.job_group("copy"), stretches, stable=False))
         groups = self.groups(stored.job["name"])
         stages = [self._stage("join", names, (names.spans, names.logs), groups)]
         for group in sorted(groups):
@@ -81,7 +82,7 @@ class Observer:
             return Stage(stage, 0, 0)
         begins, ends = self._lookup.begins(partitions), self._lookup.ends(partitions)
         group = names.job_group(stage)
-        found = self._lookup.committed(group, partitions, stable=False)
+        found = group_offsets(self._settings, group, partitions, stable=False)
         total = {one: max(0, ends[one] - begins[one] - _MARKERS) for one in partitions}
         done = {one: max(0, found[one].offset - begins[one]) for one in partitions}
         return Stage(

@@ -10,11 +10,11 @@ from pathlib import Path
 from threading import Event, Thread
 from uuid import uuid4
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
+from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipeline.kafka.admin import apply, connect
-from pipeline.kafka.offsets import OffsetLookup
+from pipeline.kafka.offsets import OffsetLookup, group_offsets
 from pipeline.settings import TopicSettings
 from tests.faults.batch_join import Cuts
 from tests.faults.children import Child
@@ -147,10 +147,11 @@ class Setting:
         ends = admin.list_offsets(
             dict.fromkeys(where, _LATEST), isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=10
         )
-        request = ConsumerGroupTopicPartitions(group, where)
-        answer = admin.list_consumer_group_offsets([request])[group].result(10)
-        committed = {(one.topic, one.partition): max(0, one.offset) for one in answer.topic_partitions}
-        return sum(end.result(10).offset - committed.get((one.topic, one.partition), 0) for one, end in ends.items())
+        settings = KafkaSettings(kafka_bootstrap_servers=self.servers.endpoints.kafka)
+        committed = group_offsets(settings, group, [(one.topic, one.partition) for one in where], stable=False)
+        return sum(
+            end.result(10).offset - max(0, committed[one.topic, one.partition].offset) for one, end in ends.items()
+        )
 
 
 @contextmanager

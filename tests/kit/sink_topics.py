@@ -7,11 +7,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from pipeline.kafka.admin import apply, connect
-from pipeline.kafka.offsets import OffsetLookup
+from pipeline.kafka.offsets import group_offsets
 from pipeline.settings import TopicSettings
 from tests.kit.waiting import eventually
 from tracelink.kafka.topics import TopicNames
-from tracelink.settings import KafkaSettings
 
 
 class Topics:
@@ -20,10 +19,8 @@ class Topics:
     def __init__(self, brokers: str, prefix: str, partitions: int = 2) -> None:
         self.names = TopicNames(prefix)
         self.brokers = brokers
-        self._admin = connect(KafkaSettings.load(kafka_bootstrap_servers=brokers))
-        apply(
-            self._admin, TopicSettings.load(kafka_bootstrap_servers=brokers, topic_prefix=prefix, partitions=partitions)
-        )
+        self._settings = TopicSettings.load(kafka_bootstrap_servers=brokers, topic_prefix=prefix, partitions=partitions)
+        apply(connect(self._settings), self._settings)
 
     def produce(self, topic: str, *values: bytes, partition: int = 0) -> None:
         producer = Producer({"bootstrap.servers": self.brokers})
@@ -41,8 +38,7 @@ class Topics:
 
     def committed(self, group: str, topic: str, partition: int = 0) -> int:
         """Return the offset that a group has committed; -1001 where it has none."""
-        # Asked for until the broker has loaded the group, which a young one does late.
-        return OffsetLookup(self._admin).committed(group, [(topic, partition)], stable=False)[topic, partition].offset
+        return group_offsets(self._settings, group, [(topic, partition)], stable=False)[topic, partition].offset
 
     def messages(self, topic: str, count: int) -> list[KafkaMessage]:
         """Return all messages of a topic, once there are at least `count`."""

@@ -23,7 +23,7 @@ from pipeline.cli.input_file import Source as File
 from pipeline.formats.log_json import parse_log
 from pipeline.formats.zipkin_json import parse_span
 from pipeline.kafka.compacted import Newest
-from pipeline.kafka.offsets import GroupOffset, OffsetLookup
+from pipeline.kafka.offsets import GroupOffset
 from pipeline.kafka.topic_specs import specs
 from pipeline.model import dead_letters, splice
 from pipeline.model.dead_letters import Origin, redriven
@@ -527,10 +527,8 @@ def copier(monkeypatch: pytest.MonkeyPatch) -> tuple[Copied, Written]:
     beyond = {number: Beyond() for number in PARTITIONS}
     until = stored.job["completeUntil"]
     plan = Plan(stored.selection(), stored.ranges(), reaches, beyond, NAMES.unlinked_logs, until)
-    nothing = cast(
-        "OffsetLookup", SimpleNamespace(committed=lambda _, some: dict.fromkeys(some, GroupOffset(-1001, None)))
-    )
-    return Copier(KafkaSettings.load(), "again", plan, nothing).run(), made[0]
+    monkeypatch.setattr(copy, "group_offsets", lambda *asked: dict.fromkeys(asked[2], GroupOffset(-1001, None)))
+    return Copier(KafkaSettings.load(), "again", plan).run(), made[0]
 
 
 def test_a_replay_copies_the_recorded_messages_with_their_ends(monkeypatch: pytest.MonkeyPatch) -> None:

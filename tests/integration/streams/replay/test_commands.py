@@ -223,7 +223,7 @@ def test_to_delete_a_job_ends_its_copier(inputs: Inputs, monkeypatch: pytest.Mon
         if now.read and not deleted:
             deleted.extend(made.delete("j"))
 
-    copier = Copier(inputs.settings, "j", plan, inputs.lookup, tell=tell)
+    copier = Copier(inputs.settings, "j", plan, tell=tell)
     with pytest.raises(UserError, match="this one has ended"):
         copier.run()
     assert len(deleted) == 7

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from pipeline.cli.times import shown
 from pipeline.failpoints import Point
+from pipeline.kafka.offsets import group_offsets
 from pipeline.local.stack import Endpoints
 from streams.replay import copy
 from streams.replay.copy import Copied, Copier, progress_of
@@ -86,7 +87,7 @@ def copier(
     stopping: Event | None = None,
     tell: Callable[[Copied], None] = lambda _: None,
 ) -> Copier:
-    return Copier(inputs.settings, stored.job["name"], plan, inputs.lookup, rate=rate, stopping=stopping, tell=tell)
+    return Copier(inputs.settings, stored.job["name"], plan, rate=rate, stopping=stopping, tell=tell)
 
 
 def interrupted(inputs: Inputs, stored: Stored, plan: Plan, rate: float | None = None) -> Copied:
@@ -105,7 +106,7 @@ def interrupted(inputs: Inputs, stored: Stored, plan: Plan, rate: float | None =
 def progress(inputs: Inputs, stored: Stored) -> Copied:
     group = inputs.names.of_job(stored.job["name"]).job_group("copy")
     stretches = stored.stretches()
-    return progress_of(stretches, inputs.lookup.committed(group, stretches))
+    return progress_of(stretches, group_offsets(inputs.settings, group, stretches))
 
 
 def test_bytes_keys_headers_and_times_are_those_of_the_live_records(inputs: Inputs) -> None:
@@ -216,10 +217,10 @@ def test_what_a_group_has_committed_is_told_once_its_transaction_has_ended(
     producer.begin_transaction()
     producer.send_offsets_to_transaction([TopicPartition(*where, 7)], member.consumer_group_metadata(), 20)
     with pytest.raises(UserError, match="Kafka does not answer"):
-        inputs.lookup.committed(group, [where])
-    assert inputs.lookup.committed(group, [where], stable=False)[where].offset < 0
+        group_offsets(inputs.settings, group, [where])
+    assert group_offsets(inputs.settings, group, [where], stable=False)[where].offset < 0
     producer.commit_transaction(20)
-    assert inputs.lookup.committed(group, [where])[where].offset == 7
+    assert group_offsets(inputs.settings, group, [where])[where].offset == 7
     member.close()
 
 
@@ -304,5 +305,5 @@ def test_no_group_but_the_copiers_own_is_touched(inputs: Inputs) -> None:
     listed = inputs.admin.list_consumer_groups().result().valid or []
     groups = {one.group_id for one in listed if one.group_id.startswith(inputs.names.prefix)}
     assert groups == {live, inputs.names.of_job("j").job_group("copy")}
-    kept = inputs.lookup.committed(live, [(one.topic, one.partition) for one in offsets])
+    kept = group_offsets(inputs.settings, live, [(one.topic, one.partition) for one in offsets])
     assert {one.offset for one in kept.values()} == {3}
