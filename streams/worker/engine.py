@@ -68,6 +68,7 @@ class TransactionalWorker:
         self._membership: Any = None
         # As which members this process was in the group, for it to know another process by.
         self._member_ids: set[str | None] = set()
+        self._commits = 0
         self._consumer: Consumer
         self._transactions: Transactions
         self._past: Past
@@ -90,6 +91,7 @@ class TransactionalWorker:
             self._stopping,
             cause_of=self._cause,
             has_rival=self._has_rival,
+            commits=lambda: self._commits,
         )
 
     def _cause(self, error: KafkaException) -> KafkaError:
@@ -200,6 +202,7 @@ class TransactionalWorker:
         written = self._transactions.write_journal(self._handler.journal, due.records)
         reached(Point.WORKER_PRODUCED)
         self._transactions.commit(due.offsets(written), self._membership)
+        self._commits += 1
         reached(Point.WORKER_COMMITTED)
         self._handler.transactions.labels("committed").inc()
         self._handler.settle(committed=True)

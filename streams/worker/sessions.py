@@ -13,7 +13,7 @@ from tracelink.kafka.errors import PASSING
 
 _log = logging.getLogger(__name__)
 
-_FENCE_SECONDS = 60.0
+_SOON_SECONDS = 60.0
 
 
 class Stopped(Exception):
@@ -28,15 +28,17 @@ def run_sessions(
     *,
     cause_of: Callable[[KafkaException], KafkaError],
     has_rival: Callable[[], bool],
+    commits: Callable[[], int],
 ) -> None:
     """Be a member of the group, session after session, until told to stop; raises where the worker cannot go on.
 
     A fence may come from a second worker of the same name, and as well from a broker that was away for longer than a
     time-out, or from a machine that was. Other fatal errors leave it open whether a transaction has committed. So the
     first one is answered by joining the group again, with nothing kept: what the group has committed tells. One soon
-    after is final, if it is no fence, or if the group knows a second worker of this name (`has_rival`).
+    after is final where the group knows a second worker of this name (`has_rival`); one that is no fence, where the
+    worker has committed nothing since (`commits` counts them).
     """
-    last_fence = -_FENCE_SECONDS
+    last_end, last_commits = -_SOON_SECONDS, 0
     while not stopping.is_set():
         try:
             session()
@@ -50,12 +52,12 @@ def run_sessions(
                 return
             if not (fenced or cause.fatal()):
                 raise KafkaException(cause) from error
-            if time.monotonic() - last_fence < _FENCE_SECONDS:
-                if not fenced:
-                    raise _ended(cause) from error
-                if has_rival():
+            if time.monotonic() - last_end < _SOON_SECONDS:
+                if fenced and has_rival():
                     raise _taken_over(settings, group) from error
-            last_fence = time.monotonic()
+                if not fenced and commits() == last_commits:
+                    raise _ended(cause) from error
+            last_end, last_commits = time.monotonic(), commits()
             _log.warning("%s (%s): joining the group anew", "fenced" if fenced else "cannot go on", cause.str())
 
 

@@ -239,7 +239,12 @@ def test_a_second_fence_ends_a_worker_whose_name_another_has() -> None:
         _run(kafka)
 
 
-def test_a_second_fatal_error_that_is_no_fence_ends_a_worker() -> None:
+def test_a_worker_that_has_committed_since_a_fatal_error_joins_again_after_the_next() -> None:
+    kafka = _Kafka([_comes, _fails(_LOST), _comes, _brings(b"one"), _fails(_LOST), _comes, _brings(b"two")])
+    assert _run(kafka)[-2:] == [("send", b"two"), ("commit", [8])]
+
+
+def test_a_second_fatal_error_that_is_no_fence_ends_a_worker_that_has_committed_nothing_since() -> None:
     with pytest.raises(UserError, match="again and again: out of sequence"):
         _run(_Kafka([_comes, _fails(_LOST), _comes, _fails(_LOST)]))
 
