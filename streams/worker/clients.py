@@ -5,6 +5,7 @@ from threading import Event
 from typing import Any
 
 from confluent_kafka import Consumer
+from tenacity import Retrying, retry_if_result, stop_after_delay, stop_when_event_set, wait_fixed
 
 from pipeline.kafka.admin import connect
 from pipeline.kafka.offsets import OffsetLookup, OffsetRange, Retry
@@ -16,6 +17,9 @@ from tracelink.kafka.client import client_log, client_properties
 from tracelink.kafka.topics import Partition
 
 _TIMEOUT = 10.0
+_LOOK_EVERY = 0.2
+# A rebalance that goes on puts the time-out of a session off.
+_SESSIONS = 3
 
 
 class Clients:
@@ -64,16 +68,30 @@ class Clients:
         )
         return Consumer(properties, logger=client_log(__name__))
 
-    def has_rival(self, own: Container[str | None]) -> bool:
-        """Tell whether the group has a member of this worker's name other than its own ids; asks the coordinator.
+    def has_rival(self, own: Container[str], stopping: Event) -> bool:
+        """Tell whether another worker has this one's name in the group, which it has left; asks the coordinator.
 
-        The group of a replay job knows no names: there may always be one.
+        `own` are the ids that it had itself. A client that was closed while it joined never learned its last one: so a
+        member of another id is asked after until it must have timed out, if nobody is behind it. False also once
+        `stopping` is set. The group of a replay job knows no names: there may always be another.
         """
-        if names_of(self._settings).job is not None:
+        settings = self._settings
+        if names_of(settings).job is not None:
             return True
-        admin = connect(self._settings)  # answers no more once it is let go of
-        members = admin.describe_consumer_groups([self._group], request_timeout=_TIMEOUT)[self._group].result().members
-        return any(one.group_instance_id == self._settings.instance_id and one.member_id not in own for one in members)
+        admin = connect(settings)
+
+        def is_there() -> bool:
+            described = admin.describe_consumer_groups([self._group], request_timeout=_TIMEOUT)
+            members = described[self._group].result().members
+            return any(one.group_instance_id == settings.instance_id and one.member_id not in own for one in members)
+
+        stays: bool = Retrying(
+            retry=retry_if_result(bool),
+            wait=wait_fixed(_LOOK_EVERY),
+            stop=stop_after_delay(_SESSIONS * settings.session_timeout) | stop_when_event_set(stopping),
+            retry_error_callback=lambda _: not stopping.is_set(),
+        )(is_there)
+        return stays
 
     def transactions(self, stopping: Event) -> Transactions:
         """Write in transactions, under an id that a restart takes over."""

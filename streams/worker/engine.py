@@ -67,7 +67,7 @@ class TransactionalWorker:
         # member that the group has expelled and that was not told yet, which an empty group does not fence.
         self._membership: Any = None
         # As which members this process was in the group, for it to know another process by.
-        self._member_ids: set[str | None] = set()
+        self._member_ids: set[str] = set()
         self._commits = 0
         self._consumer: Consumer
         self._transactions: Transactions
@@ -100,7 +100,7 @@ class TransactionalWorker:
     def _has_rival(self) -> bool:
         """Tell whether the group has another member of this worker's name; none, where its coordinator cannot tell."""
         try:
-            return self._clients.has_rival(self._member_ids)
+            return self._clients.has_rival(self._member_ids, self._stopping)
         except KafkaException as error:
             _log.warning("cannot ask who has this worker's name: %s", error)
             return False

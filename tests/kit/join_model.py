@@ -207,7 +207,7 @@ class _Clients(Clients):
     def transactions(self, stopping: Event) -> Transactions:  # noqa: ARG002 - nothing blocks
         return cast("Transactions", _Transactions(self._life))
 
-    def has_rival(self, _: object) -> bool:
+    def has_rival(self, *_: object) -> bool:
         return False
 
     def lookup(self, retry: Retry) -> OffsetLookup:  # noqa: ARG002 - answers never fail

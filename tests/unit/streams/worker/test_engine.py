@@ -76,8 +76,9 @@ class _Kafka(Clients):
     def memberid(self) -> str:
         return self.id
 
-    def has_rival(self, own: Container[str | None]) -> bool:
+    def has_rival(self, own: Container[str], stopping: Event) -> bool:
         assert self.id in own
+        assert stopping is self.stopping
         return self.rival
 
     def consumer_group_metadata(self) -> str:
