@@ -26,6 +26,7 @@ _STORING = "index-span"
 # A request that the storage answers late must not hold up those behind it: Zipkin gives it up after 10 s.
 _LATE = 1
 _SLOW_SECONDS = 1.0
+_QUIET_SECONDS = 60.0
 
 
 class Storage(NamedTuple):
@@ -65,6 +66,8 @@ class Pace:
         self._posted = 0
         self._rests_until = 0.0
         self._last: Storage | None = None
+        self._failed = 0.0
+        self._says_again = 0.0
         self._said = False
 
     def wait(self, size: int) -> None:
@@ -105,13 +108,16 @@ class Pace:
 
     def _look(self) -> Storage | None:
         now = Storage.read(self._page())
-        if now and self._last and (failed := now.failed - self._last.failed) > 0:
+        if now and self._last:
+            self._failed += max(0.0, now.failed - self._last.failed)
+        self._last = now
+        if self._failed and time.monotonic() >= self._says_again:
             _log.warning(
                 "Zipkin's storage has refused %d requests, or answered too late: spans may be missing in Zipkin "
                 "(`tracelink verify` says which).",
-                failed,
+                self._failed,
             )
-        self._last = now
+            self._failed, self._says_again = 0.0, time.monotonic() + _QUIET_SECONDS
         return now
 
 

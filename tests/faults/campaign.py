@@ -55,6 +55,10 @@ class Run:
     def seconds(self) -> float:
         return 5.0 * sum(FAULTS[name].acts for name in self.faults)
 
+    @property
+    def alone(self) -> bool:
+        return self.faults[0] in SPECIAL and SPECIAL[self.faults[0]].alone
+
     def take_place(self, servers: Servers, folder: Path) -> Result:
         """Run it; a special scenario is alone in its run."""
         name = self.faults[0]
@@ -189,6 +193,7 @@ class Lanes:
         self._free: SimpleQueue[Servers] = SimpleQueue()
         self._lock = Lock()
         self._running = 0
+        self._alone = False
         for number in range(count):
             stack = new_stack(folder / f"stack-{number}")
             self._resources.callback(stack.stop)
@@ -197,7 +202,7 @@ class Lanes:
     def run(self, one: Run) -> tuple[Run, Result, float]:
         """Run once a lane is free; what a broken run raises counts as a promise not kept."""
         servers = self._free.get()
-        self._enter()
+        self._enter(alone=one.alone)
         folder = self._folder / "logs" / f"seed-{one.seed}"
         folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
@@ -213,12 +218,14 @@ class Lanes:
             shutil.rmtree(folder)
         return one, result, time.monotonic() - started
 
-    def _enter(self) -> None:
-        """Begin a run: beside others only where the machine bears it."""
+    def _enter(self, *, alone: bool) -> None:
+        """Begin a run: beside others only where it bears them, and the machine does."""
         while True:
             with self._lock:
-                if not self._running or psutil.getloadavg()[0] < _BUSY * (os.cpu_count() or 1):
+                busy = alone or self._alone or psutil.getloadavg()[0] >= _BUSY * (os.cpu_count() or 1)
+                if not self._running or not busy:
                     self._running += 1
+                    self._alone = alone
                     return
             Event().wait(_TICK)
 

@@ -22,6 +22,8 @@ class Special:
     about: str
     checks: Callable[[int, Servers, Path, Tell], list[Check]]
     times: int
+    alone: bool = False
+    """It takes a whole machine."""
 
     def run(self, seed: int, servers: Servers, folder: Path, tell: Tell) -> Result:
         """Run it; the processes' logs are in the folder."""
@@ -34,7 +36,7 @@ SPECIAL = {
         Special("outage", "an hour's outage is caught up, one topic far ahead of the other", run_outage, 10),
         Special("flood", "windows pile up beyond max_open_bytes", run_flood, 3),
         Special("disk-full", "the broker's disk runs full, and there is room again later", run_disk, 3),
-        Special("hot-trace", "a trace of a million spans", run_hot, 1),
+        Special("hot-trace", "a trace of a million spans", run_hot, 1, alone=True),
     )
 }
 
