@@ -101,7 +101,7 @@ class TransactionalWorker:
         """Tell whether the group has another member of this worker's name; none, where its coordinator cannot tell."""
         try:
             return self._clients.has_rival(self._member_ids, self._stopping)
-        except KafkaException as error:
+        except (KafkaException, UserError) as error:
             _log.warning("cannot ask who has this worker's name: %s", error)
             return False
 

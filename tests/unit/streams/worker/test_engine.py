@@ -37,6 +37,7 @@ class _Kafka(Clients):
         self.stopping = Event()
         self.id = "a"
         self.rival = False
+        self.unreachable: Exception | None = None
 
     def consumer(self) -> Consumer:
         return cast("Consumer", self)
@@ -79,6 +80,8 @@ class _Kafka(Clients):
     def has_rival(self, own: Container[str], stopping: Event) -> bool:
         assert self.id in own
         assert stopping is self.stopping
+        if self.unreachable is not None:
+            raise self.unreachable
         return self.rival
 
     def consumer_group_metadata(self) -> str:
@@ -243,6 +246,13 @@ def test_a_second_fence_ends_a_worker_whose_name_another_has() -> None:
 def test_a_worker_that_has_committed_since_a_fatal_error_joins_again_after_the_next() -> None:
     kafka = _Kafka([_comes, _fails(_LOST), _comes, _brings(b"one"), _fails(_LOST), _comes, _brings(b"two")])
     assert _run(kafka)[-2:] == [("send", b"two"), ("commit", [8])]
+
+
+@pytest.mark.parametrize("why", [UserError("Kafka does not answer"), KafkaException(_FENCED)])
+def test_a_coordinator_that_does_not_answer_knows_no_other_worker(why: Exception) -> None:
+    kafka = _Kafka([_comes, _fails(_FENCED), _comes, _fails(_FENCED), _comes, _brings(b"one")])
+    kafka.unreachable = why
+    assert _run(kafka)[-2:] == [("send", b"one"), ("commit", [8])]
 
 
 def test_a_second_fatal_error_that_is_no_fence_ends_a_worker_that_has_committed_nothing_since() -> None:
