@@ -1,5 +1,6 @@
 """How a worker's Kafka clients are set: each property that a promise rests on, and why."""
 
+import re
 from collections.abc import Container, Mapping
 from threading import Event
 from typing import Any
@@ -79,11 +80,13 @@ class Clients:
         if names_of(settings).job is not None:
             return True
         admin = connect(settings)
+        named = re.compile(rf"{re.escape(settings.instance_id)}-[0-9a-f-]{{36}}")  # as the coordinator makes ids
 
         def is_there() -> bool:
-            described = admin.describe_consumer_groups([self._group], request_timeout=_TIMEOUT)
-            members = described[self._group].result().members
-            return any(one.group_instance_id == settings.instance_id and one.member_id not in own for one in members)
+            # describe_consumer_groups, which is to replace it, aborts the process after a time-out (librdkafka 2.16).
+            groups = admin.list_groups(self._group, timeout=_TIMEOUT)
+            ids = {str(member.id) for group in groups for member in group.members}
+            return any(named.fullmatch(one) and one not in own for one in ids)
 
         stays: bool = Retrying(
             retry=retry_if_result(bool),
