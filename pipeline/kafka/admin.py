@@ -1,5 +1,6 @@
 """Creating the topics, and checking that the live ones keep the promises."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,7 @@ from tracelink.kafka.topics import TopicNames
 from tracelink.settings import KafkaSettings, flag_of
 
 _TIMEOUT = 30.0
+_MEMBERS_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,17 @@ def _wait_until_seen(what: str, left: Callable[[], list[Violation]]) -> None:
     )(left)
     if remaining:
         raise UserError(f"The brokers do not show the topics as {what}: {'; '.join(map(str, remaining))}")
+
+
+def member_ids(admin: AdminClient, group: str) -> set[str]:
+    """Return the ids of a group's members; none of a group that is not there. Raises KafkaException.
+
+    `describe_consumer_groups`, which is to replace this call, aborts the process after a time-out (librdkafka 2.16).
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        found = admin.list_groups(group, timeout=_MEMBERS_TIMEOUT)
+    return {str(member.id) for one in found for member in one.members}
 
 
 def connect(settings: KafkaSettings, *, timeout: float = 10.0) -> AdminClient:

@@ -10,7 +10,7 @@ from pipeline.kafka.admin import connect, require
 from pipeline.runtime.http_server import monitoring
 from pipeline.runtime.log_config import configure_logging
 from pipeline.runtime.signals import told_to_stop
-from pipeline.runtime.watchdog import Ends, Progress, watching
+from pipeline.runtime.watchdog import Ends, Members, Progress, watching
 from pipeline.settings import MonitoringSettings
 from tracelink.settings import KafkaSettings
 
@@ -21,6 +21,10 @@ class Work(Protocol):
     @property
     def progress(self) -> Progress | None:
         """What the watchdog judges; None for work that cannot be stuck."""
+
+    @property
+    def group(self) -> str:
+        """The consumer group that it is a member of; empty for work that cannot be stuck."""
 
     def stop(self) -> None:
         """End the run soon."""
@@ -54,6 +58,10 @@ def run_process(
         make(registry) as work,
         told_to_stop(work.stop),
         monitoring(settings, registry, work.not_ready),
-        nullcontext() if kafka is None or work.progress is None else watching(work.progress, Ends(kafka)),
+        nullcontext() if kafka is None or work.progress is None else _watched(work.progress, kafka, work.group),
     ):
         run(work)
+
+
+def _watched(progress: Progress, kafka: KafkaSettings, group: str) -> AbstractContextManager[None]:
+    return watching(progress, Ends(kafka), Members(kafka, group).is_empty)

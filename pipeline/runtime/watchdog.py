@@ -1,7 +1,8 @@
 """Whether a worker gets on: one that does not while there is work says why, and ends, so that it is started again.
 
-Kafka clients are known to stop reading without an error, and calls to hang. A thread of its own looks at what the
-worker reports, and asks Kafka itself what there is to do: what the worker's client believes is no witness.
+Kafka clients are known to stop reading without an error, to leave their group and not come back, and calls to hang. A
+thread of its own looks at what the worker reports, and asks Kafka itself what there is to do, and who is there: what
+the worker's client believes is no witness.
 """
 
 import logging
@@ -11,13 +12,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 
-from pipeline.kafka.admin import connect
+from confluent_kafka import KafkaException
+
+from pipeline.kafka.admin import connect, member_ids
 from pipeline.kafka.offsets import OffsetLookup
 from tracelink.errors import Unavailable, UserError
 from tracelink.kafka.topics import Partition
 from tracelink.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
 
 _log = logging.getLogger(__name__)
 _LONGEST_INTERVAL = 5.0
@@ -43,12 +51,16 @@ class End:
 Ask = Callable[[Iterable[Partition]], Mapping[Partition, End]]
 """Tells where partitions end; raises Unavailable."""
 
+IsEmpty = Callable[[], bool]
+"""Tells whether the worker's group has no members; raises Unavailable."""
+
 
 class Progress:
     """Judges whether a worker is stuck: for `stuck_after` seconds it has got no further, and there was work.
 
-    So is one whose loop hangs for as long, partitions or not: it would hold up its whole group. The worker's loop calls
-    `report` and `alive`, another thread `look`, and any thread `not_ready`.
+    So is one whose loop hangs for as long, partitions or not: it would hold up its whole group. And so is one whose
+    group has had no members for as long: it is to be one. The worker's loop calls `report` and `alive`, another thread
+    `look`, and any thread `not_ready`.
     """
 
     def __init__(self, stuck_after: float) -> None:
@@ -61,6 +73,7 @@ class Progress:
         self._since = 0.0
         self._alive: float | None = None
         self._looked: float | None = None
+        self._empty_since: float | None = None
         self._open: dict[Partition, tuple[int, float]] = {}
         self._waiting: str | None = None
 
@@ -78,10 +91,11 @@ class Progress:
         """Note that the loop goes round, whatever becomes of the work."""
         self._alive = now
 
-    def look(self, now: float, ask: Ask) -> str | None:
+    def look(self, now: float, ask: Ask, is_empty: IsEmpty = lambda: False) -> str | None:
         """Return why the worker is stuck, or None; `ask` is called where something stands still since the last look.
 
-        What belongs to an open transaction of somebody else is no work yet, and while Kafka is away there is none.
+        `is_empty` is called where there are no partitions. What belongs to an open transaction of somebody else is no
+        work yet, and while Kafka is away there is none.
         """
         done, seen, looked = self._done, self._seen, self._looked
         self._seen, self._looked = done, now
@@ -93,7 +107,9 @@ class Progress:
         hangs = now - alive >= self._stuck_after
         if not still and not hangs:
             self._waiting, self._open = None, {}
-            return None
+            if self._is_missed(now, is_empty, slept=slept):
+                self.stuck = f"its group has had no members for {self._stuck_after:g} s, and it is to be one"
+            return self.stuck
         try:
             ends = ask(done)
         except Unavailable as error:
@@ -114,6 +130,15 @@ class Progress:
     def not_ready(self) -> str | None:
         """Return that the worker is stuck, or what it waits for at Kafka, or None."""
         return self.stuck or self._waiting
+
+    def _is_missed(self, now: float, is_empty: IsEmpty, *, slept: bool) -> bool:
+        """Tell whether the group has had no members for long, though this worker is to be one."""
+        try:
+            empty = not self._done and not slept and is_empty()
+        except Unavailable as error:
+            empty, self._waiting = False, str(error)
+        self._empty_since = (self._empty_since or now) if empty else None
+        return self._empty_since is not None and now - self._empty_since >= self._stuck_after
 
     def _note_open(self, stable: Mapping[Partition, int], now: float) -> None:
         """Note transactions that are open; those of the last look too are waited for."""
@@ -164,6 +189,24 @@ class Ends:
         return {partition: End(stable[partition], high[partition]) for partition in asked}
 
 
+class Members:
+    """Asks Kafka who is in a group, over a connection of its own."""
+
+    def __init__(self, settings: KafkaSettings, group: str) -> None:
+        self._settings = settings
+        self._group = group
+        self._admin: AdminClient | None = None
+
+    def is_empty(self) -> bool:
+        """Tell whether the group has no members; raises Unavailable."""
+        try:
+            admin = self._admin = self._admin or connect(self._settings, timeout=_ASK_TIMEOUT)
+            return not member_ids(admin, self._group)
+        except (KafkaException, UserError) as error:
+            self._admin = None
+            raise Unavailable(f"Kafka does not tell who is in the group {self._group}: {error}") from error
+
+
 def terminate() -> None:
     """End this process as a supervisor does: by SIGTERM, which our commands answer in good order."""
     os.kill(os.getpid(), signal.SIGTERM)
@@ -171,14 +214,20 @@ def terminate() -> None:
 
 @contextmanager
 def watching(
-    progress: Progress, ask: Ask, *, end: Callable[[], None] = terminate, grace: float = 10.0
+    progress: Progress,
+    ask: Ask,
+    is_empty: IsEmpty = lambda: False,
+    *,
+    end: Callable[[], None] = terminate,
+    grace: float = 10.0,
 ) -> Iterator[None]:
     """Watch a worker while the context lasts: a stuck one is told to `end`, and the context then raises Stuck.
 
     A process whose context lasts for `grace` seconds more is ended at once, with STUCK_EXIT_CODE.
     """
     over = Event()
-    Thread(target=_watch, args=(progress, ask, end, grace, over), name="progress", daemon=True).start()
+    look = partial(progress.look, ask=ask, is_empty=is_empty)
+    Thread(target=_watch, args=(progress, look, end, grace, over), name="progress", daemon=True).start()
     try:
         yield
     finally:
@@ -187,9 +236,11 @@ def watching(
             raise Stuck(f"Ended because it was stuck: {progress.stuck}.")
 
 
-def _watch(progress: Progress, ask: Ask, end: Callable[[], None], grace: float, over: Event) -> None:
+def _watch(
+    progress: Progress, look: Callable[[float], str | None], end: Callable[[], None], grace: float, over: Event
+) -> None:
     while not over.wait(progress.interval):
-        why = progress.look(time.monotonic(), ask)
+        why = look(time.monotonic())
         if why is None or over.is_set():
             continue
         _log.error("stuck, ending: %s", why)

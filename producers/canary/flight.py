@@ -80,6 +80,7 @@ class Flights:
     """
 
     progress = None  # all that it waits for has limits
+    group = ""
 
     def __init__(self, settings: CanarySettings, registry: CollectorRegistry) -> None:
         wanted = {name.strip() for name in settings.canary_stages.split(",")}

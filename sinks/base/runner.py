@@ -101,7 +101,7 @@ class Runner:
         self._settings = settings
         names = names_of(settings)
         self._job = names.job
-        self._group = settings.group(name)
+        self.group = settings.group(name)
         self._kinds = record_kinds(names)
         self._tally = Counter[str]()
         self._metrics = metrics
@@ -126,8 +126,8 @@ class Runner:
 
     def run(self) -> None:
         """Run until stopped, or through; raises what ends a sink: Refused, KafkaException, and any fault of our own."""
-        letters = DeadLetters(self._settings, self._name, self._group, self._stop)
-        source = Source(self._settings, self._group, self._topics, ends=self._job is not None)
+        letters = DeadLetters(self._settings, self._name, self.group, self._stop)
+        source = Source(self._settings, self.group, self._topics, ends=self._job is not None)
         try:
             try:
                 self._check(source)

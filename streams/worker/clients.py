@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import Consumer
 from tenacity import Retrying, retry_if_result, stop_after_delay, stop_when_event_set, wait_fixed
 
-from pipeline.kafka.admin import connect
+from pipeline.kafka.admin import connect, member_ids
 from pipeline.kafka.offsets import OffsetLookup, OffsetRange, Retry
 from pipeline.kafka.reader import Reader
 from pipeline.kafka.transactions import Transactions, transactional_producer
@@ -17,7 +17,6 @@ from streams.worker.settings import WorkerSettings
 from tracelink.kafka.client import client_log, client_properties
 from tracelink.kafka.topics import Partition
 
-_TIMEOUT = 10.0
 _LOOK_EVERY = 0.2
 # A rebalance that goes on puts the time-out of a session off.
 _SESSIONS = 3
@@ -83,10 +82,7 @@ class Clients:
         named = re.compile(rf"{re.escape(settings.instance_id)}-[0-9a-f-]{{36}}")  # as the coordinator makes ids
 
         def is_there() -> bool:
-            # describe_consumer_groups, which is to replace it, aborts the process after a time-out (librdkafka 2.16).
-            groups = admin.list_groups(self._group, timeout=_TIMEOUT)
-            ids = {str(member.id) for group in groups for member in group.members}
-            return any(named.fullmatch(one) and one not in own for one in ids)
+            return any(named.fullmatch(one) and one not in own for one in member_ids(admin, self._group))
 
         stays: bool = Retrying(
             retry=retry_if_result(bool),

@@ -17,6 +17,7 @@ from tests.kit.processes import metrics, ready, url_in
 
 class Work:
     progress = None
+    group = ""
 
     def __init__(self, _registry: CollectorRegistry) -> None:
         self.stopped = Event()

@@ -27,12 +27,18 @@ class Kafka:
         self.open: dict[Partition, int] = {}
         self.away = False
         self.asked = 0
+        self.members = 1
 
     def __call__(self, partitions: Iterable[Partition]) -> Mapping[Partition, End]:
         self.asked += 1
         if self.away:
             raise Unavailable("Kafka is away")
         return {one: End(self.stable[one], self.open.get(one, self.stable[one])) for one in partitions}
+
+    def is_empty(self) -> bool:
+        if self.away:
+            raise Unavailable("Kafka is away")
+        return not self.members
 
 
 class Watched:
@@ -51,7 +57,7 @@ class Watched:
         until = self.now + seconds
         while self.now < until and self.progress.stuck is None:
             self.now += self.progress.interval
-            self.progress.look(self.now, self._kafka)
+            self.progress.look(self.now, self._kafka, self._kafka.is_empty)
         return self.progress.stuck
 
     def repeats(self, done: Mapping[Partition, int], seconds: float, *, excused: bool = False) -> str | None:
@@ -154,10 +160,41 @@ def test_kafka_is_not_asked_while_everything_moves() -> None:
     assert kafka.asked == 1
 
 
-def test_a_worker_without_partitions_is_not_stuck() -> None:
+def test_a_worker_without_partitions_is_not_stuck_while_others_may_have_them() -> None:
     worker = Watched(Kafka(one=10))
     worker.report({ONE: 4})
     assert worker.repeats({}, 10 * STUCK_AFTER) is None
+
+
+def test_a_worker_without_partitions_is_stuck_where_nobody_has_them() -> None:
+    kafka = Kafka(one=10)
+    kafka.members = 0
+    worker = Watched(kafka)
+    worker.report({ONE: 4})
+    assert worker.repeats({}, STUCK_AFTER) is None
+    assert worker.repeats({}, 3 * worker.progress.interval) == (
+        "its group has had no members for 100 s, and it is to be one"
+    )
+
+
+def test_a_worker_that_joins_while_its_group_is_empty_has_its_time_each_time() -> None:
+    kafka = Kafka(one=10)
+    kafka.members = 0
+    worker = Watched(kafka)
+    for offset in range(4):
+        assert worker.repeats({}, STUCK_AFTER - 10) is None
+        assert worker.repeats({ONE: offset}, 2 * worker.progress.interval) is None
+
+
+def test_a_group_that_kafka_does_not_tell_of_is_not_taken_for_empty() -> None:
+    kafka = Kafka(one=10)
+    kafka.members, kafka.away = 0, True
+    worker = Watched(kafka)
+    worker.report({ONE: 4})
+    assert worker.repeats({}, 10 * STUCK_AFTER) is None
+    kafka.away = False
+    assert worker.repeats({}, STUCK_AFTER - 10) is None
+    assert worker.repeats({}, 30) is not None
 
 
 def test_waiting_for_somebody_else_does_not_count_and_the_clock_starts_after_it() -> None:
