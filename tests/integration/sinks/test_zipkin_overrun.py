@@ -14,12 +14,12 @@ from tests.kit.sink_examples import batch, new_trace_id, part, span
 from tests.kit.sink_targets import metrics
 from tests.kit.waiting import wait_for
 
-_SPANS, _PART = 200_000, 4_000
+_SPANS, _PART = 120_000, 4_000
 
 
 @pytest.fixture
 def small_zipkin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Endpoints]:
-    monkeypatch.setenv("TRACELINK_STACK_ZIPKIN_HEAP", "96m")
+    monkeypatch.setenv("TRACELINK_STACK_ZIPKIN_HEAP", "80m")
     with Stack(tmp_path / "stack", ports=Ports(zipkin=0, elasticsearch=0), only=("zipkin",)) as stack:
         yield stack.start()
 
