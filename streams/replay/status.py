@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from pipeline.kafka.admin import member_ids
 from pipeline.kafka.offsets import OffsetLookup, group_offsets
 from streams.replay.copy import Copied, progress_of
 from streams.replay.jobs import Stored
@@ -67,10 +68,7 @@ class Observer:
         try:
             listed = self._admin.list_consumer_groups(request_timeout=_TIMEOUT).result().valid or []
             names = [one.group_id for one in listed if one.group_id.startswith(prefix)]
-            if not names:
-                return {}
-            described = self._admin.describe_consumer_groups(names, request_timeout=_TIMEOUT)
-            return {name: bool(future.result().members) for name, future in described.items()}
+            return {name: bool(member_ids(self._admin, name)) for name in names}
         except KafkaException as error:
             raise UserError(f"Kafka does not tell of its groups: {error.args[0].str()}.") from None
 
