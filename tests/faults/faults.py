@@ -13,7 +13,7 @@ import urllib3
 from pipeline.failpoints import Point
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
 from tests.faults.children import Child
-from tests.faults.fault import REACHED_SECONDS, Act, Fault, causing, terminate
+from tests.faults.fault import REACHED_SECONDS, Act, Fault, causing, kill_at, stop_at, terminate
 from tests.faults.groupers import GROUPERS
 from tests.faults.setting import SESSION_SECONDS, STUCK_SECONDS, Setting
 from tests.kit import proxy
@@ -41,9 +41,7 @@ def _kill_at(point: Point) -> Act:
         victim = _worker(setting, chance)
         stays_down = chance.random() < 0.5
         with setting.away(victim) if stays_down else nullcontext():
-            with causing(victim):
-                victim.order(point, "KILL")
-                assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
+            kill_at(victim, point)
             setting.recovered(time.time())
 
     return act
@@ -96,9 +94,7 @@ _add(Fault("kill-join-recovering", "kill -9 of a worker while it reads its journ
 def _zombie(point: Point) -> Act:
     def act(setting: Setting, chance: Random) -> None:
         victim = _worker(setting, chance)
-        with causing(victim):
-            victim.order(point, "STOP")
-            assert victim.wait_until_stopped(REACHED_SECONDS), f"{victim.name} did not come to {point}"
+        stop_at(victim, point)
         setting.recovered(time.time())
         log, said = victim.log, len(victim.output())
         victim.send(signal.SIGCONT)
@@ -232,9 +228,7 @@ def _kill_sink(target: str, point: Point) -> Act:
     def act(setting: Setting, _: Random) -> None:
         victim = setting.sinks[target]
         victim.wait_until_ready()
-        with causing(victim):
-            victim.order(point, "KILL")
-            assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
+        kill_at(victim, point)
 
     return act
 

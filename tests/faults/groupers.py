@@ -6,7 +6,7 @@ from random import Random
 from pipeline.failpoints import Point
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
 from tests.faults.children import Child
-from tests.faults.fault import REACHED_SECONDS, Act, Fault, causing, terminate
+from tests.faults.fault import REACHED_SECONDS, Act, Fault, causing, kill_at, stop_at, terminate
 from tests.faults.setting import Setting
 from tests.kit.waiting import wait_for
 
@@ -22,9 +22,7 @@ def _kill_at(point: Point) -> Act:
     def act(setting: Setting, chance: Random) -> None:
         victim = _grouper(setting, chance)
         victim.wait_until_ready()
-        with causing(victim):
-            victim.order(point, "KILL")
-            assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
+        kill_at(victim, point)
 
     return act
 
@@ -51,9 +49,7 @@ def _zombie(point: Point) -> Act:
         victim = _grouper(setting, chance)
         (other,) = (grouper for grouper in setting.groupers if grouper is not victim)
         before = len(other.output())
-        with causing(victim):
-            victim.order(point, "STOP")
-            assert victim.wait_until_stopped(REACHED_SECONDS), f"{victim.name} did not come to {point}"
+        stop_at(victim, point)
         all_of_them = f"{_TAKES_OVER} {list(range(setting.partitions))}"
         wait_for(f"{other.name} to take over", lambda: all_of_them in other.output()[before:], seconds=REACHED_SECONDS)
         log, said = victim.log, len(victim.output())

@@ -10,9 +10,6 @@ from pathlib import Path
 from threading import Event, Thread
 from uuid import uuid4
 
-from confluent_kafka import IsolationLevel, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
-
 from pipeline.kafka.admin import apply, connect
 from pipeline.kafka.offsets import OffsetLookup, group_offsets
 from pipeline.settings import TopicSettings
@@ -28,7 +25,6 @@ from tracelink.settings import KafkaSettings
 CUTS = Cuts(idle_gap=500, max_age=3000, max_records=40)
 SESSION_SECONDS, TRANSACTION_SECONDS = 2.0, 3.0
 STUCK_SECONDS = 8.0
-_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not annotate it
 _TICK = 0.1
 _SECONDS_BETWEEN_LOOKS = 2.0
 _RECOVERY_SECONDS = 60.0
@@ -126,13 +122,20 @@ class Setting:
         since = coordinated(self.servers.endpoints.kafka, self.group, f"{self.prefix}spans")
         return self.recovered(since, Start(answers - began, since - answers))
 
+    @property
+    def _kafka(self) -> KafkaSettings:
+        return KafkaSettings(kafka_bootstrap_servers=self.servers.endpoints.kafka)
+
+    def lookup(self) -> OffsetLookup:
+        """Connect to ask where partitions end."""
+        return OffsetLookup(connect(self._kafka))
+
     def problems_everywhere(self) -> bool:
         """Tell whether there is something to read in each partition of the problems."""
-        lookup = OffsetLookup(connect(KafkaSettings(kafka_bootstrap_servers=self.servers.endpoints.kafka)))
         topic = f"{self.prefix}problems"
-        return all(lookup.ends([(topic, number) for number in range(self.partitions)]).values())
+        return all(self.lookup().ends([(topic, number) for number in range(self.partitions)]).values())
 
-    def lags(self, admin: AdminClient) -> dict[str, int]:
+    def lags(self, lookup: OffsetLookup) -> dict[str, int]:
         """Return how far each group's committed offsets are from the ends of what it reads."""
         reads = {
             self.group: ("spans", "logs"),
@@ -140,18 +143,13 @@ class Setting:
             f"{self.prefix}sink-zipkin": ("traces",),
             f"{self.prefix}sink-elasticsearch": ("traces", "unlinked-logs"),
         }
-        return {group: self._lag(admin, group, topics) for group, topics in reads.items()}
+        return {group: self._lag(lookup, group, topics) for group, topics in reads.items()}
 
-    def _lag(self, admin: AdminClient, group: str, topics: tuple[str, ...]) -> int:
-        where = [TopicPartition(self.prefix + topic, number) for topic in topics for number in range(self.partitions)]
-        ends = admin.list_offsets(
-            dict.fromkeys(where, _LATEST), isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=10
-        )
-        settings = KafkaSettings(kafka_bootstrap_servers=self.servers.endpoints.kafka)
-        committed = group_offsets(settings, group, [(one.topic, one.partition) for one in where], stable=False)
-        return sum(
-            end.result(10).offset - max(0, committed[one.topic, one.partition].offset) for one, end in ends.items()
-        )
+    def _lag(self, lookup: OffsetLookup, group: str, topics: tuple[str, ...]) -> int:
+        where = [(self.prefix + topic, number) for topic in topics for number in range(self.partitions)]
+        ends = lookup.ends(where, committed=False)
+        found = group_offsets(self._kafka, group, where, stable=False)
+        return sum(ends[one] - max(0, found[one].offset) for one in where)
 
 
 @contextmanager

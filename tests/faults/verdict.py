@@ -2,7 +2,6 @@
 
 import time
 
-from pipeline.kafka.admin import connect
 from tests.faults.batch_join import Cuts
 from tests.faults.checks import Check, Checker
 from tests.faults.grouping import grouped_once
@@ -10,7 +9,6 @@ from tests.faults.manifest import Manifest
 from tests.faults.outcome import Outcome, collect
 from tests.faults.setting import Setting
 from tests.kit.waiting import wait_for
-from tracelink.settings import KafkaSettings
 
 _DRAIN_SECONDS = 180.0
 
@@ -45,11 +43,11 @@ def verdict(
 
 def drain(place: Setting) -> Check:
     """Wait until every group has committed up to the end of what it reads."""
-    admin = connect(KafkaSettings(kafka_bootstrap_servers=place.servers.endpoints.kafka))
+    lookup = place.lookup()
     seen: dict[str, int] = {}
 
     def done() -> bool:
-        seen.update(place.lags(admin))
+        seen.update(place.lags(lookup))
         return not any(seen.values())
 
     started = time.monotonic()
