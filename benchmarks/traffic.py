@@ -8,10 +8,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.cli.input_file import Source
+from pipeline.cli.input_file import InputFile
 from producers.send.records import Parser, Ready
 from tracelink.errors import UserError
-from tracelink.kafka.messages import SPANS, Messages
+from tracelink.kafka.messages import SPANS, RecordEncoder
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import LOG_RECORD, SPAN, TRACE_ID
 from tracelink.model.records import Endpoint, ErrorRule, Flag, LogRecord, Span
@@ -74,10 +74,10 @@ class Shape:
 
 def recorded(folder: Path, name: str) -> list[Template]:
     """Read recorded traces from `NAME.spans.jsonl.gz` and `NAME.logs.jsonl.gz`, as `tracelink send` takes them."""
-    parser = Parser(Messages(TopicNames()), ErrorRule(), _LARGEST_RECORD)
+    parser = Parser(RecordEncoder(TopicNames()), ErrorRule(), _LARGEST_RECORD)
     traces: dict[bytes, list[tuple[int, Piece]]] = {}
     for kind, parse in (("spans", parser.spans), ("logs", parser.logs)):
-        source = Source(folder / f"{name}.{kind}.jsonl.gz")
+        source = InputFile(folder / f"{name}.{kind}.jsonl.gz")
         for time, entry in parse(source.items()):
             if not isinstance(entry, Ready):
                 raise UserError(f"{entry.place} holds no record: {entry.detail}")

@@ -11,7 +11,7 @@ from enum import StrEnum
 _LAUNCHERS = "tests."
 
 
-class Point(StrEnum):
+class Failpoint(StrEnum):
     """Where a process may be interrupted; each value is the name that a fault goes by."""
 
     WORKER_POLLED = "worker-polled"
@@ -44,16 +44,16 @@ class Point(StrEnum):
     """All of the batch is where it belongs, its offsets are not committed."""
 
 
-_hooks: list[Callable[[Point], None]] = []
+_hooks: list[Callable[[Failpoint], None]] = []
 
 
-def reached(point: Point) -> None:
+def hit(failpoint: Failpoint) -> None:
     """Let a test act here."""
     for hook in _hooks:
-        hook(point)
+        hook(failpoint)
 
 
-def install(hook: Callable[[Point], None]) -> None:
+def install(hook: Callable[[Failpoint], None]) -> None:
     """Have a hook called at every point; raises RuntimeError in a process that no test's launcher has started."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is None or not spec.name.startswith(_LAUNCHERS):

@@ -64,7 +64,7 @@ def elasticsearch(*, setup_only: bool, **flags: str | None) -> None:
     """
     from sinks.base.process import run
     from sinks.elasticsearch.sink import ElasticsearchSink
-    from sinks.elasticsearch.span_metrics import ServiceBooks
+    from sinks.elasticsearch.span_metrics import ServiceMetricsRecorder
     from sinks.elasticsearch.templates import set_up_now
 
     settings = ElasticsearchSettings.load(**flags)
@@ -81,7 +81,7 @@ def elasticsearch(*, setup_only: bool, **flags: str | None) -> None:
         "elasticsearch",
         settings,
         (*topics, names.problems),
-        lambda metrics, registry: ElasticsearchSink(settings, metrics, ServiceBooks.of(settings, registry)),
+        lambda metrics, registry: ElasticsearchSink(settings, metrics, ServiceMetricsRecorder.of(settings, registry)),
     )
 
 

@@ -7,7 +7,7 @@ assert (trace_id, "00f067aa0ba902b7", "SERVER") in sink.spans
 
 from pipeline.model.problems import Alert, Problem
 from sinks.base.contract import Batch, Outcome, Report
-from sinks.base.sampling import KeepPolicy
+from sinks.base.sampling import TailSampling
 from tracelink.errors import InvalidRecord, Reason, Unavailable
 from tracelink.model.records import LogRecord, Span
 
@@ -19,8 +19,8 @@ class MemorySink:
 
     takes_logs = True
 
-    def __init__(self, keep: KeepPolicy | None = None, *, away: bool = False) -> None:
-        self.away = away
+    def __init__(self, sampling: TailSampling | None = None, *, unavailable: bool = False) -> None:
+        self.unavailable = unavailable
         """While it is set, every call raises Unavailable."""
         self.spans: dict[tuple[bytes, str, str | None], Span] = {}
         """By trace id, span id and kind."""
@@ -31,7 +31,7 @@ class MemorySink:
         self.alerts: dict[str, Alert] = {}
         """By their id."""
         self._parts: set[tuple[bytes, str]] = set()
-        self._keep = keep or KeepPolicy()
+        self._sampling = sampling or TailSampling()
 
     def write(self, batch: Batch) -> Report:
         """Keep a batch; see Sink."""
@@ -40,7 +40,7 @@ class MemorySink:
         for index, part in enumerate(batch.parts):
             trace = part.trace
             identity = (trace["traceId"], trace["name"])
-            if not self._keep.keeps(trace):
+            if not self._sampling.keeps(trace):
                 report.parts[index] = Outcome.NOT_KEPT
                 report.count("span", Outcome.NOT_KEPT, len(trace["spans"]))
                 report.count("log", Outcome.NOT_KEPT, len(trace["logs"]))
@@ -64,8 +64,8 @@ class MemorySink:
         return report
 
     def check(self) -> None:
-        """Raise Unavailable while `away`."""
-        if self.away:
+        """Raise Unavailable while `unavailable`."""
+        if self.unavailable:
             raise Unavailable("set to be away")
 
     def close(self) -> None:

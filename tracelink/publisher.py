@@ -18,7 +18,7 @@ from confluent_kafka import Message as Report
 
 from tracelink.errors import UserError
 from tracelink.kafka.client import PARTITIONER, Properties, client_log, client_properties, wrong_property
-from tracelink.kafka.messages import LOGS, SPANS, Message, Messages
+from tracelink.kafka.messages import LOGS, SPANS, EncodedRecord, RecordEncoder
 from tracelink.kafka.topics import TopicNames
 from tracelink.metrics import PublisherMetrics
 from tracelink.model.records import LogRecord, Span
@@ -91,7 +91,7 @@ class RecordPublisher(ABC):
     """What publishers share: records become messages here, and the books are kept."""
 
     def __init__(self, topic_prefix: str, metrics: PublisherMetrics) -> None:
-        self._messages = Messages(TopicNames(topic_prefix))
+        self._encoder = RecordEncoder(TopicNames(topic_prefix))
         self._metrics = metrics
         # A process must not fork while another of its threads is inside a metric: forks take this lock, too.
         self._lock = threading.Lock()
@@ -100,7 +100,7 @@ class RecordPublisher(ABC):
     def publish_span(self, span: Span) -> None:
         """Publish a span, without waiting."""
         try:
-            message = self._messages.span(span)
+            message = self._encoder.span(span)
         except Exception:  # noqa: BLE001 - whatever a record holds must not reach the service
             self.drop(SPANS, Drop.INVALID)
         else:
@@ -109,7 +109,7 @@ class RecordPublisher(ABC):
     def publish_log(self, record: LogRecord) -> None:
         """Publish a log record, without waiting; one whose trace id is zero goes to the unlinked logs."""
         try:
-            message = self._messages.log(record)
+            message = self._encoder.log(record)
         except Exception:  # noqa: BLE001 - as above
             self.drop(LOGS, Drop.INVALID)
         else:
@@ -122,7 +122,7 @@ class RecordPublisher(ABC):
         self._lose(reason)
 
     @abstractmethod
-    def _publish(self, message: Message) -> None:
+    def _publish(self, message: EncodedRecord) -> None:
         """Count the message, and hand it over or drop it."""
 
     def _lose(self, reason: Drop) -> None:
@@ -175,14 +175,14 @@ class KafkaPublisher(RecordPublisher):
     def _open(self) -> "_Session":
         return _Session(self._properties, self._give_up, self._settle)
 
-    def _publish(self, message: Message) -> None:
+    def _publish(self, message: EncodedRecord) -> None:
         with self._lock:
             self._metrics.record(message.kind, len(message.value))
             why = self._hand_over(message)
         if why is not None:
             self._lose(why)
 
-    def _hand_over(self, message: Message) -> Drop | None:
+    def _hand_over(self, message: EncodedRecord) -> Drop | None:
         """Give a message to librdkafka, or tell why not."""
         if self._closed:
             return Drop.CLOSED

@@ -1,6 +1,6 @@
 """A publisher for the tests of services: it keeps messages in memory and obeys the same contract as Kafka's."""
 
-from tracelink.kafka.messages import Message
+from tracelink.kafka.messages import EncodedRecord
 from tracelink.metrics import PublisherMetrics
 from tracelink.publisher import Drop, RecordPublisher
 from tracelink.settings import PublisherSettings
@@ -13,7 +13,7 @@ class MemoryPublisher(RecordPublisher):
         super().__init__(settings.topic_prefix, metrics)
         self._settings = settings
         self._closed = False
-        self.messages: list[Message] = []
+        self.messages: list[EncodedRecord] = []
 
     def flush(self, timeout: float) -> bool:  # noqa: ARG002 - nothing is ever waiting
         """Do nothing: what is published is there at once."""
@@ -23,7 +23,7 @@ class MemoryPublisher(RecordPublisher):
         """Take no more records."""
         self._closed = True
 
-    def _publish(self, message: Message) -> None:
+    def _publish(self, message: EncodedRecord) -> None:
         with self._lock:
             self._metrics.record(message.kind, len(message.value))
             why = self._refusal(message)
@@ -33,7 +33,7 @@ class MemoryPublisher(RecordPublisher):
         if why is not None:
             self._lose(why)
 
-    def _refusal(self, message: Message) -> Drop | None:
+    def _refusal(self, message: EncodedRecord) -> Drop | None:
         if self._closed:
             return Drop.CLOSED
         if len(message.value) > self._settings.max_record_bytes:

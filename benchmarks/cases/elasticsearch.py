@@ -18,7 +18,7 @@ from benchmarks.servers import pin
 from benchmarks.subject import Subject, measured, pace, peer, running, tracelink
 from benchmarks.traffic import Shape
 from pipeline.model.dead_letters import Origin
-from sinks.base.contract import Message, Report
+from sinks.base.contract import Report, SourceMessage
 from sinks.base.decoding import decode, record_kinds
 from sinks.elasticsearch.bulk import body, chunks
 from sinks.elasticsearch.encoder import Encoder
@@ -84,7 +84,7 @@ def _write_bodies(settings: ElasticsearchSettings, folder: Path) -> None:
     encoder = Encoder(settings)
     names = TopicNames(settings.topic_prefix)
     messages = (
-        Message(Origin(names.traces, 0, offset, 0), key, value)
+        SourceMessage(Origin(names.traces, 0, offset, 0), key, value)
         for offset, (key, value) in enumerate(spliced(LOAD.templates(), LOAD.traces))
     )
     number, kinds = 0, record_kinds(names)

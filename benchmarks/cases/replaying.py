@@ -12,7 +12,7 @@ from benchmarks.result import Result, Row, Target
 from benchmarks.subject import peer, running, tracelink
 from benchmarks.traffic import Shape, ids_of
 from pipeline.kafka.offsets import OffsetLookup
-from streams.replay.chosen import partition_of
+from streams.replay.trace_selection import partition_of
 from tracelink.kafka.topics import TopicNames
 
 _RECORDS = 10_000_000

@@ -11,11 +11,11 @@ from hashlib import blake2b
 from pathlib import Path
 
 from streams.join.journal import Ledger
-from streams.join.window import LOGS, SPANS, Limits, Window
+from streams.join.window import LOGS, SPANS, Window, WindowLimits
 
 _PAGE = 4096
 _MESSAGE_BYTES = 220
-_LIMITS = Limits(
+_LIMITS = WindowLimits(
     idle_gap=10**9, max_age=10**9, root_grace=None, max_records=10**6, max_bytes=10**9, max_record_bytes=10**6
 )
 

@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanKind, format_trace_id
 from prometheus_client import CollectorRegistry
 
 from benchmarks.peers.saying import Saying, rest
-from tracelink.kafka.messages import Message, Messages
+from tracelink.kafka.messages import EncodedRecord, RecordEncoder
 from tracelink.kafka.topics import TopicNames
 from tracelink.metrics import PublisherMetrics
 from tracelink.model.codec import SPAN
@@ -136,11 +136,11 @@ def encode(ended: Sequence[ReadableSpan]) -> Iterator[int]:
 
 def produce(settings: PublisherSettings, ended: Sequence[ReadableSpan]) -> Iterator[int]:
     """Produce messages that are ready."""
-    mapper, messages = SpanMapper(ErrorRule()), Messages(TopicNames(settings.topic_prefix))
+    mapper, messages = SpanMapper(ErrorRule()), RecordEncoder(TopicNames(settings.topic_prefix))
     ready = [messages.span(mapper.map(span)) for span in ended]
     producer, done = _producer(settings)
 
-    def take(batch: Sequence[Message]) -> None:
+    def take(batch: Sequence[EncodedRecord]) -> None:
         for message in batch:
             producer.produce(message.topic, message.value, message.key)
 

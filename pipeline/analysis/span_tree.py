@@ -40,14 +40,14 @@ def caller_of(span: Span, callers: Side, answering: Side) -> Span | None:
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class SpanNode:
     """A span in its place; `depth` counts the calls above it."""
 
     span: Span
     service: str | None
     errored: bool
-    parent: "Call | None" = None
-    children: "list[Call]" = field(default_factory=list)
+    parent: "SpanNode | None" = None
+    children: "list[SpanNode]" = field(default_factory=list)
     depth: int = _UNKNOWN
 
     @property
@@ -56,7 +56,7 @@ class Call:
         return self.span.get("kind") in RECEIVING
 
 
-class CallTree:
+class SpanTree:
     """The spans of a part of a trace, each once, under those that called them; the same in any order of arrival.
 
     It may have several roots. A span whose parent is not there is at least one deep, and so are those whose links run
@@ -64,55 +64,55 @@ class CallTree:
     """
 
     def __init__(self, spans: Iterable[Span]) -> None:
-        self.calls = _distinct(spans)
-        self._by_id: dict[str, list[Call]] = {}
-        for call in self.calls:
-            self._by_id.setdefault(call.span["id"], []).append(call)
-        for call in self.calls:
-            call.parent = self._caller(call)
-        for call in self.calls:
-            _measure(call)
-        for call in self.calls:
-            if call.parent is not None:
-                call.parent.children.append(call)
+        self.nodes = _distinct(spans)
+        self._by_id: dict[str, list[SpanNode]] = {}
+        for node in self.nodes:
+            self._by_id.setdefault(node.span["id"], []).append(node)
+        for node in self.nodes:
+            node.parent = self._caller(node)
+        for node in self.nodes:
+            _measure(node)
+        for node in self.nodes:
+            if node.parent is not None:
+                node.parent.children.append(node)
 
-    def find(self, span_id: str | None, service: str | None) -> Call | None:
+    def find(self, span_id: str | None, service: str | None) -> SpanNode | None:
         """Return the call with this span id; of two sides that share it the service's own, else the answering one."""
         found = self._by_id.get(span_id) if span_id else None
         if not found:
             return None
         return found[0] if len(found) == 1 else min(found, key=lambda one: (one.service != service, not one.receives))
 
-    def _caller(self, call: Call) -> Call | None:
-        span = call.span
-        if call.receives:
+    def _caller(self, node: SpanNode) -> SpanNode | None:
+        span = node.span
+        if node.receives:
             # A server may continue its client's span id; its parent id is then the client's own parent.
             for other in self._by_id[span["id"]]:
                 if not other.receives:
                     return other
         parent_id = span.get("parentId")
-        return self.find(parent_id, call.service) if parent_id != span["id"] else None
+        return self.find(parent_id, node.service) if parent_id != span["id"] else None
 
 
-def within(call: Call | None, outer: Call) -> bool:
+def within(node: SpanNode | None, outer: SpanNode) -> bool:
     """Tell whether a call is `outer`, or was made below it inside the same service."""
-    while call is not None and call is not outer and call.service == outer.service:
-        call = call.parent
-    return call is outer
+    while node is not None and node is not outer and node.service == outer.service:
+        node = node.parent
+    return node is outer
 
 
-def _distinct(spans: Iterable[Span]) -> list[Call]:
+def _distinct(spans: Iterable[Span]) -> list[SpanNode]:
     """Return each span once: a repeat has the same id, kind and service, though maybe not all of the rest."""
     groups: dict[tuple[str, str, str], list[Span]] = {}
     for span in spans:
         groups.setdefault((span["id"], span.get("kind") or _LAST, service_of(span) or ""), []).append(span)
     # In the order of ids and kinds, so that where two would do, the same one is taken whichever came first.
-    return [_call(groups[key]) for key in sorted(groups)]
+    return [_node(groups[key]) for key in sorted(groups)]
 
 
-def _call(repeats: list[Span]) -> Call:
+def _node(repeats: list[Span]) -> SpanNode:
     span = repeats[0] if len(repeats) == 1 else min(repeats, key=_fullest)
-    return Call(span, service_of(span) or None, bool(span["flags"] & Flag.ERROR))
+    return SpanNode(span, service_of(span) or None, bool(span["flags"] & Flag.ERROR))
 
 
 def _fullest(span: Span) -> tuple[bool, bool, bool, str]:
@@ -121,10 +121,10 @@ def _fullest(span: Span) -> tuple[bool, bool, bool, str]:
     return not span["flags"] & Flag.ERROR, not span.get("timestamp"), not span.get("duration"), content
 
 
-def _measure(call: Call) -> None:
+def _measure(node: SpanNode) -> None:
     """Find the depths of a call and of all above it."""
-    path: list[Call] = []
-    above: Call | None = call
+    path: list[SpanNode] = []
+    above: SpanNode | None = node
     while above is not None and above.depth == _UNKNOWN:
         above.depth = _WALKING
         path.append(above)

@@ -43,7 +43,7 @@ class Refusal:
     detail: str
 
 
-class Source:
+class InputFile:
     """One file to read; raises UserError where it cannot be opened.
 
     Its identity is a digest of its bytes as they lie on the disk. A pipe can be read only once, so there each line's

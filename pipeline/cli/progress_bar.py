@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-Tell = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 """Takes what goes on, how much of it is done, and of how much; 0 where that is not known."""
 
 
@@ -30,7 +30,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def bars() -> Iterator[Tell]:
+def bars() -> Iterator[OnProgress]:
     """Give what shows how far the work is: a bar for each thing that goes on."""
     columns = (SpinnerColumn("line"), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
@@ -39,10 +39,10 @@ def bars() -> Iterator[Tell]:
         *columns, _Rate(), TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
     ) as shown:
 
-        def tell(what: str, done: int, total: int) -> None:
+        def on_progress(what: str, done: int, total: int) -> None:
             if what not in tasks:
                 # What was done before is no part of the rate.
                 tasks[what] = shown.add_task(what, total=total or None, completed=done)
             shown.update(tasks[what], completed=done, total=total or None)
 
-        yield tell
+        yield on_progress

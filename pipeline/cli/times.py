@@ -10,7 +10,7 @@ import click
 from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
 from tracelink.errors import UserError
-from tracelink.kafka.topics import Partition, TopicNames
+from tracelink.kafka.topics import PartitionId, TopicNames
 from tracelink.settings import KafkaSettings
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
@@ -27,7 +27,7 @@ HELP = (
 """What `parse` takes, for a flag's help."""
 
 
-class Moment(click.ParamType):
+class TimeSpec(click.ParamType):
     """A command's option that takes a moment; its value is the text, once `parse` can read it."""
 
     name = "moment"
@@ -86,7 +86,7 @@ def milliseconds_of(text: str, now: int, settings: KafkaSettings, lookup: Offset
         raise UserError(f"{error}.") from None
 
 
-def _time_at(settings: KafkaSettings, lookup: OffsetLookup, partition: Partition, offset: int) -> int:
+def _time_at(settings: KafkaSettings, lookup: OffsetLookup, partition: PartitionId, offset: int) -> int:
     topic, number = partition
     if partition not in lookup.partitions(topic):
         raise UserError(f"{topic} has no partition {number}.")

@@ -4,7 +4,7 @@ For each of our fields the first name of its list that the line has is taken; ev
 name, nested ones dotted, with the JSON text of what is no string. A field that is null is none.
 """
 
-from pipeline.formats.refusals import Refused, kept, shown
+from pipeline.formats.invalid_input import InvalidInput, kept, shown
 from pipeline.formats.times import parse_time
 from tracelink.model.records import NO_TRACE, ErrorRule, Flag, LoggedException, LogRecord, parse_trace_id
 
@@ -34,12 +34,12 @@ def parse_log(value: object, record_id: str, rule: ErrorRule) -> LogRecord:
     A line without a trace id, or with one that is zero or none at all, has no trace; the latter keeps it as a field.
     """
     if not isinstance(value, dict):
-        raise Refused("no object", f"a log line is a JSON object, not {shown(value)}")
+        raise InvalidInput("no object", f"a log line is a JSON object, not {shown(value)}")
     line: dict[str, object] = {}
     _flatten(value, "", line, _MAX_DEPTH)
     time = _take(line, _TIME)
     if time is None:
-        raise Refused("no time", f"none of {', '.join(_TIME)} is there")
+        raise InvalidInput("no time", f"none of {', '.join(_TIME)} is there")
     timestamp = parse_time(time)
     level = _take_level(line)
     trace_id, flags = _take_trace_id(line)
@@ -49,7 +49,7 @@ def parse_log(value: object, record_id: str, rule: ErrorRule) -> LogRecord:
     if message is None and exception is not None:
         message = exception.get("message")
     if message is None:
-        raise Refused("no message", f"none of {', '.join(_MESSAGE)} is there")
+        raise InvalidInput("no message", f"none of {', '.join(_MESSAGE)} is there")
     return {
         "flags": flags | Flag.ERROR if rule.log(level) else flags,
         "traceId": trace_id,

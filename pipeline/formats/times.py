@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
-from pipeline.formats.refusals import Refused, shown
+from pipeline.formats.invalid_input import InvalidInput, shown
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -28,12 +28,12 @@ def parse_time(value: object) -> int:
         try:
             moment = datetime.fromisoformat(value.strip()) if not _is_number(value) else None
         except ValueError:
-            raise Refused("time", f"{shown(value)} is no time") from None
+            raise InvalidInput("time", f"{shown(value)} is no time") from None
         if moment is not None:
             since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
             return _checked(since // _MICROSECOND, value)
     elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused("time", f"{shown(value)} is no time")
+        raise InvalidInput("time", f"{shown(value)} is no time")
     return _checked(_from_number(Decimal(str(value).strip())), value)
 
 
@@ -57,5 +57,5 @@ def _from_number(number: Decimal) -> int:
 
 def _checked(time: int, value: object) -> int:
     if not 0 <= time <= _MAX_LONG:
-        raise Refused("time", f"{shown(value)} is out of range")
+        raise InvalidInput("time", f"{shown(value)} is out of range")
     return time

@@ -11,7 +11,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from operator import itemgetter
 from typing import Any
 
-from pipeline.formats.refusals import Refused, kept, shown
+from pipeline.formats.invalid_input import InvalidInput, kept, shown
 from tracelink.model.records import Annotation, Endpoint, ErrorRule, Flag, Span, parse_trace_id, print_trace_id
 
 _KINDS = frozenset({"CLIENT", "SERVER", "PRODUCER", "CONSUMER"})
@@ -30,16 +30,16 @@ _MAX_PORT = 65535
 def parse_span(value: object, rule: ErrorRule) -> Span:
     """Return the span in a decoded JSON value; raises Refused. `rule` decides whether it is errored."""
     if not isinstance(value, dict):
-        raise Refused("no object", f"a span is a JSON object, not {shown(value)}")
+        raise InvalidInput("no object", f"a span is a JSON object, not {shown(value)}")
     if "binaryAnnotations" in value:
-        raise Refused("Zipkin v1", "binaryAnnotations belong to Zipkin's v1 format; v2 is read here")
+        raise InvalidInput("Zipkin v1", "binaryAnnotations belong to Zipkin's v1 format; v2 is read here")
     try:
         trace_id, flags = parse_trace_id(_text(value, "traceId") or "")
     except ValueError as error:
-        raise Refused("traceId", str(error)) from None
+        raise InvalidInput("traceId", str(error)) from None
     span_id = _id(value, "id")
     if span_id is None:
-        raise Refused("id", "a span has an id of 1 to 16 hex characters that is not zero")
+        raise InvalidInput("id", "a span has an id of 1 to 16 hex characters that is not zero")
     parent_id = _id(value, "parentId")
     if parent_id == span_id:
         parent_id = None
@@ -75,14 +75,14 @@ def parse_span(value: object, rule: ErrorRule) -> Span:
 def _text(value: Mapping[str, object], name: str) -> str | None:
     found = value.get(name)
     if found is not None and not isinstance(found, str):
-        raise Refused(name, f"{name} is a string, not {shown(found)}")
+        raise InvalidInput(name, f"{name} is a string, not {shown(found)}")
     return found
 
 
 def _flag(value: Mapping[str, object], name: str) -> bool | None:
     found = value.get(name)
     if found is not None and not isinstance(found, bool):
-        raise Refused(name, f"{name} is true or false, not {shown(found)}")
+        raise InvalidInput(name, f"{name} is true or false, not {shown(found)}")
     return found
 
 
@@ -90,7 +90,7 @@ def _kind(found: object) -> str | None:
     if found is None:
         return None
     if not isinstance(found, str) or found not in _KINDS:
-        raise Refused("kind", f"kind is one of {', '.join(sorted(_KINDS))}, not {shown(found)}")
+        raise InvalidInput("kind", f"kind is one of {', '.join(sorted(_KINDS))}, not {shown(found)}")
     return found
 
 
@@ -101,7 +101,7 @@ def _id(value: Mapping[str, object], name: str) -> str | None:
         return None
     lowered = found.lower()
     if not 1 <= len(lowered) <= _ID_CHARS or not set(lowered) <= set("0123456789abcdef"):
-        raise Refused(name, f"{name} has 1 to 16 hex characters, not {shown(found)}")
+        raise InvalidInput(name, f"{name} has 1 to 16 hex characters, not {shown(found)}")
     return None if set(lowered) == {"0"} else lowered.zfill(_ID_CHARS)
 
 
@@ -112,9 +112,9 @@ def _long(found: object, name: str) -> int:
     if isinstance(found, float) and found.is_integer():
         found = int(found)
     if isinstance(found, bool) or not isinstance(found, int):
-        raise Refused(name, f"{name} is a whole number of microseconds, not {shown(found)}")
+        raise InvalidInput(name, f"{name} is a whole number of microseconds, not {shown(found)}")
     if not 0 <= found <= _MAX_LONG:
-        raise Refused(name, f"{name} is from 0 to 2^63-1, not {shown(found)}")
+        raise InvalidInput(name, f"{name} is from 0 to 2^63-1, not {shown(found)}")
     return found
 
 
@@ -123,7 +123,7 @@ def _endpoint(value: Mapping[str, object], name: str, spare: dict[str, str]) -> 
     if found is None:
         return None
     if not isinstance(found, dict):
-        raise Refused(name, f"{name} is an object, not {shown(found)}")
+        raise InvalidInput(name, f"{name} is an object, not {shown(found)}")
     for other in found.keys() - _ENDPOINT_FIELDS:
         spare[f"{name}.{other}"] = kept(found[other])
     endpoint: Endpoint = {"serviceName": _text(found, "serviceName") or None}
@@ -135,7 +135,7 @@ def _endpoint(value: Mapping[str, object], name: str, spare: dict[str, str]) -> 
     port = found.get("port")
     if port is not None:
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= _MAX_PORT:
-            raise Refused("port", f"{name}.port is from 0 to {_MAX_PORT}, not {shown(port)}")
+            raise InvalidInput("port", f"{name}.port is from 0 to {_MAX_PORT}, not {shown(port)}")
         endpoint["port"] = port or None
     return endpoint if any(endpoint.values()) else None
 
@@ -154,13 +154,13 @@ def _annotations(found: object) -> list[Annotation]:
     if found is None:
         return []
     if not isinstance(found, list):
-        raise Refused("annotations", f"annotations are a list, not {shown(found)}")
+        raise InvalidInput("annotations", f"annotations are a list, not {shown(found)}")
     return [_annotation(one) for one in found]
 
 
 def _annotation(one: object) -> Annotation:
     if not isinstance(one, dict) or one.get("timestamp") is None or not isinstance(one.get("value"), str):
-        raise Refused("annotations", f"an annotation has a timestamp and a value, not {shown(one)}")
+        raise InvalidInput("annotations", f"an annotation has a timestamp and a value, not {shown(one)}")
     return {"timestamp": _long(one["timestamp"], "annotations"), "value": one["value"]}
 
 
@@ -168,7 +168,7 @@ def _tags(found: object) -> dict[str, str]:
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise Refused("tags", f"tags are an object, not {shown(found)}")
+        raise InvalidInput("tags", f"tags are an object, not {shown(found)}")
     return {name: kept(value) for name, value in found.items()}
 
 

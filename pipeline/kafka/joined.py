@@ -13,7 +13,7 @@ from pipeline.model.replay_markers import is_end
 from pipeline.model.splice import Head
 from pipeline.settings import WindowSettings, names_of
 from tracelink.errors import InvalidRecord
-from tracelink.kafka.topics import Partition, TopicNames
+from tracelink.kafka.topics import PartitionId, TopicNames
 
 # Bytes that the join may take in at once, of both its inputs, and put out in another order than that of their times.
 _MORE_THAN_HELD = 128 * 1024 * 1024
@@ -25,7 +25,7 @@ _SKEW_MS = 60_000
 class JoinedPart:
     """A part as it lies in the topic of traces; `head` is None where it does not decode."""
 
-    partition: Partition
+    partition: PartitionId
     message: Message
     head: Head | None
 
@@ -33,9 +33,9 @@ class JoinedPart:
 class JoinedParts:
     """Reads the parts that have a record in a stretch of stream time, from `begin` to before `end`, in milliseconds.
 
-    `total` and `done` count messages, for a progress bar. `told_from` is when the oldest part there is was put out, the
-    latest of all partitions', where retention has passed what lay before it and that may be of the stretch; the end of
-    the stretch, where it has passed all parts of a partition, and the inputs have records of the stretch.
+    `total` and `done` count messages, for a progress bar. `available_since` is None where all parts are still there.
+    Where retention has deleted older parts, it is the time of the oldest one left (the latest of all partitions), or
+    `end`, where retention has deleted all parts of a partition although its inputs have records of that time.
 
     A part is put out after its last record came, so nothing of the stretch lies before what was put out at its begin.
     And parts of a partition come out as its watermark passes them: once there are some that were begun so long after
@@ -48,40 +48,40 @@ class JoinedParts:
         """Find where to read; `settings` are the join's: where its windows were longer, parts may be missed."""
         names = names_of(settings)
         partitions = lookup.partitions(names.traces)
-        self._stretches = lookup.since(partitions, begin - _SKEW_MS)
+        self._offset_ranges = lookup.since(partitions, begin - _SKEW_MS)
         begins = lookup.begins(partitions)
-        self._cut = {one for one in partitions if 0 < begins[one] == self._stretches[one].start}
+        self._cut = {one for one in partitions if 0 < begins[one] == self._offset_ranges[one].start}
         self._settings = settings
         self._begin, self._end = begin, end
         # Twice what is needed, for a worker that ran under other settings.
-        self._beyond = Counter[Partition]()
+        self._beyond = Counter[PartitionId]()
         self._enough = end + round(2000 * (settings.max_age + settings.idle_gap))
         # Of one partition of the inputs each, as far as was seen.
         self._alone = set(partitions) if len(lookup.partitions(names.spans)) == len(partitions) else set()
-        self.total = sum(stretch.end - stretch.start for stretch in self._stretches.values())
+        self.total = sum(offset_range.end - offset_range.start for offset_range in self._offset_ranges.values())
         self.done = 0
-        emptied = any(0 < begins[one] == self._stretches[one].end for one in partitions)
-        self.told_from = end if emptied and _any_between(lookup, names, begin, end) else None
+        emptied = any(0 < begins[one] == self._offset_ranges[one].end for one in partitions)
+        self.available_since = end if emptied and _any_between(lookup, names, begin, end) else None
 
     def read(self) -> Iterator[list[JoinedPart]]:
         """Yield what comes of one read after the other, which may be nothing; raises UserError."""
-        with Reader(self._settings, f"{self._settings.topic_prefix}joined", self._stretches) as reader:
+        with Reader(self._settings, f"{self._settings.topic_prefix}joined", self._offset_ranges) as reader:
             while reader.unread:
                 found: list[JoinedPart] = []
                 for partition, messages in reader.poll():
                     self._note_oldest(partition, messages[0])
                     found += self._select(reader, partition, messages)
-                self.done = sum(offset - self._stretches[one].start for one, offset in reader.positions.items())
+                self.done = sum(offset - self._offset_ranges[one].start for one, offset in reader.positions.items())
                 yield found
 
-    def _note_oldest(self, partition: Partition, message: Message) -> None:
+    def _note_oldest(self, partition: PartitionId, message: Message) -> None:
         if partition in self._cut:
             self._cut.remove(partition)
             time = message.timestamp()[1]
             if time > self._begin:
-                self.told_from = max(time, self.told_from or time)
+                self.available_since = max(time, self.available_since or time)
 
-    def _select(self, reader: Reader, partition: Partition, messages: list[Message]) -> Iterator[JoinedPart]:
+    def _select(self, reader: Reader, partition: PartitionId, messages: list[Message]) -> Iterator[JoinedPart]:
         own = f"{partition[1]}-"
         for message in messages:
             try:

@@ -11,7 +11,7 @@ from tracelink.errors import UserError
 from tracelink.kafka import errors
 from tracelink.kafka.client import client_log, client_properties
 from tracelink.kafka.errors import may_pass
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 from tracelink.settings import KafkaSettings
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class OffsetLookup:
         self._admin = admin
         self._retry = retry
 
-    def partitions(self, topic: str) -> list[Partition]:
+    def partitions(self, topic: str) -> list[PartitionId]:
         """Return the partitions of a topic; raises UserError where there is none of that name."""
         found = self._retry(lambda: self._admin.list_topics(topic, timeout=_TIMEOUT)).topics[topic]
         if found.error is not None or not found.partitions:
@@ -76,21 +76,21 @@ class OffsetLookup:
         """Return the names of all topics."""
         return frozenset(self._retry(lambda: self._admin.list_topics(timeout=_TIMEOUT)).topics)
 
-    def begins(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+    def begins(self, partitions: Iterable[PartitionId]) -> dict[PartitionId, int]:
         """Return the offsets of the oldest records there are."""
         return self._ask(dict.fromkeys(partitions, _EARLIEST))
 
-    def ends(self, partitions: Iterable[Partition], *, committed: bool = True) -> dict[Partition, int]:
+    def ends(self, partitions: Iterable[PartitionId], *, committed: bool = True) -> dict[PartitionId, int]:
         """Return the offsets behind the last committed records, or those of open transactions included."""
         return self._ask(dict.fromkeys(partitions, _LATEST), committed=committed)
 
-    def whole(self, topic: str) -> dict[Partition, OffsetRange]:
+    def whole(self, topic: str) -> dict[PartitionId, OffsetRange]:
         """Return all that a topic holds now; raises UserError where there is none of that name."""
         partitions = self.partitions(topic)
         begins, ends = self.begins(partitions), self.ends(partitions)
         return {partition: OffsetRange(begins[partition], ends[partition]) for partition in partitions}
 
-    def at(self, partitions: Iterable[Partition], milliseconds: int) -> dict[Partition, int]:
+    def at(self, partitions: Iterable[PartitionId], milliseconds: int) -> dict[PartitionId, int]:
         """Return the offsets of the first records of that time or later; the ends where there is none."""
         asked = list(partitions)
         spec = OffsetSpec.for_timestamp(max(0, milliseconds))
@@ -98,12 +98,12 @@ class OffsetLookup:
         missing = [partition for partition, offset in found.items() if offset < 0]
         return found | (self.ends(missing) if missing else {})
 
-    def since(self, partitions: Collection[Partition], milliseconds: int) -> dict[Partition, OffsetRange]:
+    def since(self, partitions: Collection[PartitionId], milliseconds: int) -> dict[PartitionId, OffsetRange]:
         """Return what partitions hold now from that time on."""
         starts, ends = self.at(partitions, milliseconds), self.ends(partitions)
         return {one: OffsetRange(min(starts[one], ends[one]), ends[one]) for one in partitions}
 
-    def next(self, member: Consumer, partitions: Iterable[Partition]) -> dict[Partition, GroupOffset]:
+    def next(self, member: Consumer, partitions: Iterable[PartitionId]) -> dict[PartitionId, GroupOffset]:
         """Return where a member's group goes on; where that has not begun, the beginning.
 
         The member itself asks, once no transaction is open on that if it reads committed records: after a broker was
@@ -114,11 +114,11 @@ class OffsetLookup:
         first = self.begins([partition for partition, one in found.items() if one.offset < 0])
         return found | {partition: GroupOffset(offset, None) for partition, offset in first.items()}
 
-    def _ask(self, asked: Mapping[Partition, OffsetSpec], *, committed: bool = True) -> dict[Partition, int]:
+    def _ask(self, asked: Mapping[PartitionId, OffsetSpec], *, committed: bool = True) -> dict[PartitionId, int]:
         level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
         return self._retry(lambda: self._ask_once(asked, level)) if asked else {}
 
-    def _ask_once(self, asked: Mapping[Partition, OffsetSpec], level: IsolationLevel) -> dict[Partition, int]:
+    def _ask_once(self, asked: Mapping[PartitionId, OffsetSpec], level: IsolationLevel) -> dict[PartitionId, int]:
         # Else a client asks the leaders that it once knew: partitions that were just made have others.
         for topic in {topic for topic, _ in asked}:
             found = self._admin.list_topics(topic, timeout=_TIMEOUT).topics[topic]
@@ -136,8 +136,8 @@ class OffsetLookup:
 
 
 def group_offsets(
-    settings: KafkaSettings, group: str, partitions: Iterable[Partition], *, stable: bool = True
-) -> dict[Partition, GroupOffset]:
+    settings: KafkaSettings, group: str, partitions: Iterable[PartitionId], *, stable: bool = True
+) -> dict[PartitionId, GroupOffset]:
     """Return what a group has committed; where that is to be `stable`, once no transaction is open on it.
 
     Asked by a consumer that joins nothing: an admin client ends the process where the group's coordinator refuses to
@@ -155,7 +155,7 @@ def group_offsets(
         consumer.close()
 
 
-def _group_offsets(answers: Iterable[TopicPartition]) -> dict[Partition, GroupOffset]:
+def _group_offsets(answers: Iterable[TopicPartition]) -> dict[PartitionId, GroupOffset]:
     found = {}
     for one in answers:
         if one.error:

@@ -14,7 +14,7 @@ from pipeline.kafka.offsets import Member, OffsetRange
 from tracelink.errors import UserError
 from tracelink.kafka.client import Properties, client_log, client_properties
 from tracelink.kafka.errors import Kind, classify
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 from tracelink.settings import KafkaSettings
 
 _AT_ONCE = 2_000
@@ -54,9 +54,9 @@ class Reader:
         self,
         settings: KafkaSettings,
         name: str,
-        ranges: Mapping[Partition, OffsetRange],
+        ranges: Mapping[PartitionId, OffsetRange],
         *,
-        live: Mapping[Partition, int] | None = None,
+        live: Mapping[PartitionId, int] | None = None,
         patient: bool = False,
         defaults: Properties | None = None,
     ) -> None:
@@ -106,7 +106,7 @@ class Reader:
         """Return as whom offsets are committed of the group that has the reader's name; it has no members."""
         return self._consumer.consumer_group_metadata()
 
-    def poll(self, seconds: float = 0.2) -> list[tuple[Partition, list[Message]]]:
+    def poll(self, seconds: float = 0.2) -> list[tuple[PartitionId, list[Message]]]:
         """Return what has come of the ranges within so many seconds: runs of records of one partition each."""
         begun = time.monotonic()
         messages = self._consumer.consume(_AT_ONCE, seconds)
@@ -114,7 +114,7 @@ class Reader:
         self._silent = 0.0 if messages else self._silent + time.monotonic() - begun
         if self.unread and self._silent > _SILENCE and not self._patient:
             raise UserError(f"Kafka has said nothing for {_SILENCE:g} s; {_shown(self.unread)} are still to be read.")
-        found: list[tuple[Partition, list[Message]]] = []
+        found: list[tuple[PartitionId, list[Message]]] = []
         for topic, number, is_events, run in runs(messages):
             partition = (topic, number)
             if is_events:
@@ -130,14 +130,14 @@ class Reader:
             for _, run in self.poll():
                 yield from run
 
-    def finish(self, partition: Partition) -> None:
+    def finish(self, partition: PartitionId) -> None:
         """Read no more of a partition."""
         self.unread.discard(partition)
         if partition in self._reading:
             self._reading.remove(partition)
             self._consumer.pause([TopicPartition(*partition)])
 
-    def _take(self, partition: Partition, run: list[Message], found: list[tuple[Partition, list[Message]]]) -> None:
+    def _take(self, partition: PartitionId, run: list[Message], found: list[tuple[PartitionId, list[Message]]]) -> None:
         end = self._ends.get(partition)
         offset = run[-1].offset() or 0
         if end is not None and offset >= end:
@@ -146,14 +146,14 @@ class Reader:
             found.append((partition, run))
         self._reach(partition, offset + 1)
 
-    def _reach(self, partition: Partition, offset: int) -> None:
+    def _reach(self, partition: PartitionId, offset: int) -> None:
         end = self._ends.get(partition)
         reached = max(offset, self.positions[partition])
         self.positions[partition] = reached if end is None else min(end, reached)
         if end is not None and offset >= end:
             self.finish(partition)
 
-    def _note_event(self, partition: Partition, event: Message) -> None:
+    def _note_event(self, partition: PartitionId, event: Message) -> None:
         error = event.error()
         if error is None or partition not in self._reading:
             return
@@ -169,5 +169,5 @@ class Reader:
                 raise UserError(f"Kafka: cannot read {partition[0]}[{partition[1]}]: {error.str()}.")
 
 
-def _shown(partitions: Iterable[Partition]) -> str:
+def _shown(partitions: Iterable[PartitionId]) -> str:
     return ", ".join(f"{topic}[{number}]" for topic, number in sorted(partitions))

@@ -98,5 +98,5 @@ def specs(settings: KafkaSettings) -> list[Spec]:
             at_least=trace,
             created=soon,
         ),
-        Spec(names.settled_letters, required=compacted, created=soon),
+        Spec(names.resolutions, required=compacted, created=soon),
     ]

@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from tenacity import Retrying, retry_if_exception, stop_when_event_set, wait_random_exponential
 
-from pipeline.failpoints import Point, reached
+from pipeline.failpoints import Failpoint, hit
 from pipeline.kafka.offsets import Member
 from tracelink.kafka import errors
 from tracelink.kafka.client import PARTITIONER, Properties, client_log, client_properties
@@ -153,7 +153,7 @@ class Transactions:
         self._begin()
         try:
             self._retrying(self._producer.send_offsets_to_transaction, list(offsets), group, _CALL_TIMEOUT)
-            reached(Point.BEFORE_COMMIT)
+            hit(Failpoint.BEFORE_COMMIT)
             self._retrying(self._producer.commit_transaction, _CALL_TIMEOUT)
         except KafkaException as error:
             if not error.args[0].txn_requires_abort():

@@ -12,7 +12,7 @@ from pipeline.local.options import directory_option, stack_options
 from tracelink.errors import UserError
 
 if TYPE_CHECKING:
-    from pipeline.local.stack import Stack, Status
+    from pipeline.local.stack import ServerStatus, Stack
 
 _NAMES = ("kafka", "zipkin", "elasticsearch")
 _NOT_ALL_UP = 3
@@ -165,7 +165,7 @@ def _print_json(value: object) -> None:
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
 
 
-def _print_table(servers: "list[Status]") -> None:
+def _print_table(servers: "list[ServerStatus]") -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table

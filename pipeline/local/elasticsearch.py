@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.local.server import HOST, Launch, Place, Server, answers, jvm_arguments
+from pipeline.local.server import HOST, Launch, LaunchContext, Server, answers, jvm_arguments
 
 # What docker-compose.yml has too; a test compares them.
 ELASTICSEARCH_SETTINGS = {
@@ -35,38 +35,38 @@ def _write_module(folder: Path, jars: tuple[Path, ...]) -> None:
             (folder / _DESCRIPTOR).write_text("\n".join(kept), "utf-8")
 
 
-def _launch(place: Place) -> Launch:
+def _launch(context: LaunchContext) -> Launch:
     for name in ("config", "plugins"):
-        (place.data / name).mkdir(parents=True, exist_ok=True)
-    _write_module(place.data / "modules" / _MODULE, place.jars["elasticsearch-netty"])
+        (context.data / name).mkdir(parents=True, exist_ok=True)
+    _write_module(context.data / "modules" / _MODULE, context.jars["elasticsearch-netty"])
     settings = ELASTICSEARCH_SETTINGS | {
         "node.name": "local",
         "logger.level": "info",
         # Warnings without a remedy: Zipkin's requests are in an older style; native libraries are not published.
         "logger.org.elasticsearch.deprecation": "off",
         "logger.org.elasticsearch.nativeaccess": "off",
-        "path.home": str(place.data),
-        "path.data": str(place.data / "data"),
+        "path.home": str(context.data),
+        "path.data": str(context.data / "data"),
         "network.host": HOST,
-        "http.port": str(place.port),
+        "http.port": str(context.port),
         "transport.port": "0",
         "http.type": "netty4",
         "transport.type": "netty4",
         # Nothing here leaves the machine, and the node would choose snappy, which fewer clients read than gzip.
         "http.compression": "false",
     }
-    node = place.data / "node.json"
+    node = context.data / "node.json"
     node.write_bytes(
         orjson.dumps(
             {
-                "jvm": jvm_arguments("elasticsearch", "1g", place.mark),
-                "class_path": [str(jar) for jar in place.jars["elasticsearch"]],
+                "jvm": jvm_arguments("elasticsearch", "1g", context.mark),
+                "class_path": [str(jar) for jar in context.jars["elasticsearch"]],
                 "settings": settings,
             },
             option=orjson.OPT_INDENT_2,
         )
     )
-    return Launch((sys.executable, "-P", "-m", "pipeline.local.es_node", str(node), place.mark))
+    return Launch((sys.executable, "-P", "-m", "pipeline.local.es_node", str(node), context.mark))
 
 
 ELASTICSEARCH = Server(

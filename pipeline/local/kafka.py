@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from pipeline.local.ports import free_port
-from pipeline.local.server import HOST, Launch, Place, Server, accepts, java
+from pipeline.local.server import HOST, Launch, LaunchContext, Server, accepts, java
 from tracelink.errors import UserError
 from tracelink.kafka.client import client_log
 
@@ -38,11 +38,11 @@ _LOG_CONFIGURATION = Path(__file__).with_name("log4j2.properties")
 _PROBE_SECONDS = 2.0
 
 
-def _properties(place: Place) -> str:
+def _properties(context: LaunchContext) -> str:
     controller = f"{HOST}:{free_port()}"
-    listener = f"PLAINTEXT://{HOST}:{place.port}"
+    listener = f"PLAINTEXT://{HOST}:{context.port}"
     settings = BROKER_SETTINGS | {
-        "log.dirs": str(place.data / "log"),
+        "log.dirs": str(context.data / "log"),
         "listeners": f"{listener},CONTROLLER://{controller}",
         "advertised.listeners": listener,
         # Voters by setting and not by record, so that the controller's port may change between starts.
@@ -60,12 +60,12 @@ def _format(jvm: list[str], properties: Path) -> None:
         raise UserError(f"Kafka cannot format {properties.parent}: {(result.stderr or result.stdout).strip()}")
 
 
-def _launch(place: Place) -> Launch:
-    properties = place.data / "server.properties"
-    properties.write_text(_properties(place), "utf-8")
-    class_path = ":".join(map(str, place.jars["kafka"]))
-    jvm = [*java("kafka", "512m", place.mark), f"-Dlog4j2.configurationFile={_LOG_CONFIGURATION}", "-cp", class_path]
-    if not (place.data / "log" / "meta.properties").exists():
+def _launch(context: LaunchContext) -> Launch:
+    properties = context.data / "server.properties"
+    properties.write_text(_properties(context), "utf-8")
+    class_path = ":".join(map(str, context.jars["kafka"]))
+    jvm = [*java("kafka", "512m", context.mark), f"-Dlog4j2.configurationFile={_LOG_CONFIGURATION}", "-cp", class_path]
+    if not (context.data / "log" / "meta.properties").exists():
         _format(jvm, properties)
     return Launch((*jvm, "kafka.Kafka", str(properties)))
 

@@ -18,9 +18,9 @@ from pipeline.local.options import Request
 from pipeline.local.paths import default_directory
 from pipeline.local.ports import Ports, free_port, is_free
 from pipeline.local.stack import SERVERS, Endpoints, Stack
-from pipeline.local.supervisor import Program, Supervisor, Tell, ignore
+from pipeline.local.supervisor import OnLine, Program, Supervisor, ignore
 from pipeline.local.view import showing
-from pipeline.runtime.signals import ending_by_signal, told_to_stop, undisturbed
+from pipeline.runtime.signals import ending_by_signal, stopping_on_signal, undisturbed
 from pipeline.settings import ElasticsearchAccess, MonitoringSettings, TopicSettings, ZipkinAccess, settings_of
 from tracelink.errors import UserError
 from tracelink.settings import KafkaSettings, variable_of
@@ -72,7 +72,7 @@ class Pipeline:
 class _Servers:
     """The servers that were started, if any were, and brought back when they die."""
 
-    def __init__(self, stack: Stack | None, notice: Tell) -> None:
+    def __init__(self, stack: Stack | None, notice: OnLine) -> None:
         self._stack = stack
         self._notice = notice
         self._next = 0.0
@@ -114,8 +114,8 @@ def pipeline(
     console: Console,
     *,
     defaults: Mapping[str, str] | None = None,
-    echo: Tell = ignore,
-    notice: Tell = ignore,
+    echo: OnLine = ignore,
+    notice: OnLine = ignore,
 ) -> Iterator[Pipeline]:
     """Start what is missing, and stop what was started when the context ends.
 
@@ -135,7 +135,7 @@ def pipeline(
             _apply_topics(checked, endpoints)
         # From here on a signal is noted and not raised, so that each process that is started is also known.
         stop = Event()
-        cleanup.enter_context(told_to_stop(stop.set))
+        cleanup.enter_context(stopping_on_signal(stop.set))
         settings = {
             **{name: getattr(endpoints, server) for server, name in _SERVER_SETTINGS.items()},
             "topic_prefix": checked.topic_prefix,

@@ -14,7 +14,7 @@ _PROBE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LaunchContext:
     """Where a server is to run: its own data folder, its port, its jars by lock, and the servers it needs.
 
     `mark` is an argument for its command line, by which the stack knows the process again.
@@ -48,7 +48,7 @@ class Server:
     locks: tuple[str, ...]
     needs: tuple[str, ...]
     scheme: str
-    launch: Callable[[Place], Launch]
+    launch: Callable[[LaunchContext], Launch]
     ready: Callable[[int], bool]
 
     @property

@@ -20,7 +20,7 @@ from pipeline.local.events import Listener, Ready, Starting, ignore
 from pipeline.local.kafka import KAFKA
 from pipeline.local.paths import default_cache
 from pipeline.local.ports import Ports, choose, refuse_others
-from pipeline.local.server import Place, Server
+from pipeline.local.server import LaunchContext, Server
 from pipeline.local.state import Record
 from pipeline.local.zipkin import ZIPKIN
 from pipeline.runtime.child import how_ended, stop
@@ -55,7 +55,7 @@ State = Literal["up", "not answering", "died", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class ServerStatus:
     """How a server is; what a server that does not run has not is None."""
 
     server: str
@@ -171,7 +171,7 @@ class Stack:
         data.mkdir(parents=True, exist_ok=True)
         record = Record(mark=f"-Dtracelink.stack={uuid.uuid4()}", port=port)
         urls = {name: SERVERS[name].url(known.port) for name, known in state.read(self.directory).items()}
-        launch = server.launch(Place(data, port, paths, urls, record.mark))
+        launch = server.launch(LaunchContext(data, port, paths, urls, record.mark))
         if died := self._children.pop(server.name, None):
             died.wait()
         # Before the start, so that even a kill in the middle of it leaves a mark to find the process by.
@@ -231,23 +231,23 @@ class Stack:
         code = self._children[name].poll() if name in self._children else None
         return "" if code is None else f" {how_ended(code)}"
 
-    def status(self) -> list[Status]:
+    def status(self) -> list[ServerStatus]:
         """Ask each server how it is."""
         records = state.read(self.directory)
         return [self._status(server, records.get(server.name)) for server in SERVERS.values()]
 
-    def _status(self, server: Server, record: Record | None) -> Status:
+    def _status(self, server: Server, record: Record | None) -> ServerStatus:
         log = str(self._log(server.name))
         if record is None:
-            return Status(server.name, "stopped", log)
+            return ServerStatus(server.name, "stopped", log)
         living = process.find(record)
         if living is None:
-            return Status(server.name, "died", log, port=record.port)
+            return ServerStatus(server.name, "died", log, port=record.port)
         try:
             memory, created = living.memory_info().rss, living.create_time()
         except psutil.NoSuchProcess:
-            return Status(server.name, "died", log, port=record.port)
-        return Status(
+            return ServerStatus(server.name, "died", log, port=record.port)
+        return ServerStatus(
             server.name,
             "up" if server.ready(record.port) else "not answering",
             log,

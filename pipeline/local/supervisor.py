@@ -19,7 +19,7 @@ from tracelink.errors import UserError
 _PROBE_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 
-Tell = Callable[[str, str], None]
+OnLine = Callable[[str, str], None]
 """Takes the name of a program, and a line about it or of it."""
 
 
@@ -74,8 +74,8 @@ class Supervisor:
         logs: Path,
         *,
         restarts: Restarts | None = None,
-        echo: Tell = ignore,
-        notice: Tell = ignore,
+        echo: OnLine = ignore,
+        notice: OnLine = ignore,
     ) -> None:
         self._supervised = [
             _Supervised(program, logs / f"{program.name}.log", _heard_or_not(echo)) for program in programs
@@ -160,7 +160,7 @@ class Supervisor:
 class _Supervised:
     """A program, its process while it runs, and its log."""
 
-    def __init__(self, program: Program, log: Path, echo: Tell) -> None:
+    def __init__(self, program: Program, log: Path, echo: OnLine) -> None:
         self.program = program
         self.process: Child | None = None
         self.early_ends = 0
@@ -212,7 +212,7 @@ class _Supervised:
         return f"The end of {self._log}:\n{last_lines(self._log)}"
 
 
-def _heard_or_not(tell: Tell) -> Tell:
+def _heard_or_not(tell: OnLine) -> OnLine:
     """Go on where nobody listens any more: a terminal that has closed must not keep us from ending what runs."""
 
     def say(name: str, line: str) -> None:

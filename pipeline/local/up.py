@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pipeline.local.pipeline import Pipeline
-    from pipeline.local.supervisor import Tell
+    from pipeline.local.supervisor import OnLine
 
 _TICK_SECONDS = 0.1
 
@@ -52,7 +52,7 @@ def up(*, request: Request, as_json: bool) -> None:
         console.print("stopping")
 
 
-def _printers(console: "Console") -> "tuple[Tell, Tell]":
+def _printers(console: "Console") -> "tuple[OnLine, OnLine]":
     """Return what prints a process's line behind its name, and what prints the supervisor's own words."""
     from rich.text import Text
 

@@ -1,6 +1,6 @@
 """Zipkin from its one executable jar, with its traces in Elasticsearch."""
 
-from pipeline.local.server import HOST, Launch, Place, Server, answers, java
+from pipeline.local.server import HOST, Launch, LaunchContext, Server, answers, java
 
 # What docker-compose.yml has too; a test compares them.
 ZIPKIN_ENV = {
@@ -11,14 +11,14 @@ ZIPKIN_ENV = {
 }
 
 
-def _launch(place: Place) -> Launch:
-    (jar,) = place.jars["zipkin"]
+def _launch(context: LaunchContext) -> Launch:
+    (jar,) = context.jars["zipkin"]
     # Zipkin has a setting for its port alone and would listen on every interface.
-    listener = {"port": place.port, "ip": HOST, "protocols[0]": "http"}
+    listener = {"port": context.port, "ip": HOST, "protocols[0]": "http"}
     arguments = [f"--armeria.ports[0].{key}={value}" for key, value in listener.items()]
     return Launch(
-        command=(*java("zipkin", "256m", place.mark), "-jar", str(jar), *arguments),
-        environment=ZIPKIN_ENV | {"ES_HOSTS": place.urls["elasticsearch"], "QUERY_PORT": str(place.port)},
+        command=(*java("zipkin", "256m", context.mark), "-jar", str(jar), *arguments),
+        environment=ZIPKIN_ENV | {"ES_HOSTS": context.urls["elasticsearch"], "QUERY_PORT": str(context.port)},
     )
 
 

@@ -17,7 +17,7 @@ class Line(TypedDict):
     message: str
 
 
-class Origin(TypedDict):
+class RootCause(TypedDict):
     """Where an error began, and what it said there."""
 
     service: str | None
@@ -32,7 +32,7 @@ class Origin(TypedDict):
     tags: dict[str, str]
 
 
-class Occurrence(Origin):
+class Occurrence(RootCause):
     """An errored trace, reduced to where its error began; `time` in milliseconds, `duration` in microseconds."""
 
     fingerprint: str
@@ -53,7 +53,7 @@ class Sample(TypedDict):
     duration: int
 
 
-class Problem(Origin):
+class Problem(RootCause):
     """All occurrences of one fingerprint together; times in milliseconds since the epoch. See the schema."""
 
     fingerprint: str

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from pipeline.kafka.admin import connect, require
 from pipeline.runtime.http_server import monitoring
 from pipeline.runtime.log_config import configure_logging
-from pipeline.runtime.signals import told_to_stop
-from pipeline.runtime.watchdog import Ends, Members, Progress, watching
+from pipeline.runtime.signals import stopping_on_signal
+from pipeline.runtime.watchdog import EndOffsetLookup, Members, Watchdog, watching
 from pipeline.settings import MonitoringSettings
 from tracelink.settings import KafkaSettings
 
@@ -19,7 +19,7 @@ class Work(Protocol):
     """What a process does. All but its run may be called from any thread, and from signal handlers."""
 
     @property
-    def progress(self) -> Progress | None:
+    def watchdog(self) -> Watchdog | None:
         """What the watchdog judges; None for work that cannot be stuck."""
 
     @property
@@ -56,12 +56,12 @@ def run_process(
     ProcessCollector(registry=registry)
     with (
         make(registry) as work,
-        told_to_stop(work.stop),
+        stopping_on_signal(work.stop),
         monitoring(settings, registry, work.not_ready),
-        nullcontext() if kafka is None or work.progress is None else _watched(work.progress, kafka, work.group),
+        nullcontext() if kafka is None or work.watchdog is None else _watched(work.watchdog, kafka, work.group),
     ):
         run(work)
 
 
-def _watched(progress: Progress, kafka: KafkaSettings, group: str) -> AbstractContextManager[None]:
-    return watching(progress, Ends(kafka), Members(kafka, group).is_empty)
+def _watched(watchdog: Watchdog, kafka: KafkaSettings, group: str) -> AbstractContextManager[None]:
+    return watching(watchdog, EndOffsetLookup(kafka), Members(kafka, group).is_empty)

@@ -17,7 +17,7 @@ _Handler = signal.Handlers | Callable[[int, FrameType | None], object]
 
 
 @contextmanager
-def told_to_stop(stop: Callable[[], object]) -> Iterator[None]:
+def stopping_on_signal(stop: Callable[[], object]) -> Iterator[None]:
     """Call `stop` at SIGINT, SIGTERM and SIGHUP while the context lasts, instead of being ended by them."""
     with _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda *_: stop()):
         yield

@@ -21,7 +21,7 @@ from confluent_kafka import KafkaException
 from pipeline.kafka.admin import connect, member_ids
 from pipeline.kafka.offsets import OffsetLookup
 from tracelink.errors import Unavailable, UserError
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 from tracelink.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -41,21 +41,21 @@ class Stuck(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EndOffset:
     """Where a partition ends for those who read committed records only, and where with those of open transactions."""
 
     stable: int
     high: int
 
 
-Ask = Callable[[Iterable[Partition]], Mapping[Partition, End]]
+Ask = Callable[[Iterable[PartitionId]], Mapping[PartitionId, EndOffset]]
 """Tells where partitions end; raises Unavailable."""
 
 IsEmpty = Callable[[], bool]
 """Tells whether the worker's group has no members; raises Unavailable."""
 
 
-class Progress:
+class Watchdog:
     """Judges whether a worker is stuck: for `stuck_after` seconds it has got no further, and there was work.
 
     So is one whose loop hangs for as long, partitions or not: it would hold up its whole group. And so is one whose
@@ -68,16 +68,16 @@ class Progress:
         """Seconds from one look to the next."""
         self.stuck: str | None = None
         self._stuck_after = stuck_after
-        self._done: Mapping[Partition, int] = {}
-        self._seen: Mapping[Partition, int] = {}
+        self._done: Mapping[PartitionId, int] = {}
+        self._seen: Mapping[PartitionId, int] = {}
         self._since = 0.0
         self._alive: float | None = None
         self._looked: float | None = None
         self._empty_since: float | None = None
-        self._open: dict[Partition, tuple[int, float]] = {}
+        self._open: dict[PartitionId, tuple[int, float]] = {}
         self._waiting: str | None = None
 
-    def report(self, now: float, done: Mapping[Partition, int], *, excused: bool = False) -> None:
+    def report(self, now: float, done: Mapping[PartitionId, int], *, excused: bool = False) -> None:
         """Note up to which offset the work of each partition is done; negative where that is not known yet.
 
         `excused` says that the worker waits for somebody else, and knows it; without partitions it has nothing to do
@@ -140,7 +140,7 @@ class Progress:
         self._empty_since = (self._empty_since or now) if empty else None
         return self._empty_since is not None and now - self._empty_since >= self._stuck_after
 
-    def _note_open(self, stable: Mapping[Partition, int], now: float) -> None:
+    def _note_open(self, stable: Mapping[PartitionId, int], now: float) -> None:
         """Note transactions that are open; those of the last look too are waited for."""
         before = self._open
         self._open = {
@@ -156,7 +156,7 @@ class Progress:
                 f"for {now - first:.0f} s so far"
             )
 
-    def _describe(self, now: float, lags: Mapping[Partition, int], *, silent: float) -> str:
+    def _describe(self, now: float, lags: Mapping[PartitionId, int], *, silent: float) -> str:
         (topic, number), _ = max(lags.items(), key=lambda one: one[1])
         offset = self._done.get((topic, number), -1)
         behind = sum(max(0, lag) for lag in lags.values())
@@ -167,14 +167,14 @@ class Progress:
         )
 
 
-class Ends:
+class EndOffsetLookup:
     """Asks Kafka where partitions end, over a connection of its own."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._lookup: OffsetLookup | None = None
 
-    def __call__(self, partitions: Iterable[Partition]) -> dict[Partition, End]:
+    def __call__(self, partitions: Iterable[PartitionId]) -> dict[PartitionId, EndOffset]:
         """Return the ends; raises Unavailable, also where there is none to be asked for."""
         asked = list(partitions)
         try:
@@ -186,7 +186,7 @@ class Ends:
         except UserError as error:
             self._lookup = None
             raise Unavailable(f"Kafka does not tell where the partitions end: {error.message}") from error
-        return {partition: End(stable[partition], high[partition]) for partition in asked}
+        return {partition: EndOffset(stable[partition], high[partition]) for partition in asked}
 
 
 class Members:
@@ -214,7 +214,7 @@ def terminate() -> None:
 
 @contextmanager
 def watching(
-    progress: Progress,
+    watchdog: Watchdog,
     ask: Ask,
     is_empty: IsEmpty = lambda: False,
     *,
@@ -226,20 +226,20 @@ def watching(
     A process whose context lasts for `grace` seconds more is ended at once, with STUCK_EXIT_CODE.
     """
     over = Event()
-    look = partial(progress.look, ask=ask, is_empty=is_empty)
-    Thread(target=_watch, args=(progress, look, end, grace, over), name="progress", daemon=True).start()
+    look = partial(watchdog.look, ask=ask, is_empty=is_empty)
+    Thread(target=_watch, args=(watchdog, look, end, grace, over), name="watchdog", daemon=True).start()
     try:
         yield
     finally:
         over.set()
-        if progress.stuck is not None:
-            raise Stuck(f"Ended because it was stuck: {progress.stuck}.")
+        if watchdog.stuck is not None:
+            raise Stuck(f"Ended because it was stuck: {watchdog.stuck}.")
 
 
 def _watch(
-    progress: Progress, look: Callable[[float], str | None], end: Callable[[], None], grace: float, over: Event
+    watchdog: Watchdog, look: Callable[[float], str | None], end: Callable[[], None], grace: float, over: Event
 ) -> None:
-    while not over.wait(progress.interval):
+    while not over.wait(watchdog.interval):
         why = look(time.monotonic())
         if why is None or over.is_set():
             continue

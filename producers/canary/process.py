@@ -8,7 +8,7 @@ from rich.console import Console
 
 from pipeline.runtime.log_config import configure_logging
 from pipeline.runtime.process import run_process
-from producers.canary.flight import Flights
+from producers.canary.probe_runner import ProbeRunner
 from producers.canary.settings import CanarySettings
 from producers.canary.view import View, to_json
 
@@ -18,20 +18,20 @@ def run(settings: CanarySettings) -> None:
 
     Kafka and the stores need not be there at start: to tell that they are not is what it is for.
     """
-    run_process(settings, partial(Flights, settings), Flights.run)
+    run_process(settings, partial(ProbeRunner, settings), ProbeRunner.run)
 
 
 def run_once(settings: CanarySettings, *, as_json: bool) -> bool:
     """Send one canary, show what becomes of it, and tell whether it came to all stages; raises UserError."""
     configure_logging(settings.log_level)
-    with Flights(settings, CollectorRegistry()) as flights:
+    with ProbeRunner(settings, CollectorRegistry()) as flights:
         if as_json:
-            course = flights.fly(lambda _: None, lambda *_: None)
-            click.echo(to_json(course) if course else "")
-            return course is not None and not course.missing
+            probe = flights.run_probe(lambda _: None, lambda *_: None)
+            click.echo(to_json(probe) if probe else "")
+            return probe is not None and not probe.missing
         with View(Console(highlight=False)) as view:
-            course = flights.fly(view.began, view.seen)
-            if course is None:
+            probe = flights.run_probe(view.began, view.seen)
+            if probe is None:
                 return False
-            view.over(course)
-            return not course.missing
+            view.over(probe)
+            return not probe.missing

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from producers.canary.books import Course
+from producers.canary.probes import Probe
 
 _WIDTH = 14
 
@@ -31,35 +31,35 @@ class View:
         if self._waiting:
             self._waiting.stop()
 
-    def began(self, course: Course) -> None:
+    def began(self, probe: Probe) -> None:
         """Show which canary is under way."""
-        self._say(f"canary {course.shown_id}")
-        self._wait(course)
+        self._say(f"canary {probe.shown_id}")
+        self._wait(probe)
 
-    def seen(self, course: Course, stage: str) -> None:
+    def seen(self, probe: Probe, stage: str) -> None:
         """Show a stage that it came to."""
-        self._say(f"✓ {stage:<{_WIDTH}}{course.seconds[stage]:6.1f} s", "green")
-        self._wait(course)
+        self._say(f"✓ {stage:<{_WIDTH}}{probe.seconds[stage]:6.1f} s", "green")
+        self._wait(probe)
 
-    def over(self, course: Course) -> None:
+    def over(self, probe: Probe) -> None:
         """Show where it was missed."""
         if self._waiting:
             self._waiting.stop()
-        for stage, missing in course.missing.items():
+        for stage, missing in probe.missing.items():
             self._say(f"✗ {stage:<{_WIDTH}}missed: {missing}", "bold red")
 
     def _say(self, text: str, style: str = "") -> None:
         self._console.print(Text(text, style=style), soft_wrap=True)
 
-    def _wait(self, course: Course) -> None:
+    def _wait(self, probe: Probe) -> None:
         if self._waiting:
-            self._waiting.update(f"waiting for {', '.join(course.missing)}")
+            self._waiting.update(f"waiting for {', '.join(probe.missing)}")
 
 
-def to_json(course: Course) -> str:
+def to_json(probe: Probe) -> str:
     """Return a JSON object: the trace id, whether all came, and of each stage the seconds or what is missing."""
     stages: dict[str, dict[str, object]] = {
-        **{stage: {"seconds": round(seconds, 3)} for stage, seconds in course.seconds.items()},
-        **{stage: {"missing": missing} for stage, missing in course.missing.items()},
+        **{stage: {"seconds": round(seconds, 3)} for stage, seconds in probe.seconds.items()},
+        **{stage: {"missing": missing} for stage, missing in probe.missing.items()},
     }
-    return orjson.dumps({"traceId": course.shown_id, "ok": not course.missing, "stages": stages}).decode()
+    return orjson.dumps({"traceId": probe.shown_id, "ok": not probe.missing, "stages": stages}).decode()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote
 
-from pipeline.analysis.error_origin import ErrorOrigin, error_origin
+from pipeline.analysis.root_cause import RootCauseSpan, root_cause_span
 from pipeline.kafka.admin import connect
 from pipeline.kafka.offsets import OffsetLookup
 from pipeline.kafka.reader import Reader
@@ -20,17 +20,17 @@ class ErroredTrace:
     """An errored trace, and where its error began."""
 
     trace_id: str
-    origin: ErrorOrigin
+    origin: RootCauseSpan
 
     @classmethod
     def of(cls, trace: Trace) -> "ErroredTrace":
         """Look for the origin in a part of the trace."""
-        origin = error_origin(trace) or ErrorOrigin(None, None, None)
+        origin = root_cause_span(trace) or RootCauseSpan(None, None, None)
         return cls(print_trace_id(trace["traceId"], trace["flags"]), origin)
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class StoreLinks:
     """Where the page of a trace and its log lines are found."""
 
     zipkin: str
@@ -52,15 +52,15 @@ class Places:
         return f"curl -s '{self.elasticsearch.rstrip('/')}/{path}&_source={quote(fields, safe='@,')}&pretty'"
 
 
-def lines(errored: ErroredTrace, places: Places) -> list[str]:
+def lines(errored: ErroredTrace, links: StoreLinks) -> list[str]:
     """Say what failed and where to look, the failure first."""
     origin = errored.origin
     what = ": ".join(part for part in (origin.type, origin.message) if part) or "errored, without a message"
     return [
         " ".join(part for part in (origin.service or "unknown service", origin.operation) if part) + f": {what}",
-        f"trace   {places.page(errored.trace_id)}",
-        f"Kibana  {places.kql(errored.trace_id)}",
-        f"logs    {places.curl(errored.trace_id)}",
+        f"trace   {links.page(errored.trace_id)}",
+        f"Kibana  {links.kql(errored.trace_id)}",
+        f"logs    {links.curl(errored.trace_id)}",
     ]
 
 

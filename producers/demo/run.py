@@ -14,7 +14,7 @@ from pipeline.local.options import Request
 from pipeline.local.pipeline import Pipeline, pipeline
 from pipeline.runtime.signals import INTERRUPTED
 from producers.demo.check import Found, Queries, Verdict, judge
-from producers.demo.errored import ErroredTraces, Places, lines
+from producers.demo.errored import ErroredTraces, StoreLinks, lines
 from producers.demo.figures import figures, scrape
 from producers.demo.load import Load, load
 from producers.demo.shop import Shop, shop
@@ -37,7 +37,7 @@ class _Session:
         self.flagged: set[str] = set()
         self._services = services
         self._view = view
-        self._places = Places(
+        self._links = StoreLinks(
             running.endpoints.zipkin, running.settings.elasticsearch_url.split(",")[0], running.settings.index_prefix
         )
         self._next_scrape = 0.0
@@ -57,7 +57,7 @@ class _Session:
         self._services.supervisor.tick()
         for one in self.errored.poll():
             self.flagged.add(one.trace_id)
-            self._view.errored(lines(one, self._places))
+            self._view.errored(lines(one, self._links))
         if now >= self._next_scrape:
             self._next_scrape = now + _SCRAPE_SECONDS
             samples = {name: scrape(pool, url) for name, url in self.running.urls.items()}

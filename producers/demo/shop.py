@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.local.supervisor import Program, Supervisor, Tell, ignore
+from pipeline.local.supervisor import OnLine, Program, Supervisor, ignore
 
 _CALLS = {
     "frontend": ("checkout",),
@@ -49,7 +49,7 @@ class Shop:
 
 
 @contextmanager
-def shop(environment: Mapping[str, str], logs: Path, *, notice: Tell = ignore) -> Iterator[Shop]:
+def shop(environment: Mapping[str, str], logs: Path, *, notice: OnLine = ignore) -> Iterator[Shop]:
     """Run the services while the context lasts; `environment` says where they publish."""
     with ExitStack() as cleanup:
         sockets = {name: cleanup.enter_context(_listening()) for name in _CALLS}

@@ -11,7 +11,7 @@ from pipeline.runtime.signals import INTERRUPTED
 from tracelink.settings import KafkaSettings, PublisherSettings
 
 if TYPE_CHECKING:
-    from producers.send.send import Outcome
+    from producers.send.send import SendResult
 
 
 @click.command(short_help="Publish files of spans and logs.")
@@ -79,7 +79,7 @@ def send(
         ctx.exit(1)
 
 
-def _as_json(outcome: "Outcome") -> dict[str, object]:
+def _as_json(outcome: "SendResult") -> dict[str, object]:
     sent = outcome.counts.sent
     return {
         "spans": sent["span"],
@@ -93,7 +93,7 @@ def _as_json(outcome: "Outcome") -> dict[str, object]:
     }
 
 
-def _print(outcome: "Outcome") -> None:
+def _print(outcome: "SendResult") -> None:
     counts = outcome.counts
     click.echo(
         f"Sent {counts.sent['span']:,} spans, {counts.sent['log']:,} log lines and "

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from tracelink.errors import UserError
 from tracelink.kafka.client import client_log
-from tracelink.kafka.messages import KINDS, Message
+from tracelink.kafka.messages import KINDS, EncodedRecord
 from tracelink.kafka.topics import TopicNames
 from tracelink.publisher import producer_properties
 from tracelink.settings import PublisherSettings
@@ -38,7 +38,7 @@ class Delivery:
         properties: dict[str, Any] = {**producer_properties(settings), "on_delivery": self._report, "log_level": 0}
         self._producer = Producer(properties, logger=client_log(__name__))
 
-    def send(self, message: Message) -> None:
+    def send(self, message: EncodedRecord) -> None:
         """Send a message; waits while the buffer is full or the rate is reached."""
         if self._rate is not None:
             while (ahead := self._sent / self._rate - (monotonic() - self._start)) > 0:

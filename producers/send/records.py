@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from heapq import merge
 
 from pipeline.cli.input_file import Item, Refusal
+from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.log_json import parse_log
-from pipeline.formats.refusals import Refused
 from pipeline.formats.zipkin_json import parse_span
-from tracelink.kafka.messages import Message, Messages
+from tracelink.kafka.messages import EncodedRecord, RecordEncoder
 from tracelink.model.records import ErrorRule
 
 Entry = Item | Refusal
@@ -19,37 +19,37 @@ class Ready:
     """A record as a message, and where it stood."""
 
     place: str
-    message: Message
+    message: EncodedRecord
 
 
 class Parser:
     """Makes messages of items, or refusals; `max_bytes` is the largest record."""
 
-    def __init__(self, messages: Messages, rule: ErrorRule, max_bytes: int) -> None:
-        self._messages = messages
+    def __init__(self, messages: RecordEncoder, rule: ErrorRule, max_bytes: int) -> None:
+        self._encoder = messages
         self._rule = rule
         self._max_bytes = max_bytes
 
     def spans(self, entries: Iterable[Entry]) -> Iterator[tuple[int, Ready | Refusal]]:
         """Read Zipkin v2 spans, each with its time in microseconds; see `_timed`."""
 
-        def parse(item: Item) -> tuple[int | None, Message]:
+        def parse(item: Item) -> tuple[int | None, EncodedRecord]:
             span = parse_span(item.value, self._rule)
-            return span.get("timestamp"), self._messages.span(span)
+            return span.get("timestamp"), self._encoder.span(span)
 
         return self._timed(entries, parse)
 
     def logs(self, entries: Iterable[Entry]) -> Iterator[tuple[int, Ready | Refusal]]:
         """Read JSON log lines, each with its time in microseconds; see `_timed`."""
 
-        def parse(item: Item) -> tuple[int | None, Message]:
+        def parse(item: Item) -> tuple[int | None, EncodedRecord]:
             record = parse_log(item.value, item.identity, self._rule)
-            return record["timestamp"], self._messages.log(record)
+            return record["timestamp"], self._encoder.log(record)
 
         return self._timed(entries, parse)
 
     def _timed(
-        self, entries: Iterable[Entry], parse: Callable[[Item], tuple[int | None, Message]]
+        self, entries: Iterable[Entry], parse: Callable[[Item], tuple[int | None, EncodedRecord]]
     ) -> Iterator[tuple[int, Ready | Refusal]]:
         """Give each entry its record's time, or 0: what has none follows its predecessor in the file at once."""
         for entry in entries:
@@ -60,9 +60,9 @@ class Parser:
                 time, message = parse(entry)
                 size = len(message.value)
                 if size > self._max_bytes:
-                    raise Refused("too large", f"{size} bytes, --max-record-bytes is {self._max_bytes}")
+                    raise InvalidInput("too large", f"{size} bytes, --max-record-bytes is {self._max_bytes}")
                 yield time or 0, Ready(entry.place, message)
-            except Refused as error:
+            except InvalidInput as error:
                 yield 0, Refusal(entry.place, error.reason, error.detail)
 
 

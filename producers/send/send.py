@@ -9,11 +9,11 @@ from time import monotonic
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipeline.cli.input_file import Refusal, Source
+from pipeline.cli.input_file import InputFile, Refusal
 from pipeline.kafka.admin import connect
 from producers.send.delivery import Counts, Delivery, require_topics
 from producers.send.records import Parser, in_order
-from tracelink.kafka.messages import Messages
+from tracelink.kafka.messages import RecordEncoder
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.records import ErrorRule
 from tracelink.settings import PublisherSettings
@@ -25,7 +25,7 @@ _LAST_SECONDS = 10.0
 
 
 @dataclass(slots=True)
-class Outcome:
+class SendResult:
     """What became of the files' records; `shown` holds the first refusals."""
 
     counts: Counts
@@ -42,7 +42,7 @@ class Outcome:
 
 def send_files(
     spans: Iterable[Path], logs: Iterable[Path], settings: PublisherSettings, *, rate: float | None = None
-) -> Outcome:
+) -> SendResult:
     """Send the records of files, in the order of their times; Ctrl-C ends it early, with what is buffered sent.
 
     Raises UserError where a file cannot be opened, Kafka does not answer, or a topic is missing.
@@ -52,9 +52,9 @@ def send_files(
         log_sources = [_opened(path, opened) for path in logs]
         require_topics(connect(settings), settings)
         delivery = Delivery(settings, rate=rate)
-        outcome = Outcome(delivery.counts)
+        outcome = SendResult(delivery.counts)
         parser = Parser(
-            Messages(TopicNames(settings.topic_prefix)),
+            RecordEncoder(TopicNames(settings.topic_prefix)),
             ErrorRule(http_status=settings.error_http_status),
             int(settings.max_record_bytes),
         )
@@ -80,8 +80,8 @@ def send_files(
     return outcome
 
 
-def _opened(path: Path, opened: ExitStack) -> Source:
-    source = Source(path)
+def _opened(path: Path, opened: ExitStack) -> InputFile:
+    source = InputFile(path)
     opened.callback(source.close)
     return source
 
@@ -89,7 +89,7 @@ def _opened(path: Path, opened: ExitStack) -> Source:
 class _Draw:
     """Moves the progress along, a few times a second."""
 
-    def __init__(self, progress: Progress, sources: list[Source], delivery: Delivery) -> None:
+    def __init__(self, progress: Progress, sources: list[InputFile], delivery: Delivery) -> None:
         sizes = [source.size for source in sources]
         total = None if None in sizes else sum(size or 0 for size in sizes)
         self._task = progress.add_task("sending", total=total)
@@ -109,7 +109,7 @@ class _Draw:
 
 
 @contextmanager
-def _progress(sources: list[Source], delivery: Delivery) -> Iterator[_Draw]:
+def _progress(sources: list[InputFile], delivery: Delivery) -> Iterator[_Draw]:
     columns = (SpinnerColumn(), BarColumn(), DownloadColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

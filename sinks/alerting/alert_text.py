@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pipeline.model.problems import Event, Line, Problem, Sample
 
 if TYPE_CHECKING:
-    from sinks.alerting.settings import OutboundSettings
+    from sinks.alerting.settings import EgressSettings
 
 _LONGEST_TITLE = 200
 _LONGEST_MESSAGE = 600
@@ -31,7 +31,7 @@ class Links:
     kibana: str
 
     @staticmethod
-    def of(settings: "OutboundSettings") -> "Links":
+    def of(settings: "EgressSettings") -> "Links":
         """Take them from the settings."""
         return Links(settings.zipkin_ui_url.rstrip("/"), settings.kibana_url.rstrip("/"))
 

@@ -14,10 +14,10 @@ import orjson
 from pipeline.model.dead_letters import Origin
 from pipeline.runtime.http_client import headers_of
 from sinks.alerting.alert_text import Links
+from sinks.alerting.egress_client import EgressClient, Names, egress_clients
 from sinks.alerting.firing import Due, Firing
-from sinks.alerting.outbound import Endpoint, Names, endpoints
 from sinks.alerting.settings import AlertmanagerSettings
-from sinks.base.calls import start
+from sinks.base.background import start
 from sinks.base.contract import Batch, Kind, Outcome, ProblemState, Refused, Report
 from sinks.base.metrics import SinkMetrics
 from tracelink.errors import InvalidRecord, Unavailable
@@ -52,7 +52,7 @@ class AlertmanagerSink:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         urls = [url.strip().rstrip("/") for url in settings.alertmanager_url.split(",") if url.strip()]
-        self._endpoints = endpoints(
+        self._clients = egress_clients(
             urls,
             settings,
             _NAMES,
@@ -67,7 +67,7 @@ class AlertmanagerSink:
         # What the last attempt has come to know of its batch, where it ran out of time.
         self._answered: dict[Origin, InvalidRecord | None] = {}
         self._failing: set[str] = set()
-        self._rests_until: dict[Endpoint, float] = {}
+        self._rests_until: dict[EgressClient, float] = {}
 
     def write(self, batch: Batch) -> Report:
         """Post what is due; see Sink. A refusal of the content is narrowed down to the single alert that earns it."""
@@ -120,9 +120,9 @@ class AlertmanagerSink:
         Raises Unavailable where none has and one may do so later, and Refused where none ever will.
         """
         now = self._monotonic()
-        resting = [one for one in self._endpoints if self._rests_until.get(one, now) > now]
-        answers: dict[Endpoint, _Answer] = {}
-        for some in ([one for one in self._endpoints if one not in resting], resting):
+        resting = [one for one in self._clients if self._rests_until.get(one, now) > now]
+        answers: dict[EgressClient, _Answer] = {}
+        for some in ([one for one in self._clients if one not in resting], resting):
             if all(isinstance(answer, Unavailable | Refused) for answer in answers.values()):
                 answers |= self._ask(some, method, path, body)
         if None in answers.values():
@@ -137,13 +137,13 @@ class AlertmanagerSink:
                 failures.append(answer)
         raise next((failure for failure in failures if isinstance(failure, Unavailable)), failures[0])
 
-    def _ask(self, some: list[Endpoint], method: str, path: str, body: bytes | None) -> dict[Endpoint, _Answer]:
+    def _ask(self, some: list[EgressClient], method: str, path: str, body: bytes | None) -> dict[EgressClient, _Answer]:
         """Ask some at the same time, and have those rest that fail."""
         headers = {"Content-Type": "application/json"} if body is not None else {}
 
-        def call(endpoint: Endpoint) -> _Answer:
+        def call(client: EgressClient) -> _Answer:
             try:
-                return endpoint.ask(method, endpoint.place.path.rstrip("/") + path, body, headers)
+                return client.ask(method, client.target.path.rstrip("/") + path, body, headers)
             except (Unavailable, Refused) as error:
                 return error
 
@@ -153,20 +153,20 @@ class AlertmanagerSink:
             # One that hangs is not to hold up what the others get.
             calls = [start(lambda one=one: call(one)) for one in some]  # type: ignore[misc]  # bound now
             answers = [one.result() for one in calls]
-        for endpoint, answer in zip(some, answers, strict=True):
+        for client, answer in zip(some, answers, strict=True):
             if isinstance(answer, Unavailable | Refused):
-                self._rests_until[endpoint] = self._monotonic() + _REST_SECONDS
+                self._rests_until[client] = self._monotonic() + _REST_SECONDS
             else:
-                self._rests_until.pop(endpoint, None)
+                self._rests_until.pop(client, None)
         return dict(zip(some, answers, strict=True))
 
-    def _note(self, answers: Mapping[Endpoint, _Answer]) -> None:
+    def _note(self, answers: Mapping[EgressClient, _Answer]) -> None:
         """Log once which of several fail while others do not."""
-        for endpoint, answer in answers.items():
+        for client, answer in answers.items():
             if answer is None:
-                self._failing.discard(endpoint.shown)
-            elif endpoint.shown not in self._failing:
-                self._failing.add(endpoint.shown)
+                self._failing.discard(client.shown)
+            elif client.shown not in self._failing:
+                self._failing.add(client.shown)
                 _log.warning("Not every Alertmanager takes alerts: %s", answer)
 
 

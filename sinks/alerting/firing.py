@@ -27,7 +27,7 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Notified:
     """What Alertmanager was told of a problem."""
 
     version: int
@@ -46,7 +46,7 @@ class Due:
     fingerprint: str
     posted: tuple[Posted, ...]
     """The alert; before it the one that it replaces, resolved."""
-    told: Told
+    notified: Notified
 
 
 class Firing:
@@ -57,7 +57,7 @@ class Firing:
         # News of a problem that fires come at most so late, and RESOLVED well before the end.
         self._every = min(60.0, quiet_after / 2)
         self._ends_after = round(2 * quiet_after * 1000)
-        self._told: OrderedDict[str, Told] = OrderedDict()
+        self._notified: OrderedDict[str, Notified] = OrderedDict()
 
     def due(self, batch: Batch, report: Report, now: float) -> list[Due]:
         """Return what is to be posted for a batch; counts what need not be as not kept.
@@ -88,17 +88,17 @@ class Firing:
 
     def note(self, due: Due) -> None:
         """Remember that this was posted."""
-        self._told[due.fingerprint] = due.told
-        self._told.move_to_end(due.fingerprint)
-        if len(self._told) > _MOST_REMEMBERED:
-            self._told.popitem(last=False)
+        self._notified[due.fingerprint] = due.notified
+        self._notified.move_to_end(due.fingerprint)
+        if len(self._notified) > _MOST_REMEMBERED:
+            self._notified.popitem(last=False)
 
     def _of_alert(self, raised: RaisedAlert, now: float) -> Due | None:
         alert = raised.alert
         problem = alert["problem"]
-        told = self._told.get(problem["fingerprint"])
+        notified = self._notified.get(problem["fingerprint"])
         # Read again, after what came later was told.
-        if told is not None and problem["version"] < told.version:
+        if notified is not None and problem["version"] < notified.version:
             return None
         if alert["event"] == "RESOLVED":
             return self._make(raised, problem, "RESOLVED", alert["time"], now)
@@ -109,15 +109,15 @@ class Firing:
 
     def _of_state(self, state: ProblemState, now: float) -> Due | None:
         problem = state.problem
-        told = self._told.get(problem["fingerprint"])
+        notified = self._notified.get(problem["fingerprint"])
         # Alerts and states come from two topics, in any order between these.
-        if told is not None and problem["version"] <= told.version:
+        if notified is not None and problem["version"] <= notified.version:
             return None
         if problem["status"] == "QUIET":
-            fires = told is not None and told.firing
+            fires = notified is not None and notified.firing
             return self._make(state, problem, "RESOLVED", round(now * 1000), now) if fires else None
         ends = problem["arrived"] + self._ends_after
-        fresh = told is not None and told.firing and now - told.at < self._every
+        fresh = notified is not None and notified.firing and now - notified.at < self._every
         if not problem["announced"] or problem["muted"] or fresh or ends <= now * 1000:
             return None
         return self._make(state, problem, None, ends, now)
@@ -125,20 +125,20 @@ class Firing:
     def _make(
         self, source: RaisedAlert | ProblemState, problem: Problem, event: Event | None, ends: int, now: float
     ) -> Due:
-        told = self._told.get(problem["fingerprint"])
+        notified = self._notified.get(problem["fingerprint"])
         firing = event != "RESOLVED"
         labels = _labels(problem)
         replaced: tuple[Posted, ...] = ()
-        if told is not None and told.firing:
+        if notified is not None and notified.firing:
             # The service varies where the fingerprint ignores it; it stays as it was told first.
-            if all(told.labels.get(name) == labels.get(name) for name in {*told.labels, *labels} - {"service"}):
-                labels = dict(told.labels)
+            if all(notified.labels.get(name) == labels.get(name) for name in {*notified.labels, *labels} - {"service"}):
+                labels = dict(notified.labels)
             else:
-                end = iso(moment(max(told.starts, now * 1000)))
-                replaced = ({"labels": told.labels, "startsAt": iso(moment(told.starts)), "endsAt": end},)
+                end = iso(moment(max(notified.starts, now * 1000)))
+                replaced = ({"labels": notified.labels, "startsAt": iso(moment(notified.starts)), "endsAt": end},)
         starts = problem["firingSince"]
         posted = self._posted(problem, event, labels, starts, ends if firing else min(ends, round(now * 1000)))
-        state = Told(problem["version"], firing, labels, starts, now)
+        state = Notified(problem["version"], firing, labels, starts, now)
         return Due(source, problem["fingerprint"], (*replaced, posted), state)
 
     def _posted(

@@ -26,7 +26,7 @@ def _networks(text: str) -> str:
     return text
 
 
-class OutboundSettings(SinkSettings):
+class EgressSettings(SinkSettings):
     """What the sinks of alerts share."""
 
     title = "The sinks of alerts"
@@ -50,7 +50,7 @@ class OutboundSettings(SinkSettings):
     kibana_url: str = Field("http://127.0.0.1:5601", pattern=_BASE_URL, description="Kibana, for links in alerts.")
 
 
-class AlertmanagerSettings(OutboundSettings):
+class AlertmanagerSettings(EgressSettings):
     """The Alertmanager sink."""
 
     title = "The Alertmanager sink"
@@ -76,7 +76,7 @@ class AlertmanagerSettings(OutboundSettings):
     )
 
 
-class WebhookSettings(OutboundSettings):
+class WebhookSettings(EgressSettings):
     """The webhook sink."""
 
     title = "The webhook sink"

@@ -13,7 +13,7 @@ from pipeline.model.problems import Alert, Problem, Sample
 from pipeline.runtime.http_client import headers_of
 from sinks.alerting import slack
 from sinks.alerting.alert_text import Links, description, iso, moment, title
-from sinks.alerting.outbound import Names, endpoints
+from sinks.alerting.egress_client import Names, egress_clients
 from sinks.alerting.settings import WebhookSettings
 from sinks.base.contract import Batch, Outcome, Report
 from sinks.base.metrics import SinkMetrics
@@ -45,7 +45,7 @@ class WebhookSink:
             raise UserError(
                 "TRACELINK_WEBHOOK_SECRET (or TRACELINK_WEBHOOK_SECRET_FILE) is empty: give a secret, or leave it out."
             )
-        (self._endpoint,) = endpoints(
+        (self._client,) = egress_clients(
             [settings.webhook_url.get_secret_value()],
             settings,
             _NAMES,
@@ -78,8 +78,8 @@ class WebhookSink:
                 report.count("alert", Outcome.DUPLICATE if again else Outcome.WRITTEN)
             elif time.monotonic() > until:
                 # A call that takes for ever looks like one that hangs; the rest has its turn in the repeat.
-                raise Unavailable(f"{self._endpoint.shown} is slow, or TRACELINK_MAX_REQUESTS is: not all is sent yet")
-            elif (refusal := self._endpoint.ask("POST", self._endpoint.place.path, *self._request(alert))) is not None:
+                raise Unavailable(f"{self._client.shown} is slow, or TRACELINK_MAX_REQUESTS is: not all is sent yet")
+            elif (refusal := self._client.ask("POST", self._client.target.path, *self._request(alert))) is not None:
                 report.refuse_message(raised.message, "alert", refusal)
             else:
                 self._remember(alert["id"])
@@ -91,7 +91,7 @@ class WebhookSink:
 
     def check(self) -> None:
         """Connect; see Sink. Nothing is posted: a webhook takes every request for news."""
-        self._endpoint.reach()
+        self._client.reach()
 
     def close(self) -> None:
         """Nothing is held: each request has a connection of its own."""

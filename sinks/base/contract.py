@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from pipeline.model.dead_letters import Headers, Origin, headers
 from pipeline.model.problems import Alert, Problem
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 from tracelink.model.codec import LOG_RECORD, SPAN
 from tracelink.model.records import LogRecord, Span, Trace
 
@@ -25,7 +25,7 @@ class Outcome(StrEnum):
     DEAD_LETTER = "dead_letter"
     NOT_KEPT = "not_kept"
     """The keep policy left it out, or it holds nothing for this target."""
-    GIVEN_BACK = "given_back"
+    RELEASED = "released"
     """Its partition left, or the process stopped, before it was written: the next owner reads it again."""
 
 
@@ -34,7 +34,7 @@ class Refused(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class SourceMessage:
     """A message as it was read."""
 
     origin: Origin
@@ -44,7 +44,7 @@ class Message:
     """Headers that its dead letters must have, too."""
 
     @property
-    def partition(self) -> Partition:
+    def partition(self) -> PartitionId:
         """Where it was read."""
         return self.origin.topic, self.origin.partition
 
@@ -53,7 +53,7 @@ class Message:
 class Part:
     """A part of a trace, decoded, without its bad records."""
 
-    message: Message
+    message: SourceMessage
     trace: Trace
 
 
@@ -61,7 +61,7 @@ class Part:
 class UnlinkedLog:
     """A log record that belongs to no trace."""
 
-    message: Message
+    message: SourceMessage
     record: LogRecord
 
 
@@ -69,7 +69,7 @@ class UnlinkedLog:
 class ProblemState:
     """A state of a problem."""
 
-    message: Message
+    message: SourceMessage
     problem: Problem
 
 
@@ -77,15 +77,15 @@ class ProblemState:
 class RaisedAlert:
     """An alert."""
 
-    message: Message
+    message: SourceMessage
     alert: Alert
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
+class OutgoingDeadLetter:
     """What no repeat can write: a whole message, or one record cut out of it and framed."""
 
-    message: Message
+    message: SourceMessage
     payload: bytes
     error: InvalidRecord
     kind: Kind | None = None
@@ -104,13 +104,13 @@ class Batch:
     unlinked: tuple[UnlinkedLog, ...] = ()
     problems: tuple[ProblemState, ...] = ()
     alerts: tuple[RaisedAlert, ...] = ()
-    dead_letters: tuple[DeadLetter, ...] = ()
+    dead_letters: tuple[OutgoingDeadLetter, ...] = ()
     """What did not decode; the sink has no business with these."""
 
     def __bool__(self) -> bool:
         return bool(self.parts or self.unlinked or self.problems or self.alerts or self.dead_letters)
 
-    def without(self, partitions: Container[Partition]) -> "Batch":
+    def without(self, partitions: Container[PartitionId]) -> "Batch":
         """Return the batch without what was read from these partitions."""
         return Batch(
             tuple(part for part in self.parts if part.message.partition not in partitions),
@@ -129,30 +129,30 @@ class Report:
     """One outcome for each part, in the batch's order."""
     records: Counter[tuple[Kind, Outcome]] = field(default_factory=Counter)
     """How many of its spans, log lines, problems and alerts, as far as this target takes such records."""
-    dead_letters: list[DeadLetter] = field(default_factory=list)
+    dead_letters: list[OutgoingDeadLetter] = field(default_factory=list)
 
     def count(self, kind: Kind, outcome: Outcome, number: int = 1) -> None:
         """Count records of a kind."""
         self.records[kind, outcome] += number
 
-    def refuse_span(self, message: Message, span: Span, error: InvalidRecord) -> None:
+    def refuse_span(self, message: SourceMessage, span: Span, error: InvalidRecord) -> None:
         """Cut one span out of its message."""
-        self.dead_letters.append(DeadLetter(message, SPAN.encode(span), error, "span"))
+        self.dead_letters.append(OutgoingDeadLetter(message, SPAN.encode(span), error, "span"))
         self.count("span", Outcome.DEAD_LETTER)
 
-    def refuse_log(self, message: Message, record: LogRecord, error: InvalidRecord) -> None:
+    def refuse_log(self, message: SourceMessage, record: LogRecord, error: InvalidRecord) -> None:
         """Cut one log line out of its message."""
-        self.dead_letters.append(DeadLetter(message, LOG_RECORD.encode(record), error, "log"))
+        self.dead_letters.append(OutgoingDeadLetter(message, LOG_RECORD.encode(record), error, "log"))
         self.count("log", Outcome.DEAD_LETTER)
 
-    def refuse_message(self, message: Message, kind: Kind, error: InvalidRecord) -> None:
+    def refuse_message(self, message: SourceMessage, kind: Kind, error: InvalidRecord) -> None:
         """Give up a message that holds one record; its payload stays untouched."""
-        self.dead_letters.append(DeadLetter(message, message.value, error))
+        self.dead_letters.append(OutgoingDeadLetter(message, message.value, error))
         self.count(kind, Outcome.DEAD_LETTER)
 
     def refuse_part(self, index: int, part: Part, error: InvalidRecord) -> None:
         """Give up a part as a whole; its payload stays untouched."""
-        self.dead_letters.append(DeadLetter(part.message, part.message.value, error))
+        self.dead_letters.append(OutgoingDeadLetter(part.message, part.message.value, error))
         self.parts[index] = Outcome.DEAD_LETTER
         self.count("span", Outcome.DEAD_LETTER, len(part.trace["spans"]))
 

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from pipeline.kafka.offsets import Member
 from pipeline.kafka.transactions import Aborted, Transactions, transactional_producer
 from pipeline.settings import names_of
-from sinks.base.contract import DeadLetter
+from sinks.base.contract import OutgoingDeadLetter
 from sinks.base.settings import SinkSettings
 from tracelink.errors import Unavailable, UserError
 
@@ -29,7 +29,7 @@ class DeadLetters:
         self._stopping = stopping
         self._transactions: Transactions | None = None
 
-    def send(self, letters: Iterable[DeadLetter], offsets: Sequence[TopicPartition], member: Member) -> None:
+    def send(self, letters: Iterable[OutgoingDeadLetter], offsets: Sequence[TopicPartition], member: Member) -> None:
         """Send letters and commit these offsets as that member of the group, together or not at all.
 
         Raises Unavailable where nothing of it came out and it may be tried again, and where the process is to stop.

@@ -4,7 +4,16 @@ from collections.abc import Iterable, Mapping
 
 from pipeline.model import splice
 from pipeline.model.problems import ALERT, PROBLEM
-from sinks.base.contract import Batch, DeadLetter, Kind, Message, Part, ProblemState, RaisedAlert, UnlinkedLog
+from sinks.base.contract import (
+    Batch,
+    Kind,
+    OutgoingDeadLetter,
+    Part,
+    ProblemState,
+    RaisedAlert,
+    SourceMessage,
+    UnlinkedLog,
+)
 from tracelink.errors import InvalidRecord
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import LOG_RECORD, SPAN
@@ -17,7 +26,7 @@ def record_kinds(names: TopicNames) -> Mapping[str, Kind]:
     return {names.unlinked_logs: "log", names.problems: "problem", names.alerts: "alert"}
 
 
-def decode(messages: Iterable[Message], kinds: Mapping[str, Kind], *, logs: bool = True) -> Batch:
+def decode(messages: Iterable[SourceMessage], kinds: Mapping[str, Kind], *, logs: bool = True) -> Batch:
     """Decode messages; `kinds` are those of `record_kinds`.
 
     Without `logs` the log lines of parts are left out, good ones and bad ones. A problem that was deleted is passed
@@ -27,7 +36,7 @@ def decode(messages: Iterable[Message], kinds: Mapping[str, Kind], *, logs: bool
     unlinked: list[UnlinkedLog] = []
     problems: list[ProblemState] = []
     alerts: list[RaisedAlert] = []
-    letters: list[DeadLetter] = []
+    letters: list[OutgoingDeadLetter] = []
     for message in messages:
         try:
             kind = kinds.get(message.origin.topic)
@@ -36,7 +45,7 @@ def decode(messages: Iterable[Message], kinds: Mapping[str, Kind], *, logs: bool
                 parts.append(Part(message, decoded.trace))
                 for bad in decoded.bad:
                     of, header = _HEADERS[bad.kind]
-                    letters.append(DeadLetter(message, header + bad.body, bad.error, of))
+                    letters.append(OutgoingDeadLetter(message, header + bad.body, bad.error, of))
             elif kind == "log":
                 unlinked.append(UnlinkedLog(message, LOG_RECORD.decode(message.value)))
             elif kind == "alert":
@@ -44,5 +53,5 @@ def decode(messages: Iterable[Message], kinds: Mapping[str, Kind], *, logs: bool
             elif message.value:
                 problems.append(ProblemState(message, PROBLEM.decode(message.value)))
         except InvalidRecord as error:
-            letters.append(DeadLetter(message, message.value, error))
+            letters.append(OutgoingDeadLetter(message, message.value, error))
     return Batch(tuple(parts), tuple(unlinked), tuple(problems), tuple(alerts), tuple(letters))

@@ -22,7 +22,7 @@ class SinkMetrics:
         ).labels(sink)
         self._parts = Counter(
             "tracelink_sink_parts",
-            "Parts by what became of them: written, duplicate, dead_letter, not_kept, given_back (unwritten).",
+            "Parts by what became of them: written, duplicate, dead_letter, not_kept, released (unwritten).",
             ("sink", "outcome"),
             registry=registry,
         )

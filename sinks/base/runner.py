@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
-from pipeline.failpoints import Point, reached
-from pipeline.runtime.watchdog import Progress
+from pipeline.failpoints import Failpoint, hit
+from pipeline.runtime.watchdog import Watchdog
 from pipeline.settings import names_of
-from sinks.base.calls import start
+from sinks.base.background import start
 from sinks.base.contract import Batch, Kind, Outcome, Report, Sink
 from sinks.base.dead_letters import DeadLetters
 from sinks.base.decoding import decode, record_kinds
@@ -31,7 +31,7 @@ from sinks.base.source import Gathered, Source
 from tracelink.errors import Unavailable
 
 if TYPE_CHECKING:
-    from tracelink.kafka.topics import Partition
+    from tracelink.kafka.topics import PartitionId
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -107,18 +107,18 @@ class Runner:
         self._metrics = metrics
         self._clock = clock
         self._patience = patience or Patience()
-        self.progress = Progress(settings.stuck_after + settings.batch_wait)
+        self.watchdog = Watchdog(settings.stuck_after + settings.batch_wait)
         self._stop = Event()
-        self._away: str | None = f"{name} was not reached yet"
+        self._unavailable: str | None = f"{name} was not reached yet"
         self._assigned = False
         self._checked = 0.0
-        self._shown: set[Partition] = set()
+        self._shown: set[PartitionId] = set()
         self._next: _Prepared | None = None
         self._written: _Written | None = None
 
     def not_ready(self) -> str | None:
         """Return why the sink is not ready, or None: partitions assigned, the target answering, and getting on."""
-        return self.progress.not_ready() or self._away or (None if self._assigned else "no partitions assigned")
+        return self.watchdog.not_ready() or self._unavailable or (None if self._assigned else "no partitions assigned")
 
     def stop(self) -> None:
         """End the loop: within seconds, with the batch in hand written or uncommitted."""
@@ -131,12 +131,12 @@ class Runner:
         try:
             try:
                 self._check(source)
-                while not (self._stop.is_set() or source.through):
+                while not (self._stop.is_set() or source.drained):
                     self._turn(source, letters)
             except _Stopped:
                 _log.info("Stopped; what was not written is left to the next start.")
             self._settle(source)
-            if source.through:
+            if source.drained:
                 done = ", ".join(f"{number} {what}" for what, number in sorted(self._tally.items()))
                 _log.info("replay %s: through with all partitions of this process; %s", self._job, done or "nothing")
         finally:
@@ -176,7 +176,7 @@ class Runner:
         def write() -> Report:
             nonlocal held
             held = held.without(gathered.lost)
-            reached(Point.SINK_BEFORE_WRITE)
+            hit(Failpoint.SINK_BEFORE_WRITE)
             return self._call(source, lambda: self._sink.write(held))
 
         def bury() -> None:
@@ -191,14 +191,14 @@ class Runner:
             if self._stop.is_set():
                 raise _Stopped
             report = self._persist(source, write)
-            reached(Point.SINK_WRITTEN)
+            hit(Failpoint.SINK_WRITTEN)
             dead = [*held.dead_letters, *report.dead_letters]
             if dead:
                 self._persist(source, bury)
         except _Stopped:
-            self._give_back(batch, Batch())
+            self._release(batch, Batch())
             raise
-        self._give_back(batch, held)
+        self._release(batch, held)
         self._written = _Written(gathered, held, report)
 
     def _settle(self, source: Source) -> None:
@@ -207,7 +207,7 @@ class Runner:
             return
         written, self._written = self._written, None
         self._count(written.held, written.report)
-        reached(Point.SINK_BEFORE_COMMIT)
+        hit(Failpoint.SINK_BEFORE_COMMIT)
         source.commit(written.gathered)
         self._show(source)
 
@@ -227,21 +227,21 @@ class Runner:
             wait=wait_exponential(self._patience.first_retry, self._patience.longest_retry)
             + wait_random(0, self._patience.first_retry),
             sleep=pause,
-            before_sleep=self._went_away,
+            before_sleep=self._note_unavailable,
         )
         result = retrying(attempt)
-        if self._away:
+        if self._unavailable:
             _log.info("%s is reached.", self._name)
-        self._away = None
+        self._unavailable = None
         self._checked = time.monotonic()
         self._metrics.available.set(1)
         return result
 
-    def _went_away(self, state: RetryCallState) -> None:
+    def _note_unavailable(self, state: RetryCallState) -> None:
         reason = str(state.outcome.exception()) if state.outcome else ""
         if state.attempt_number == 1:
             _log.warning("%s is away and waited for: %s", self._name, reason)
-        self._away = reason
+        self._unavailable = reason
         self._metrics.available.set(0)
         self._metrics.retries.inc()
 
@@ -306,14 +306,14 @@ class Runner:
             if raised.alert["event"] != "RESOLVED":
                 self._metrics.freshness_seconds.observe(max(0.0, now - raised.alert["time"] / 1000))
 
-    def _give_back(self, batch: Batch, held: Batch) -> None:
-        given_back = _parts(batch, self._kinds) - _parts(held, self._kinds)
-        if given_back:
-            self._metrics.part(Outcome.GIVEN_BACK, given_back)
+    def _release(self, batch: Batch, held: Batch) -> None:
+        released = _parts(batch, self._kinds) - _parts(held, self._kinds)
+        if released:
+            self._metrics.part(Outcome.RELEASED, released)
 
     def _show(self, source: Source, *, excused: bool = False) -> None:
         """Bring the gauges and the readiness up to date; a worker that waits for its target is excused."""
-        self.progress.report(time.monotonic(), source.done(), excused=excused)
+        self.watchdog.report(time.monotonic(), source.done(), excused=excused)
         self._assigned = bool(source.assigned)
         lag = source.lag()
         for topic, partition in self._shown - set(lag):

@@ -26,7 +26,7 @@ _RULE = ErrorRule()
 
 
 @dataclass(frozen=True, slots=True)
-class KeepPolicy:
+class TailSampling:
     """Decides by a part's own content and its trace's id: the same in every process and after every restart.
 
     The share holds for whole traces. Errors and slowness are seen part by part: of a trace that errs late, a part

@@ -13,12 +13,12 @@ from confluent_kafka import Message as KafkaMessage
 from pipeline.kafka.offsets import Member
 from pipeline.model.dead_letters import Origin, redriven
 from pipeline.model.replay_markers import is_end
-from sinks.base.contract import Message
+from sinks.base.contract import SourceMessage
 from sinks.base.settings import SinkSettings
 from tracelink.kafka import errors
 from tracelink.kafka.client import client_log, client_properties
 from tracelink.kafka.errors import Kind, classify, passes
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 
 _log = logging.getLogger(__name__)
 
@@ -43,9 +43,9 @@ _NOT_OURS = frozenset(
 class Gathered:
     """Messages, and the offset to commit for each partition once they are written."""
 
-    messages: tuple[Message, ...]
-    positions: dict[Partition, int]
-    lost: set[Partition] = field(default_factory=set)
+    messages: tuple[SourceMessage, ...]
+    positions: dict[PartitionId, int]
+    lost: set[PartitionId] = field(default_factory=set)
     """Partitions that left since it was gathered: what it has of them is the next owner's to write."""
 
     def mine(self) -> list[TopicPartition]:
@@ -70,16 +70,16 @@ class Source:
         What is committed there is the marker's own offset, so that whoever comes later finds it again.
         """
         self._ends = ends
-        self._ended: dict[Partition, int] = {}  # and the offsets of their markers
-        self.assigned: set[Partition] = set()
+        self._ended: dict[PartitionId, int] = {}  # and the offsets of their markers
+        self.assigned: set[PartitionId] = set()
         self.paused = False
         self._gathered: list[Gathered] = []  # and not committed
-        self._messages: list[Message] = []
+        self._messages: list[SourceMessage] = []
         self._bytes = 0
         self._since = 0.0  # when the first of them came
-        self._positions: dict[Partition, int] = {}
-        self._committed: dict[Partition, int] = {}
-        self._uncommitted: dict[Partition, int] = {}
+        self._positions: dict[PartitionId, int] = {}
+        self._committed: dict[PartitionId, int] = {}
+        self._uncommitted: dict[PartitionId, int] = {}
         self._batch_bytes = settings.batch_bytes
         self._batch_wait = settings.batch_wait
         properties: dict[str, Any] = dict(
@@ -185,19 +185,19 @@ class Source:
                 self._committed[partition] = self._uncommitted.pop(partition)
 
     @property
-    def through(self) -> bool:
+    def drained(self) -> bool:
         """Whether there are partitions, and all are committed up to their end markers."""
         return bool(self.assigned) and all(map(self._is_over, self.assigned))
 
-    def done(self) -> dict[Partition, int]:
+    def done(self) -> dict[PartitionId, int]:
         """Return the offset committed for each partition that is not over; -1 before the first commit."""
         return {
             partition: self._committed.get(partition, -1) for partition in self.assigned if not self._is_over(partition)
         }
 
-    def lag(self) -> dict[Partition, int]:
+    def lag(self) -> dict[PartitionId, int]:
         """Count the messages not committed yet of each partition of which that is known."""
-        found: dict[Partition, int] = {}
+        found: dict[PartitionId, int] = {}
         for partition, offset in self._committed.items():
             _low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
             if high >= 0:
@@ -208,7 +208,7 @@ class Source:
         """Leave the group."""
         self._consumer.close()
 
-    def _is_over(self, partition: Partition) -> bool:
+    def _is_over(self, partition: PartitionId) -> bool:
         end = self._ended.get(partition)
         return end is not None and self._committed.get(partition) == end
 
@@ -242,7 +242,7 @@ class Source:
         headers = cast("list[tuple[str, bytes]] | None", polled.headers())
         if not self._messages:
             self._since = time.monotonic()
-        self._messages.append(Message(origin, polled.key(), value, redriven(headers) if headers else ()))
+        self._messages.append(SourceMessage(origin, polled.key(), value, redriven(headers) if headers else ()))
         self._bytes += len(value)
         self._positions[partition] = offset + 1
 

@@ -12,8 +12,8 @@ import orjson
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
 from pipeline.model.problems import Problem
-from sinks.base.calls import start
-from sinks.base.contract import Message, Outcome
+from sinks.base.background import start
+from sinks.base.contract import Outcome, SourceMessage
 from sinks.elasticsearch.client import IN_FLIGHT, ElasticsearchClient, Overloaded, passes
 from tracelink.errors import InvalidRecord, Reason, Unavailable
 from tracelink.model.records import LogRecord
@@ -36,7 +36,7 @@ class Document(NamedTuple):
     identity: str
     lines: bytes
     """The action and the source of a bulk request, each with its newline."""
-    message: Message
+    message: SourceMessage
     of: int | LogRecord | Problem
     """The part of the batch with this index, a log line, or a problem."""
     action: Action = "create"

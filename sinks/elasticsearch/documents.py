@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from pipeline.analysis.error_origin import error_origin
+from pipeline.analysis.root_cause import root_cause_span
 from pipeline.formats.zipkin_json import zipkin_span
 from sinks.elasticsearch.indices import instant
 from tracelink.errors import InvalidRecord, Reason
@@ -96,7 +96,7 @@ def part_document(trace: Trace, context: dict[str, Any], start: int) -> dict[str
     if spans:
         document["trace"]["duration"] = {"us": duration_of(spans)}
         document["spans"] = [zipkin_span(span) for span in spans]
-    if errored and (origin := error_origin(trace)):
+    if errored and (origin := root_cause_span(trace)):
         document["error"] = _present(
             service=origin.service, operation=origin.operation, message=origin.message, type=origin.type
         )

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sinks.base.contract import Batch, Message, Outcome, Part, ProblemState, Report
+from sinks.base.contract import Batch, Outcome, Part, ProblemState, Report, SourceMessage
 from sinks.base.redacting import redacted_log, redacted_span
-from sinks.base.sampling import KeepPolicy
+from sinks.base.sampling import TailSampling
 from sinks.elasticsearch import documents
 from sinks.elasticsearch.bulk import Document, lines, newer_lines
 from sinks.elasticsearch.indices import Indices
@@ -21,7 +21,7 @@ class Encoder:
 
     def __init__(self, settings: ElasticsearchSettings) -> None:
         self._indices = Indices.of(settings)
-        self._keep = KeepPolicy(settings.keep_share, settings.keep_slower_than, settings.keep_log_level)
+        self._sampling = TailSampling(settings.keep_share, settings.keep_slower_than, settings.keep_log_level)
         self._redactor = settings.redactor()
 
     def documents(
@@ -49,11 +49,11 @@ class Encoder:
 
     def _part_documents(self, index: int, part: Part, trace: Trace, report: Report) -> Iterator[Document]:
         """Make the documents of a part, whose spans are redacted in `trace`; its dead letters are as they came."""
-        kept = self._keep.keeps(trace)
+        kept = self._sampling.keeps(trace)
         context = documents.trace_context(trace)
         shown: list[LogRecord] = []
         for original in trace["logs"]:
-            if kept or self._keep.keeps_log(original):
+            if kept or self._sampling.keeps_log(original):
                 record = redacted_log(original, self._redactor)
                 shown.append(record)
                 document = self._log_document(part.message, original, record, trace["opened"], context, report)
@@ -78,7 +78,7 @@ class Encoder:
 
     def _log_document(  # noqa: PLR0917 - what it is made of
         self,
-        message: Message,
+        message: SourceMessage,
         original: LogRecord,
         record: LogRecord,
         opened: int,

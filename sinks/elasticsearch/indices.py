@@ -51,9 +51,9 @@ class Indices:
         opened *= 1000
         near = timestamp if abs(timestamp - opened) <= _DAY_US else opened
         length, form = _UNITS[self.unit]
-        return f"{self.prefix}{kind}-{_stretch(near // length, length, form)}{self.suffix}"
+        return f"{self.prefix}{kind}-{_period(near // length, length, form)}{self.suffix}"
 
 
 @lru_cache(maxsize=256)
-def _stretch(number: int, length: int, form: str) -> str:
+def _period(number: int, length: int, form: str) -> str:
     return instant(number * length).strftime(form)

@@ -8,7 +8,7 @@ from sinks.elasticsearch.bulk import Bulk
 from sinks.elasticsearch.client import ElasticsearchClient
 from sinks.elasticsearch.encoder import Encoder
 from sinks.elasticsearch.settings import ElasticsearchSettings
-from sinks.elasticsearch.span_metrics import Observed, ServiceBooks
+from sinks.elasticsearch.span_metrics import Observed, ServiceMetricsRecorder
 from sinks.elasticsearch.templates import set_up
 from tracelink.errors import InvalidRecord
 
@@ -25,7 +25,7 @@ class ElasticsearchSink:
     takes_logs = True
 
     def __init__(
-        self, settings: ElasticsearchSettings, metrics: SinkMetrics, services: ServiceBooks | None = None
+        self, settings: ElasticsearchSettings, metrics: SinkMetrics, services: ServiceMetricsRecorder | None = None
     ) -> None:
         """`services` counts what the traces say of the services, whatever the keep policy leaves out."""
         self._settings = settings

@@ -23,7 +23,7 @@ class Request(NamedTuple):
     errored: bool
 
 
-class Call(NamedTuple):
+class ServiceCall(NamedTuple):
     """One call from a service to another."""
 
     client: str
@@ -35,7 +35,7 @@ class Observed(NamedTuple):
     """What a part of a trace says."""
 
     requests: list[Request]
-    calls: list[Call]
+    calls: list[ServiceCall]
 
 
 def observe(trace: Trace) -> Observed:
@@ -62,13 +62,13 @@ def observe(trace: Trace) -> Observed:
         errored = bool(span["flags"] & Flag.ERROR)
         found.requests.append(Request(service, span.get("name") or "", (span.get("duration") or 0) / 1e6, errored))
         if caller and caller != service:
-            found.calls.append(Call(caller, service, errored))
+            found.calls.append(ServiceCall(caller, service, errored))
     for span in callers.values():
         remote = span.get("remoteEndpoint")
         if span.get("kind") in SENDING and remote and span["id"] not in answered:
             client, server = service_of(span), remote.get("serviceName")
             if client and server and client != server:
-                found.calls.append(Call(client, server, bool(span["flags"] & Flag.ERROR)))
+                found.calls.append(ServiceCall(client, server, bool(span["flags"] & Flag.ERROR)))
     return found
 
 
@@ -104,7 +104,7 @@ class ServiceMetrics:
         )
 
 
-class ServiceBooks:
+class ServiceMetricsRecorder:
     """Counts requests and calls, under a bounded number of names."""
 
     def __init__(self, metrics: ServiceMetrics, most: int) -> None:
@@ -114,7 +114,7 @@ class ServiceBooks:
         self._calls: dict[tuple[str, str], tuple[Counter, Counter]] = {}
 
     @classmethod
-    def of(cls, settings: ElasticsearchSettings, registry: CollectorRegistry) -> "ServiceBooks | None":
+    def of(cls, settings: ElasticsearchSettings, registry: CollectorRegistry) -> "ServiceMetricsRecorder | None":
         """Return the books under these settings, or None where they are not to be kept."""
         return cls(ServiceMetrics(registry), settings.max_operations) if settings.service_metrics else None
 
@@ -125,7 +125,7 @@ class ServiceBooks:
         each would be most of the work, and replaced before anybody saw it.
         """
         slowest: dict[Histogram, float] = {}
-        calls = Tally[Call]()
+        calls = Tally[ServiceCall]()
         for trace, observed in batch:
             calls.update(observed.calls)
             for service, operation, seconds, errored in observed.requests:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from pipeline.analysis.span_tree import Call, CallTree
+from pipeline.analysis.span_tree import SpanNode, SpanTree
 from pipeline.cli.text import plain
 from sinks.elasticsearch.indices import instant
 from sinks.trace.search import FoundTrace
@@ -26,12 +26,12 @@ Line = dict[str, Any]
 def view(found: FoundTrace) -> Iterator[Text]:
     """Yield the lines: a summary, the calls with their log lines, and what could not be placed."""
     spans = found.records()
-    tree = CallTree(spans)
+    tree = SpanTree(spans)
     placed, unplaced = _place(tree, found.lines)
     yield _summary(found, tree, duration_of(spans))
-    tops = sorted((call for call in tree.calls if call.parent is None), key=_start)
-    begin = min((start for call in tree.calls if (start := _start(call)) < inf), default=0.0)
-    yield from _calls(tops, placed, begin)
+    tops = sorted((node for node in tree.nodes if node.parent is None), key=_start)
+    begin = min((start for node in tree.nodes if (start := _start(node)) < inf), default=0.0)
+    yield from _nodes(tops, placed, begin)
     if unplaced:
         yield Text("log lines of services without a span here:", style="dim")
         yield from (_line(line, 1) for line in unplaced)
@@ -44,16 +44,16 @@ def shown(text: object) -> str:
     return plain(text, _LONGEST)
 
 
-def _place(tree: CallTree, lines: Iterable[Line]) -> tuple[dict[int, list[Line]], list[Line]]:
+def _place(tree: SpanTree, lines: Iterable[Line]) -> tuple[dict[int, list[Line]], list[Line]]:
     """Return the lines of each call, by its identity, and those that have no place.
 
     A line without a span, or of one that is not here, is shown under the uppermost call of its service, else under the
     root if there is one.
     """
-    tops: dict[str | None, Call] = {}
-    for call in sorted(tree.calls, key=lambda call: (call.depth, _start(call))):
-        tops.setdefault(call.service, call)
-    roots = [call for call in tree.calls if call.parent is None]
+    tops: dict[str | None, SpanNode] = {}
+    for node in sorted(tree.nodes, key=lambda node: (node.depth, _start(node))):
+        tops.setdefault(node.service, node)
+    roots = [node for node in tree.nodes if node.parent is None]
     root = roots[0] if len(roots) == 1 else None
     placed: dict[int, list[Line]] = {}
     unplaced: list[Line] = []
@@ -67,52 +67,52 @@ def _place(tree: CallTree, lines: Iterable[Line]) -> tuple[dict[int, list[Line]]
     return placed, unplaced
 
 
-def _calls(tops: list[Call], placed: dict[int, list[Line]], begin: float) -> Iterator[Text]:
+def _nodes(tops: list[SpanNode], placed: dict[int, list[Line]], begin: float) -> Iterator[Text]:
     """Walk the tree, what happened first in a call first; without recursion, for traces are deeper than Python."""
-    pending: list[tuple[Call | Line, int]] = [(call, 0) for call in reversed(tops)]
+    pending: list[tuple[SpanNode | Line, int]] = [(node, 0) for node in reversed(tops)]
     while pending:
         what, depth = pending.pop()
-        if not isinstance(what, Call):
+        if not isinstance(what, SpanNode):
             yield _line(what, depth)
             continue
-        yield _call(what, depth, begin)
-        inside: list[tuple[float, Call | Line]] = [(_time(line), line) for line in placed.get(id(what), ())]
-        inside += [(_start(call), call) for call in what.children]
+        yield _node(what, depth, begin)
+        inside: list[tuple[float, SpanNode | Line]] = [(_time(line), line) for line in placed.get(id(what), ())]
+        inside += [(_start(node), node) for node in what.children]
         inside.sort(key=itemgetter(0))
         pending += [(one, depth + 1) for _, one in reversed(inside)]
 
 
-def _summary(found: FoundTrace, tree: CallTree, duration: int) -> Text:
-    services = {call.service for call in tree.calls} | {_field(line, "service", "name") for line in found.lines}
+def _summary(found: FoundTrace, tree: SpanTree, duration: int) -> Text:
+    services = {node.service for node in tree.nodes} | {_field(line, "service", "name") for line in found.lines}
     text = Text(f"trace {found.shown_id}", style="bold")
     text.append(" errored" if found.errored else "", style="bold red")
     counts = (
-        f": {_count(len(tree.calls), 'span')} and {_count(len(found.lines), 'log line')} "
+        f": {_count(len(tree.nodes), 'span')} and {_count(len(found.lines), 'log line')} "
         f"of {_count(len(services - {None}), 'service')}"
     )
     text.append(counts, style="not bold")
-    if tree.calls:
+    if tree.nodes:
         text.append(f", {_milliseconds(duration)}", style="not bold")
-    times = [start for call in tree.calls if 0 < (start := _start(call)) < inf]
+    times = [start for node in tree.nodes if 0 < (start := _start(node)) < inf]
     times += [time for line in found.lines if (time := _time(line)) < inf]
     if times:
         text.append(f", from {_shown_time(min(times), whole=True)}", style="not bold")
     return text
 
 
-def _call(call: Call, depth: int, begin: float) -> Text:
-    span = call.span
+def _node(node: SpanNode, depth: int, begin: float) -> Text:
+    span = node.span
     text = _indented(depth)
-    text.append(shown(call.service or "?"), style="bold red" if call.errored else "bold cyan")
-    text.append(f" {shown(span.get('name') or '(no name)')}", style="red" if call.errored else "")
+    text.append(shown(node.service or "?"), style="bold red" if node.errored else "bold cyan")
+    text.append(f" {shown(span.get('name') or '(no name)')}", style="red" if node.errored else "")
     details = [str(kind).lower()] if (kind := span.get("kind")) else []
     details += [_milliseconds(duration)] if (duration := span.get("duration")) else ["not ended"]
-    if (start := _start(call)) < inf:
+    if (start := _start(node)) < inf:
         details.append(f"at {_milliseconds(start - begin, sign=True)}")
-    if call.parent is None and span.get("parentId"):
+    if node.parent is None and span.get("parentId"):
         details.append("its caller is not here")
     text.append(f"  {shown(', '.join(details))}", style="dim")
-    if call.errored:
+    if node.errored:
         said = (span.get("tags") or {}).get("error")
         text.append(f"  ✗ {shown(said) if said else ''}".rstrip(), style="bold red")
     return text
@@ -144,8 +144,8 @@ def _field(line: Line, *names: str) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def _start(call: Call) -> float:
-    return call.span.get("timestamp") or inf
+def _start(node: SpanNode) -> float:
+    return node.span.get("timestamp") or inf
 
 
 def _time(line: Line) -> float:

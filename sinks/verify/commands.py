@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.options import settings_options
-from pipeline.cli.times import HELP, Moment, now_ms, shown
+from pipeline.cli.times import HELP, TimeSpec, now_ms, shown
 from pipeline.settings import ElasticsearchAccess, WindowSettings, ZipkinAccess, names_of, without_credentials
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.zipkin.settings import ZipkinSettings
@@ -19,7 +19,7 @@ from tracelink.model.records import shown_trace_id
 from tracelink.settings import flag_of
 
 if TYPE_CHECKING:
-    from sinks.verify.holes import Hole
+    from sinks.verify.gaps import Gap
     from sinks.verify.run import Verified
 
 _DOCUMENTS = (
@@ -33,8 +33,8 @@ _REPEATED = (
 
 
 @click.command(short_help="Find what the stores lack, and the replay that fills it.")
-@click.option("--from", "begin", type=Moment(), default="1h", show_default=True, help=f"Begin: {HELP}.")
-@click.option("--to", "end", type=Moment(), default="now", show_default=True, help="End, in the same ways.")
+@click.option("--from", "begin", type=TimeSpec(), default="1h", show_default=True, help=f"Begin: {HELP}.")
+@click.option("--to", "end", type=TimeSpec(), default="now", show_default=True, help="End, in the same ways.")
 @click.option("--only", type=click.Choice(["elasticsearch", "zipkin"]), help="Ask one store alone.")
 @click.option("--all", "everything", is_flag=True, help="Show all partitions and hours, not only those with holes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: rows, totals, holes, commands.")
@@ -72,23 +72,23 @@ def verify(
       tracelink verify --from 1d --missing missing.txt
       tracelink verify --from 6h --json | jq -r .commands[]
     """
-    from sinks.verify.holes import command
+    from sinks.verify.gaps import command
 
     window = WindowSettings.load_own(flags)
     found, first, last = _compare(window, begin, end, only, flags)
-    holes = found.holes.stretches()
+    gaps = found.gaps.ranges()
     if missing is not None:
-        _write_ids(missing, holes)
+        _write_ids(missing, gaps)
     given = [
         f"{flag_of(name)}={without_credentials(value)}" for name in _REPEATED if (value := flags[name]) is not None
     ]
-    commands = [command(hole, given, str(missing) if missing else None) for hole in holes]
+    commands = [command(gap, given, str(missing) if missing else None) for gap in gaps]
     _note(found, first, last)
     if as_json:
-        _print_json(found, holes, commands)
+        _print_json(found, gaps, commands)
     else:
-        _print(found, holes, commands, names_of(window).prefix, everything=everything, ids=missing is not None)
-    if holes:
+        _print(found, gaps, commands, names_of(window).prefix, everything=everything, ids=missing is not None)
+    if gaps:
         raise SystemExit(1)
 
 
@@ -109,13 +109,15 @@ def _compare(
     first, last = (milliseconds_of(text, now, settings.join, OffsetLookup(admin)) for text in (begin, end))
     if first >= last:
         raise UserError(f"--from ({shown(first)}) is not before --to ({shown(last)}).")
-    with bars() as tell:
-        found = compare(settings, admin, first, last, only=only, tell=lambda *done: tell("comparing", *done))
+    with bars() as on_progress:
+        found = compare(
+            settings, admin, first, last, only=only, on_progress=lambda *done: on_progress("comparing", *done)
+        )
         return found, first, last
 
 
-def _write_ids(path: Path, holes: "list[Hole]") -> None:
-    ids = sorted({shown_trace_id(one) for hole in holes for one in hole.traces})
+def _write_ids(path: Path, gaps: "list[Gap]") -> None:
+    ids = sorted({shown_trace_id(one) for gap in gaps for one in gap.traces})
     try:
         path.write_text("".join(f"{one}\n" for one in ids), encoding="ascii")
     except OSError as error:
@@ -124,10 +126,12 @@ def _write_ids(path: Path, holes: "list[Hole]") -> None:
 
 def _note(found: "Verified", first: int, last: int) -> None:
     """Say what cannot be told."""
-    if found.told_from is not None and found.told_from > first:
-        since = "nothing of this can be told" if found.told_from >= last else "what came before cannot be told"
+    if found.available_since is not None and found.available_since > first:
+        since = (
+            "nothing of this can be verified" if found.available_since >= last else "nothing before it can be verified"
+        )
         click.echo(
-            f"Retention has passed what the join put out before {shown(found.told_from)}: {since}. Where the inputs "
+            f"The join's output before {shown(found.available_since)} has been deleted: {since}. Where the inputs "
             f"reach further back, `tracelink replay --from {shown(first)}` joins them again.",
             err=True,
         )
@@ -139,15 +143,15 @@ def _note(found: "Verified", first: int, last: int) -> None:
         )
 
 
-def _print_json(found: "Verified", holes: "list[Hole]", commands: list[str]) -> None:
+def _print_json(found: "Verified", gaps: "list[Gap]", commands: list[str]) -> None:
     from sinks.verify.view import as_json
 
-    told_from = None if found.told_from is None else shown(found.told_from)
-    click.echo(json.dumps(as_json(found.tally, holes, commands, told_from=told_from, unseen=found.unseen)))
+    available_since = None if found.available_since is None else shown(found.available_since)
+    click.echo(json.dumps(as_json(found.tally, gaps, commands, available_since=available_since, unseen=found.unseen)))
 
 
 def _print(
-    found: "Verified", holes: "list[Hole]", commands: list[str], prefix: str, *, everything: bool, ids: bool
+    found: "Verified", gaps: "list[Gap]", commands: list[str], prefix: str, *, everything: bool, ids: bool
 ) -> None:
     from rich.console import Console
 
@@ -157,11 +161,11 @@ def _print(
     if not console.is_terminal:
         console = Console(highlight=False, width=200)
     console.print(table(found.tally, prefix, everything=everything))
-    if not holes:
+    if not gaps:
         click.echo("No holes.")
         return
-    sparse = sum(hole.sparse for hole in holes)
-    if sparse and not ids:
+    partial = sum(gap.partial for gap in gaps)
+    if partial and not ids:
         click.echo("Few of the traces there have holes: with --missing FILE the replay takes only those.")
     click.echo("To fill the holes:")
     for one in commands:

@@ -7,12 +7,12 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sinks.base.calls import start
+from sinks.base.background import start
 from sinks.base.contract import Batch, Outcome, Part, Report, UnlinkedLog
 from sinks.elasticsearch.client import IN_FLIGHT, ElasticsearchClient
 from sinks.elasticsearch.encoder import Encoder
 from sinks.elasticsearch.settings import ElasticsearchSettings
-from sinks.verify.letters import Buried
+from sinks.verify.dead_lettered import DeadLettered
 from sinks.verify.tally import Judged
 from tracelink.errors import Unavailable
 
@@ -35,10 +35,10 @@ class ElasticsearchStore:
 
     name = NAME
 
-    def __init__(self, settings: ElasticsearchSettings, buried: Buried) -> None:
+    def __init__(self, settings: ElasticsearchSettings, dead_lettered: DeadLettered) -> None:
         self._encoder = Encoder(settings)
         self._client = ElasticsearchClient(settings)
-        self._buried = buried
+        self._dead_lettered = dead_lettered
 
     def check(self) -> None:
         """Ask whether it is there."""
@@ -85,7 +85,7 @@ class ElasticsearchStore:
     def _count(self, missing: Sequence[_Wanted]) -> None:
         for one in missing:
             counts = one.judged.counts
-            if self._buried.has(NAME, one.judged.place, one.line):
+            if self._dead_lettered.has(NAME, one.judged.position, one.line):
                 counts.dead_letters += 1
             elif one.line is None:
                 counts.missing_parts += 1

@@ -9,15 +9,15 @@ from confluent_kafka.admin import AdminClient
 
 from pipeline.kafka.offsets import OffsetLookup
 from pipeline.settings import WindowSettings, names_of
-from sinks.base.contract import Message, Part, UnlinkedLog
+from sinks.base.contract import Part, SourceMessage, UnlinkedLog
 from sinks.base.decoding import decode, record_kinds
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.verify import elasticsearch, zipkin
+from sinks.verify.dead_lettered import DeadLettered, read_dead_letters
 from sinks.verify.elasticsearch import ElasticsearchStore
-from sinks.verify.holes import Holes
-from sinks.verify.letters import Buried, read_letters
-from sinks.verify.read import Held, Written, topics_of, written
-from sinks.verify.tally import Judged, Place, Tally
+from sinks.verify.gaps import Gaps
+from sinks.verify.read import CommittedOffsets, JoinedInput, committed, topics_of
+from sinks.verify.tally import Judged, Position, Tally
 from sinks.verify.zipkin import ZipkinStore
 from sinks.zipkin.settings import ZipkinSettings
 from tracelink.errors import Unavailable, UserError
@@ -44,78 +44,78 @@ class Verified:
     """What was found."""
 
     tally: Tally = field(default_factory=Tally)
-    holes: Holes = field(default_factory=Holes)
-    told_from: int | None = None
+    gaps: Gaps = field(default_factory=Gaps)
+    available_since: int | None = None
     """When what can be told begins, in milliseconds, where retention has passed the begin that was asked for."""
     unseen: int = 0
     """Spans of traces that Zipkin cannot show whole: whether it has them is not known."""
 
 
 def verify(
-    settings: AllSettings, admin: AdminClient, begin: int, end: int, *, only: str | None, tell: Advance
+    settings: AllSettings, admin: AdminClient, begin: int, end: int, *, only: str | None, on_progress: Advance
 ) -> Verified:
     """Compare a stretch of time, in milliseconds, with both stores or `only` one; raises UserError."""
     names = names_of(settings.join)
     found = Verified()
-    buried = Buried(topics_of(names))
+    dead_lettered = DeadLettered(topics_of(names))
     with ExitStack() as stores:
         # In this order: what is committed was written before, and its dead letters are out.
         due = _due(settings, admin, names)
         asked: list[Store] = []
         try:
             if only != zipkin.NAME:
-                asked.append(stores.enter_context(closing(ElasticsearchStore(settings.elasticsearch, buried))))
+                asked.append(stores.enter_context(closing(ElasticsearchStore(settings.elasticsearch, dead_lettered))))
             if only != elasticsearch.NAME:
-                asked.append(stores.enter_context(closing(ZipkinStore(settings.zipkin, buried))))
+                asked.append(stores.enter_context(closing(ZipkinStore(settings.zipkin, dead_lettered))))
             for store in asked:
                 store.check()
-            for _ in read_letters(settings.join, admin, names, begin, buried):
-                tell(0, 1)
-            held = Held(settings.join, admin, begin, end, unlinked=only != zipkin.NAME)
-            for messages in held.read():
+            for _ in read_dead_letters(settings.join, admin, names, begin, dead_lettered):
+                on_progress(0, 1)
+            joined_input = JoinedInput(settings.join, admin, begin, end, unlinked=only != zipkin.NAME)
+            for messages in joined_input.read():
                 for judged in _judge(messages, names, asked, due):
                     found.tally.add(judged)
-                    found.holes.add(judged)
-                tell(held.done, held.total)
+                    found.gaps.add(judged)
+                on_progress(joined_input.done, joined_input.total)
         except Unavailable as error:
             raise UserError(f"{error}. Is it running? `tracelink stack up` starts one on this machine.") from None
-        found.told_from = held.told_from
+        found.available_since = joined_input.available_since
         found.unseen = sum(store.unseen for store in asked if isinstance(store, ZipkinStore))
     return found
 
 
-def _due(settings: AllSettings, admin: AdminClient, names: TopicNames) -> dict[str, Written]:
+def _due(settings: AllSettings, admin: AdminClient, names: TopicNames) -> dict[str, CommittedOffsets]:
     lookup = OffsetLookup(admin)
     partitions = [*lookup.partitions(names.traces), *lookup.partitions(names.unlinked_logs)]
     of: dict[str, TraceSinkSettings] = {
         elasticsearch.NAME: settings.elasticsearch,
         zipkin.NAME: settings.zipkin,
     }
-    return {name: written(one, one.group(name), partitions) for name, one in of.items()}
+    return {name: committed(one, one.group(name), partitions) for name, one in of.items()}
 
 
 def _judge(
-    messages: Sequence[Message], names: TopicNames, stores: Iterable[Store], due: Mapping[str, Written]
+    messages: Sequence[SourceMessage], names: TopicNames, stores: Iterable[Store], due: Mapping[str, CommittedOffsets]
 ) -> list[Judged]:
     """Say of each message what became of it."""
     kinds = record_kinds(names)
     batch = decode(messages, kinds)
-    all_judged = {_place(message): _unjudged(message) for message in messages}
+    all_judged = {_position(message): _unjudged(message) for message in messages}
     for letter in batch.dead_letters:
-        all_judged[_place(letter.message)].counts.dead_letters += 1
+        all_judged[_position(letter.message)].counts.dead_letters += 1
     for part in batch.parts:
-        judged, trace = all_judged[_place(part.message)], part.trace
+        judged, trace = all_judged[_position(part.message)], part.trace
         judged.opened, judged.closed, judged.trace_id = trace["opened"], trace["closed"], trace["traceId"]
         judged.counts.parts, judged.counts.spans, judged.counts.lines = 1, len(trace["spans"]), len(trace["logs"])
     for log in batch.unlinked:
-        all_judged[_place(log.message)].counts.lines = 1
+        all_judged[_position(log.message)].counts.lines = 1
     for store in stores:
         records: list[Part | UnlinkedLog] = [*batch.parts]
         if store.name == elasticsearch.NAME:
             records += batch.unlinked
         ready: list[tuple[Part | UnlinkedLog, Judged]] = []
         for record in records:
-            judged = all_judged[_place(record.message)]
+            judged = all_judged[_position(record.message)]
             if due[store.name].covers(record.message.partition, record.message.origin.offset):
                 ready.append((record, judged))
             else:
@@ -124,9 +124,9 @@ def _judge(
     return list(all_judged.values())
 
 
-def _place(message: Message) -> Place:
-    return Place(*message.partition, message.origin.offset)
+def _position(message: SourceMessage) -> Position:
+    return Position(*message.partition, message.origin.offset)
 
 
-def _unjudged(message: Message) -> Judged:
-    return Judged(_place(message), message.origin.timestamp, message.origin.timestamp, None)
+def _unjudged(message: SourceMessage) -> Judged:
+    return Judged(_position(message), message.origin.timestamp, message.origin.timestamp, None)

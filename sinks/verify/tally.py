@@ -7,7 +7,7 @@ from typing import NamedTuple
 HOUR_MS = 3_600_000
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where a message lies."""
 
     topic: str
@@ -60,7 +60,7 @@ class Counts:
 class Judged:
     """A message and what became of it; times are stream times in milliseconds."""
 
-    place: Place
+    position: Position
     opened: int
     closed: int
     trace_id: bytes | None
@@ -89,7 +89,7 @@ class Tally:
     def add(self, judged: Judged) -> None:
         """Count a message under the hour in which it was opened."""
         hour = judged.opened // HOUR_MS * HOUR_MS
-        self._rows.setdefault((judged.place.topic, judged.place.partition, hour), Counts()).add(judged.counts)
+        self._rows.setdefault((judged.position.topic, judged.position.partition, hour), Counts()).add(judged.counts)
         self.totals.add(judged.counts)
 
     def rows(self) -> Iterator[Row]:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from pipeline.cli.times import shown
-from sinks.verify.holes import Hole
+from sinks.verify.gaps import Gap
 from sinks.verify.tally import Counts, Tally
 from tracelink.model.records import shown_trace_id
 
@@ -41,7 +41,7 @@ def table(tally: Tally, prefix: str, *, everything: bool) -> Table:
     return found
 
 
-def as_json(tally: Tally, holes: Sequence[Hole], commands: Sequence[str], **rest: object) -> dict[str, Any]:
+def as_json(tally: Tally, gaps: Sequence[Gap], commands: Sequence[str], **rest: object) -> dict[str, Any]:
     """Return all of it; times as moments are written, counts by their names."""
     return {
         "rows": [
@@ -51,15 +51,15 @@ def as_json(tally: Tally, holes: Sequence[Hole], commands: Sequence[str], **rest
         "totals": _counts(tally.totals),
         "holes": [
             {
-                "from": shown(hole.begin),
-                "to": shown(hole.end),
-                "kind": list(hole.stores),
-                "trace_ids": [shown_trace_id(one) for one in hole.traces],
-                "complete": hole.complete,
-                "lines_without_trace": hole.loose,
+                "from": shown(gap.begin),
+                "to": shown(gap.end),
+                "kind": list(gap.stores),
+                "trace_ids": [shown_trace_id(one) for one in gap.traces],
+                "complete": gap.complete,
+                "lines_without_trace": gap.untraced,
                 "command": command,
             }
-            for hole, command in zip(holes, commands, strict=True)
+            for gap, command in zip(gaps, commands, strict=True)
         ],
         "commands": list(commands),
         **rest,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sinks.base.contract import Part, UnlinkedLog
-from sinks.base.sampling import KeepPolicy
-from sinks.verify.letters import Buried, SpanKey, span_key
+from sinks.base.sampling import TailSampling
+from sinks.verify.dead_lettered import DeadLettered, SpanKey, span_key
 from sinks.verify.tally import Judged
 from sinks.zipkin.client import ZipkinClient
 from sinks.zipkin.settings import ZipkinSettings
@@ -45,10 +45,10 @@ class ZipkinStore:
 
     name = NAME
 
-    def __init__(self, settings: ZipkinSettings, buried: Buried) -> None:
+    def __init__(self, settings: ZipkinSettings, dead_lettered: DeadLettered) -> None:
         self._client = ZipkinClient(settings)
-        self._keep = KeepPolicy(settings.keep_share, settings.keep_slower_than)
-        self._buried = buried
+        self._sampling = TailSampling(settings.keep_share, settings.keep_slower_than)
+        self._dead_lettered = dead_lettered
         self._settled_at: float | None = time.monotonic() + _SETTLING
         self.unseen = 0
 
@@ -74,7 +74,7 @@ class ZipkinStore:
 
     def _wants(self, part: Part, judged: Judged) -> bool:
         """Decide as the sink's `write` does."""
-        kept = self._keep.keeps(part.trace)
+        kept = self._sampling.keeps(part.trace)
         if not kept:  # at Elasticsearch too, if that is asked
             judged.counts.not_kept = max(judged.counts.not_kept, len(part.trace["spans"]))
         return kept and bool(part.trace["spans"])
@@ -85,7 +85,7 @@ class ZipkinStore:
 
     def _count(self, part: Part, judged: Judged, answer: _Answer) -> None:
         for key in _missing(part, answer):
-            if self._buried.has(NAME, judged.place, key):
+            if self._dead_lettered.has(NAME, judged.position, key):
                 judged.counts.dead_letters += 1
             elif answer.cut:
                 self.unseen += 1

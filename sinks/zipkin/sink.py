@@ -1,8 +1,8 @@
 """The Zipkin sink: the spans of traces."""
 
-from sinks.base.contract import Batch, Message, Outcome, Report
+from sinks.base.contract import Batch, Outcome, Report, SourceMessage
 from sinks.base.metrics import SinkMetrics
-from sinks.base.sampling import KeepPolicy
+from sinks.base.sampling import TailSampling
 from sinks.zipkin.client import ZipkinClient
 from sinks.zipkin.settings import ZipkinSettings
 from tracelink.model.records import Span
@@ -23,18 +23,18 @@ class ZipkinSink:
 
     def __init__(self, settings: ZipkinSettings, metrics: SinkMetrics) -> None:
         self._batch_bytes = settings.batch_bytes
-        self._keep = KeepPolicy(settings.keep_share, settings.keep_slower_than)
+        self._sampling = TailSampling(settings.keep_share, settings.keep_slower_than)
         self._client = ZipkinClient(settings, metrics.request_seconds.observe)
 
     def write(self, batch: Batch) -> Report:
         """Post the batch's spans; see Sink. A 400 or 413 is narrowed down to the single span that earns it."""
         report = Report([Outcome.WRITTEN] * len(batch.parts))
-        messages: list[Message] = []  # of each span
+        messages: list[SourceMessage] = []  # of each span
         spans: list[Span] = []
         size = 0
         for index, part in enumerate(batch.parts):
             message, more = part.message, part.trace["spans"]
-            if not more or not self._keep.keeps(part.trace):
+            if not more or not self._sampling.keeps(part.trace):
                 report.parts[index] = Outcome.NOT_KEPT
                 report.count("span", Outcome.NOT_KEPT, len(more))
                 continue
@@ -56,7 +56,7 @@ class ZipkinSink:
         """Close the connection."""
         self._client.close()
 
-    def _send(self, messages: list[Message], spans: list[Span], report: Report) -> None:
+    def _send(self, messages: list[SourceMessage], spans: list[Span], report: Report) -> None:
         refused = self._client.send(spans)
         for index, error in refused:
             report.refuse_span(messages[index], spans[index], error)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 
 # An input under load is at its end again and again, and hardly ever when it is looked at.
 LATELY = 5000.0
@@ -20,19 +20,19 @@ class CaughtUp:
     def __init__(self, quiet_after: float) -> None:
         self._quiet_after = quiet_after
         # When each was last known to be at its end: infinity while it is.
-        self._ended: dict[Partition, float] = {}
+        self._ended: dict[PartitionId, float] = {}
         self._since: float | None = None
 
-    def read(self, partition: Partition, now: float) -> None:
+    def read(self, partition: PartitionId, now: float) -> None:
         """Note that more has come of a partition."""
         if self._ended.get(partition) == math.inf:
             self._ended[partition] = now
 
-    def end(self, partition: Partition) -> None:
+    def end(self, partition: PartitionId) -> None:
         """Note that a partition is at its end."""
         self._ended[partition] = math.inf
 
-    def holds(self, partitions: Iterable[Partition], now: float) -> bool:
+    def holds(self, partitions: Iterable[PartitionId], now: float) -> bool:
         """Tell whether all of these partitions have been caught up with for long enough."""
         if not all(self._ended.get(partition, -math.inf) > now - LATELY for partition in partitions):
             return False

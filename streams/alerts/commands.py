@@ -127,8 +127,8 @@ def test(
       tracelink rules test rules.toml --traces spans.jsonl.gz --logs app.jsonl --json
     """
     from streams.alerts.rules import Rules
-    from streams.alerts.trial import Traces, errored, tried
-    from streams.alerts.trial_view import Trial, print_json, print_refused, print_trial
+    from streams.alerts.rules_test import Traces, errored, report_problems
+    from streams.alerts.rules_test_view import RulesReport, print_json, print_refused, print_report
     from tracelink.model.records import ErrorRule
 
     if not traces and not logs:
@@ -141,10 +141,12 @@ def test(
     records.read(traces, logs)
     occurrences = errored(records.each(), loaded, settings.redactor().redact)
     limits = settings.limits()
-    trial = Trial(len(records), len(occurrences), records.unlinked, tried(occurrences, loaded, limits), records.refused)
-    (print_json if as_json else print_trial)(trial)
-    print_refused(trial.refused)
-    if trial.refused and not skip_invalid:
+    report = RulesReport(
+        len(records), len(occurrences), records.unlinked, report_problems(occurrences, loaded, limits), records.refused
+    )
+    (print_json if as_json else print_report)(report)
+    print_refused(report.refused)
+    if report.refused and not skip_invalid:
         ctx.exit(1)
 
 

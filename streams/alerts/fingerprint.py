@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from pipeline.model.problems import Origin
+from pipeline.model.problems import RootCause
 
 VALID_ADD = frozenset({"httpStatus", "grpcStatus", "peer", "logger"})
 """What `Fields.add` may name, beside the tags: `tags.NAME`."""
@@ -34,7 +34,7 @@ class Fields:
     """Of `service`, `operation`, `exception`, `message`."""
 
 
-def fingerprint(origin: Origin, fields: Fields) -> str:
+def fingerprint(origin: RootCause, fields: Fields) -> str:
     """Return the fingerprint of a problem: 16 lower-case hex characters.
 
     Service, operation, type of the exception and message, the latter three without what varies; the fields that are
@@ -65,7 +65,7 @@ def _normalised_name(name: str | None) -> str | None:
     return _VARIES_IN_NAME.sub("*", _QUERY.sub("", name[:LONGEST_MESSAGE])) if name else None
 
 
-def _added(origin: Origin, name: str) -> str | None:
+def _added(origin: RootCause, name: str) -> str | None:
     if name.startswith(TAG_PREFIX):
         return origin["tags"].get(name.removeprefix(TAG_PREFIX))
     others = {

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.model import splice
-from pipeline.model.problems import Occurrence, Origin, Problem
+from pipeline.model.problems import Occurrence, Problem, RootCause
 from streams.alerts.occurrence import Redact, occurrence
-from streams.alerts.problems import Changes, Limits, Problems
+from streams.alerts.problems import Changes, ProblemLimits, Problems
 from streams.alerts.rule import Rule
 from streams.alerts.rules import RulesFile
 from tracelink.errors import InvalidRecord, Reason
@@ -35,7 +35,7 @@ class Grouped:
 class Grouper:
     """The problems of the partitions that this worker has."""
 
-    def __init__(self, rules: RulesFile, redact: Redact, limits: Limits) -> None:
+    def __init__(self, rules: RulesFile, redact: Redact, limits: ProblemLimits) -> None:
         self._rules = rules
         self._redact = redact
         self._limits = limits
@@ -70,5 +70,5 @@ class Grouper:
             sum(len(one) for _, one in problems),
         )
 
-    def _match(self, origin: Origin, fingerprint: str) -> Rule:
+    def _match(self, origin: RootCause, fingerprint: str) -> Rule:
         return self._rules.rules.match(origin, fingerprint)

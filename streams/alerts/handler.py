@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka import TopicPartition
 
-from pipeline.failpoints import Point, reached
+from pipeline.failpoints import Failpoint, hit
 from pipeline.kafka.compacted import Newest
 from pipeline.model.problems import OCCURRENCE, PROBLEM, Problem
 from streams.alerts.caught_up import LATELY, CaughtUp
@@ -22,9 +22,9 @@ from streams.alerts.outbox import Outbox
 from streams.alerts.rules import RulesFile
 from streams.alerts.settings import AlertSettings
 from streams.worker.handler import Due, Outgoing, Turn
-from streams.worker.past import Past
+from streams.worker.restore import RestoreReader
 from tracelink.errors import InvalidRecord
-from tracelink.kafka.topics import Partition, TopicNames
+from tracelink.kafka.topics import PartitionId, TopicNames
 
 _log = logging.getLogger(__name__)
 
@@ -48,24 +48,24 @@ class AlertGrouping:
         self._next_look = 0.0
         self._begin({}, frozenset())
 
-    def _begin(self, offsets: Mapping[Partition, int], numbers: frozenset[int]) -> None:
+    def _begin(self, offsets: Mapping[PartitionId, int], numbers: frozenset[int]) -> None:
         """Begin at these offsets, with nothing made yet."""
         self._outbox = Outbox(self._names)
         self._arrived: list[Arrived] = []
         # The offset to go on from of each partition that this worker has, and up to where it has committed.
         self._positions, self._committed = dict(offsets), dict(offsets)
-        self._moved: dict[Partition, int] = {}
+        self._moved: dict[PartitionId, int] = {}
         # Partitions whose problems are written as they are, and what is counted in those of others.
         self._settled = numbers
         self._counted = Counter[int]()
         self._caught_up = CaughtUp(self._quiet_after)
 
-    def assign(self, partitions: Sequence[Partition], past: Past) -> dict[Partition, int]:
+    def assign(self, partitions: Sequence[PartitionId], restore: RestoreReader) -> dict[PartitionId, int]:
         """Take partitions, with their problems as they were written last."""
         # In this order: what a predecessor's last transaction has written is there once its offsets are settled.
-        committed = past.committed(partitions)
+        committed = restore.committed(partitions)
         newest = {number: Newest() for topic, number in partitions if topic == self._names.errors}
-        for message in past.journal(dict.fromkeys(newest, 0)):
+        for message in restore.journal(dict.fromkeys(newest, 0)):
             newest[message.partition() or 0].take(message.key() or b"", message.value())
         self._grouper.restore({number: list(_decoded(states)) for number, states in newest.items()})
         self._begin({where: one.offset for where, one in committed.items()}, frozenset(newest))
@@ -87,7 +87,7 @@ class AlertGrouping:
                 else:
                     self._outbox.locate(self._grouper.locate(message.value() or b""))
             except InvalidRecord as error:
-                self._outbox.bury(message, error)
+                self._outbox.dead_letter(message, error)
 
     def reach_end(self, topic: str, number: int, offset: int) -> None:
         """Note the end of a partition."""
@@ -105,12 +105,12 @@ class AlertGrouping:
                 ended = [number for topic, number in self._positions if topic == self._names.errors]
         # A dead letter goes out with its offset, and so does what was counted before it; states that an aborted
         # transaction held go out with those of all that was counted since.
-        due = looks or bool(self._outbox.letters) or bool(self._outbox.states)
+        due = looks or bool(self._outbox.dead_letters) or bool(self._outbox.states)
         if self._arrived or due:
             self._group(ended, round(turn.wall - LATELY), due=due)
         unsent = self._outbox.unsent()
         if unsent:
-            reached(Point.WORKER_ADVANCED)
+            hit(Failpoint.WORKER_ADVANCED)
         return unsent
 
     def due(self) -> Due | None:
@@ -148,7 +148,7 @@ class AlertGrouping:
         self._grouper.restore({})
         self._begin({}, frozenset())
 
-    def progress(self) -> dict[Partition, int]:
+    def progress(self) -> dict[PartitionId, int]:
         """Return what is committed."""
         return self._committed
 

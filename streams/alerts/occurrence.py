@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable, Mapping
 
-from pipeline.analysis.error_origin import ErrorOrigin, error_origin
+from pipeline.analysis.root_cause import RootCauseSpan, root_cause_span
 from pipeline.analysis.span_tree import RECEIVING, by_side
-from pipeline.model.problems import Line, Occurrence, Origin
+from pipeline.model.problems import Line, Occurrence, RootCause
 from streams.alerts.fingerprint import LONGEST_MESSAGE, TAG_PREFIX, Fields, fingerprint
 from tracelink.model.records import Flag, LogRecord, Span, Trace, duration_of, service_of
 
@@ -29,7 +29,7 @@ def occurrence(trace: Trace, fields: Fields, redact: Redact) -> Occurrence | Non
     Its fingerprint is that of what is shown, so that it can be made again from a problem. Texts are redacted before
     they are cut: half a secret is not seen to be one.
     """
-    origin = error_origin(trace)
+    origin = root_cause_span(trace)
     if origin is None:
         return None
     texts = _Texts(redact)
@@ -65,7 +65,7 @@ class _Texts:
         return _cut(self._redact(head + self._redact(value)).removeprefix(head), _LONGEST_TAG)
 
 
-def _origin(origin: ErrorOrigin, fields: Fields, texts: _Texts) -> Origin:
+def _origin(origin: RootCauseSpan, fields: Fields, texts: _Texts) -> RootCause:
     return {
         "service": texts.name(origin.service),
         "operation": texts.name(origin.operation),

@@ -28,7 +28,7 @@ class Outbox:
         self._sent = 0
         self._located = 0
         self._alerts: list[Alert] = []
-        self.letters = Counter[str]()
+        self.dead_letters = Counter[str]()
         self.states: list[JournalRecord] = []
 
     def locate(self, occurrence: Occurrence) -> None:
@@ -37,11 +37,11 @@ class Outbox:
         self._messages.append(Outgoing(self._names.errors, key, OCCURRENCE.encode(occurrence)))
         self._located += 1
 
-    def bury(self, message: Message, error: InvalidRecord) -> None:
+    def dead_letter(self, message: Message, error: InvalidRecord) -> None:
         """Send what cannot be read to the dead letters."""
         headers = dead_letters.headers(error, dead_letters.Origin.of(message), sink="alerts")
         self._messages.append(Outgoing(self._names.dead_letters, message.key(), message.value(), headers))
-        self.letters[error.reason] += 1
+        self.dead_letters[error.reason] += 1
 
     def change(self, changes: Mapping[int, Changes]) -> None:
         """Write the states of problems, and send their alerts."""
@@ -67,7 +67,7 @@ class Outbox:
         """Count what was committed."""
         now = time.time()
         metrics.located.inc(self._located)
-        for reason, count in self.letters.items():
+        for reason, count in self.dead_letters.items():
             metrics.dead_letters.labels(reason).inc(count)
         for alert in self._alerts:
             metrics.alerts.labels(alert["event"]).inc()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple, Protocol
 
-from pipeline.model.problems import Alert, Event, Occurrence, Origin, Problem, Sample
+from pipeline.model.problems import Alert, Event, Occurrence, Problem, RootCause, Sample
 from streams.alerts.rule import Rule
 from tracelink.model.records import shown_trace_id
 
@@ -27,12 +27,12 @@ _US_PER_MS = 1000
 class Match(Protocol):
     """Tells which rule holds for a problem."""
 
-    def __call__(self, origin: Origin, fingerprint: str) -> Rule:
+    def __call__(self, origin: RootCause, fingerprint: str) -> Rule:
         """Return the rule, or the defaults."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProblemLimits:
     """How long problems are remembered, in milliseconds, and how many."""
 
     known_for: int = 86_400_000
@@ -60,7 +60,7 @@ class Changes:
 class Problems:
     """The problems of one partition, from the states that were written last."""
 
-    def __init__(self, match: Match, limits: Limits, states: Iterable[Problem] = ()) -> None:
+    def __init__(self, match: Match, limits: ProblemLimits, states: Iterable[Problem] = ()) -> None:
         self._match = match
         self._limits = limits
         # Both in the order in which they were seen last: what is due is at the front.

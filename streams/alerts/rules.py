@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
-from pipeline.model.problems import Origin
+from pipeline.model.problems import RootCause
 from streams.alerts.fingerprint import TAG_PREFIX, Fields
 from streams.alerts.rule import DEFAULTS, Rule, Threshold
 from streams.alerts.rules_format import RulesTable, RuleTable, Wrong, parse
@@ -64,7 +64,7 @@ class Rules:
     def __len__(self) -> int:
         return len(self._rules)
 
-    def match(self, origin: Origin, fingerprint: str) -> Rule:
+    def match(self, origin: RootCause, fingerprint: str) -> Rule:
         """Return what holds for a problem; the defaults where no rule matches."""
         if not self._rules:
             return DEFAULTS
@@ -129,7 +129,7 @@ class RulesFile:
         self.error = error
 
 
-def _getter(name: str) -> Callable[[Origin, str], Values]:
+def _getter(name: str) -> Callable[[RootCause, str], Values]:
     """Return a function that gives the values of which one must fit."""
     if name == "fingerprint":
         return lambda _, fingerprint: (fingerprint,)
@@ -141,7 +141,7 @@ def _getter(name: str) -> Callable[[Origin, str], Values]:
     return _PLAIN[name]
 
 
-_PLAIN: dict[str, Callable[[Origin, str], Values]] = {
+_PLAIN: dict[str, Callable[[RootCause, str], Values]] = {
     "service": lambda origin, _: (origin["service"],),
     "operation": lambda origin, _: (origin["operation"],),
     "exception": lambda origin, _: (origin["exception"],),

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from pipeline.settings import RedactionSettings
-from streams.alerts.problems import Limits
+from streams.alerts.problems import ProblemLimits
 from streams.worker.settings import WorkerSettings
 from tracelink.errors import UserError
 from tracelink.kafka.topics import TopicNames
@@ -35,14 +35,14 @@ class AlertSettings(RedactionSettings, WorkerSettings):
         2_000, ge=1, description="Problems known in each partition; beyond it the one seen least lately is forgotten."
     )
 
-    def limits(self) -> Limits:
+    def limits(self) -> ProblemLimits:
         """Return how long problems are known, and how many; raises UserError for times that cannot be."""
         if self.known_for < self.quiet_after:
             raise UserError(
                 f"TRACELINK_KNOWN_FOR (--known-for) is {self.known_for:g} s: it must be at least "
                 f"TRACELINK_QUIET_AFTER (--quiet-after), which is {self.quiet_after:g} s."
             )
-        return Limits(round(self.known_for * 1000), round(self.quiet_after * 1000), self.max_problems)
+        return ProblemLimits(round(self.known_for * 1000), round(self.quiet_after * 1000), self.max_problems)
 
     @property
     def topics(self) -> tuple[str, ...]:

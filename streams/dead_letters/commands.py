@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 import click
 
 from pipeline.cli.options import settings_options
-from pipeline.cli.times import HELP, Moment
+from pipeline.cli.times import HELP, TimeSpec
 from pipeline.settings import RedactionSettings, ReplayedSettings
-from streams.dead_letters.letter import Filters, Name
+from streams.dead_letters.dead_letter import Filters, Name
 from tracelink.errors import Reason
 from tracelink.settings import KafkaSettings
 
@@ -42,8 +42,8 @@ def _letter_options(function: F) -> F:
                 help="Of this reason; may be given again.",
             ),
             click.option("--sink", metavar="NAME", help="Found by this sink."),
-            click.option("--from", "since", type=Moment(), metavar="MOMENT", help=f"Buried then or later: {HELP}."),
-            click.option("--to", "until", type=Moment(), metavar="MOMENT", help="Buried before that moment."),
+            click.option("--from", "since", type=TimeSpec(), metavar="MOMENT", help=f"Buried then or later: {HELP}."),
+            click.option("--to", "until", type=TimeSpec(), metavar="MOMENT", help="Buried before that moment."),
             click.option("--topic", metavar="TOPIC", help="Came from this topic: spans, logs, traces, …"),
             click.option("--partition", type=click.IntRange(min=0), metavar="N", help="Came from this partition."),
             click.option("--offset", type=click.IntRange(min=0), metavar="N", help="Had this offset there."),
@@ -82,7 +82,7 @@ def dead_letters() -> None:
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many, the newest.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a letter, a line each.")
 @settings_options(RedactionSettings)
-def list_letters(*, settled: bool, limit: int, as_json: bool, **flags: Any) -> None:
+def list_letters(*, resolved: bool, limit: int, as_json: bool, **flags: Any) -> None:
     """List the letters that were neither redriven nor discarded, the newest last, and count them by reason.
 
     \b
@@ -98,7 +98,7 @@ def list_letters(*, settled: bool, limit: int, as_json: bool, **flags: Any) -> N
         RedactionSettings.load_own(flags),
         _take_filters(flags),
         limit,
-        settled=settled,
+        resolved=resolved,
         as_json=as_json,
     )
 
@@ -178,7 +178,7 @@ def redrive(
       tracelink dead-letters redrive --reason refused --sink elasticsearch --from 2h --dry-run
       tracelink dead-letters redrive --all --yes --rate 500
     """
-    from streams.dead_letters.settling import Order, redrive_
+    from streams.dead_letters.execution import Order, redrive_
 
     order = Order(_take_filters(flags), everything, dry_run=dry_run, yes=yes, as_json=as_json)
     ctx.exit(redrive_(ReplayedSettings.load_own(flags), order, at_most, rate))
@@ -210,7 +210,7 @@ def discard(
       tracelink dead-letters discard 3-17 3-18
       tracelink dead-letters discard --reason key --topic spans --to 1d --yes
     """
-    from streams.dead_letters.settling import Order, discard_
+    from streams.dead_letters.execution import Order, discard_
 
     order = Order(_take_filters(flags), everything, dry_run=dry_run, yes=yes, as_json=as_json)
     ctx.exit(discard_(ReplayedSettings.load_own(flags), order))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.model.problems import ALERT, OCCURRENCE, PROBLEM
-from streams.dead_letters.letter import Letter
+from streams.dead_letters.dead_letter import DeadLetter
 from streams.dead_letters.walk import Fault, Leaf, walk
 from tracelink.errors import Reason
 from tracelink.model.codec import HEADER_BYTES, LOG_RECORD, MAGIC, SPAN, TRACE, TRACE_ID, Codec
@@ -44,7 +44,7 @@ class Diagnosis:
     remarks: tuple[str, ...] = ()
 
 
-def diagnose(letter: Letter) -> Diagnosis:
+def diagnose(letter: DeadLetter) -> Diagnosis:
     """Find what is wrong with a letter; remarks are what no byte is to blame for."""
     expected = _expected(letter)
     remarks = _remarks(letter, expected)
@@ -65,14 +65,14 @@ def diagnose(letter: Letter) -> Diagnosis:
     return Diagnosis(what, tuple(leaves), tuple(faults), remarks)
 
 
-def _expected(letter: Letter) -> str | None:
+def _expected(letter: DeadLetter) -> str | None:
     """Return what a letter should be, from what it was cut out as or where it came from."""
     if letter.headers.kind is not None:
         return _OF_KIND.get(letter.headers.kind)
     return next((what for ending, what in _OF_TOPIC.items() if letter.headers.topic.endswith(ending)), None)
 
 
-def _remarks(letter: Letter, expected: str | None) -> tuple[str, ...]:
+def _remarks(letter: DeadLetter, expected: str | None) -> tuple[str, ...]:
     found: list[str] = []
     if letter.headers.cut_from is not None:
         cut = f"{letter.size} of {letter.headers.cut_from} bytes"
@@ -102,8 +102,8 @@ def _frame(payload: bytes, expected: str | None) -> tuple[str | None, list[Fault
     fingerprint = payload[len(MAGIC) : HEADER_BYTES].hex()
     what = _OF_HEADER.get(payload[:HEADER_BYTES])
     if what is None:
-        wanted = f"; a {expected} has {_CODECS[expected].header[2:].hex()}" if expected else ""
-        return None, [Fault((), len(MAGIC), f"the fingerprint {fingerprint} is of no schema of this version{wanted}")]
+        query = f"; a {expected} has {_CODECS[expected].header[2:].hex()}" if expected else ""
+        return None, [Fault((), len(MAGIC), f"the fingerprint {fingerprint} is of no schema of this version{query}")]
     if expected is not None and what != expected:
         return what, [Fault((), len(MAGIC), f"the fingerprint is that of a {what}, and a {expected} belongs here")]
     return what, []
@@ -113,7 +113,7 @@ def _start(payload: bytes) -> str:
     return payload[: len(MAGIC)].hex() or "nothing"
 
 
-def _opening(letter: Letter, payload: bytes, what: str | None) -> list[Fault]:
+def _opening(letter: DeadLetter, payload: bytes, what: str | None) -> list[Fault]:
     """Return what is wrong with the flags and the trace id, which the join reads where they lie."""
     if what not in {"span", "log record", "trace"} or len(payload) < TRACE_ID.stop:
         return []
@@ -129,7 +129,7 @@ def _opening(letter: Letter, payload: bytes, what: str | None) -> list[Fault]:
     return found
 
 
-def _sound(letter: Letter) -> str:
+def _sound(letter: DeadLetter) -> str:
     who = letter.headers.sink or "who read it"
     if letter.headers.reason == Reason.REFUSED:
         return f"Nothing is wrong with these bytes: the target of {who} refuses them: {letter.headers.detail}"

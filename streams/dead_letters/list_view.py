@@ -15,13 +15,13 @@ from pipeline.cli.text import plain
 from pipeline.cli.times import now_ms, shown
 from pipeline.settings import RedactionSettings, ReplayedSettings
 from streams.alerts.shown import ago, console, printed, table
-from streams.dead_letters.letter import Filters, Letter, Name
-from streams.dead_letters.marks import Mark
-from streams.dead_letters.texts import Redacts, key_of
-from streams.dead_letters.topic import LettersTopic
+from streams.dead_letters.dead_letter import DeadLetter, Filters, Name
+from streams.dead_letters.redaction import Redacts, key_of
+from streams.dead_letters.resolutions import Resolution
+from streams.dead_letters.topic import DeadLettersTopic
 from tracelink.errors import UserError
 
-Listed = tuple[Letter, Mark | None]
+Listed = tuple[DeadLetter, Resolution | None]
 
 _COLUMNS = ("letter", "time", "reason", "sink", "origin", "bytes", "redriven", "settled", "detail")
 # What a narrow terminal has room for.
@@ -37,16 +37,16 @@ def list_(
     filters: Filters,
     limit: int,
     *,
-    settled: bool,
+    resolved: bool,
     as_json: bool,
 ) -> None:
     """Print the newest letters that are open, or all."""
-    topic, redactor = LettersTopic(settings), redaction.redactor()
-    collected, missing = collect(topic, filters, limit, settled=settled, payloads=False)
+    topic, redactor = DeadLettersTopic(settings), redaction.redactor()
+    collected, missing = collect(topic, filters, limit, resolved=resolved, payloads=False)
     if as_json:
         _print_json(collected.newest(), redactor)
     else:
-        _print_table(collected, topic.live.prefix, now_ms(), redactor, settled=settled)
+        _print_table(collected, topic.live.prefix, now_ms(), redactor, resolved=resolved)
     require_named(missing)
 
 
@@ -56,13 +56,13 @@ class Collected:
     def __init__(self, limit: int) -> None:
         self.reasons: Counter[str] = Counter()
         self._limit = limit
-        self._newest: list[tuple[int, Name, Letter, Mark | None]] = []
+        self._newest: list[tuple[int, Name, DeadLetter, Resolution | None]] = []
 
-    def add(self, letter: Letter, mark: Mark | None) -> None:
+    def add(self, letter: DeadLetter, resolution: Resolution | None) -> None:
         """Take a letter in."""
         self.reasons[letter.headers.reason or "unknown"] += 1
         # No two have the same name: letters are never compared.
-        entry = (letter.timestamp, letter.name, letter, mark)
+        entry = (letter.timestamp, letter.name, letter, resolution)
         if len(self._newest) < self._limit:
             heapq.heappush(self._newest, entry)
         else:
@@ -70,24 +70,24 @@ class Collected:
 
     def newest(self) -> list[Listed]:
         """Return the newest, in the order in which they came."""
-        return [(letter, mark) for _, _, letter, mark in sorted(self._newest, key=lambda one: one[:2])]
+        return [(letter, resolution) for _, _, letter, resolution in sorted(self._newest, key=lambda one: one[:2])]
 
 
 def collect(
-    topic: LettersTopic, filters: Filters, limit: int, *, settled: bool, payloads: bool
+    topic: DeadLettersTopic, filters: Filters, limit: int, *, resolved: bool, payloads: bool
 ) -> tuple[Collected, list[Name]]:
     """Return the letters that are meant, and which of those that were named are not there."""
     collected, missing = Collected(limit), set(filters.letters)
-    wanted = topic.wanted(filters)
+    query = topic.query(filters)
     # The marks last: what is settled in between must not look open.
-    stretches = topic.stretches(wanted)
-    marks = topic.marks()
-    with closing(topic.read(wanted, stretches, "reading dead letters")) as letters:
+    offset_ranges = topic.offset_ranges(query)
+    resolutions = topic.resolutions()
+    with closing(topic.read(query, offset_ranges, "reading dead letters")) as letters:
         for letter in letters:
             missing.discard(letter.name)
-            mark = marks.of(topic.source, letter)
-            if settled or mark is None:
-                collected.add(letter if payloads else letter.without_payload(), mark)
+            resolution = resolutions.of(topic.owner, letter)
+            if resolved or resolution is None:
+                collected.add(letter if payloads else letter.without_payload(), resolution)
     return collected, sorted(missing)
 
 
@@ -100,21 +100,21 @@ def require_named(missing: list[Name]) -> None:
 
 def _print_json(listed: Iterable[Listed], redactor: Redacts) -> None:
     """Print a JSON object a letter, a line each."""
-    for letter, mark in listed:
-        click.echo(json.dumps(as_json(letter, mark, redactor)))
+    for letter, resolution in listed:
+        click.echo(json.dumps(as_json(letter, resolution, redactor)))
 
 
-def _print_table(collected: Collected, prefix: str, now: int, redactor: Redacts, *, settled: bool) -> None:
+def _print_table(collected: Collected, prefix: str, now: int, redactor: Redacts, *, resolved: bool) -> None:
     """Print the table and how many there are; `prefix` is left away from topics."""
     listed = collected.newest()
-    columns = [name for name in (_COLUMNS if console().width >= _WIDE else _NARROW) if settled or name != "settled"]
-    cells = [_cells(letter, mark, prefix, now, redactor) for letter, mark in listed]
+    columns = [name for name in (_COLUMNS if console().width >= _WIDE else _NARROW) if resolved or name != "settled"]
+    cells = [_cells(letter, resolution, prefix, now, redactor) for letter, resolution in listed]
     rows = [[one[name] for name in columns] for one in cells]
-    summary = Text(_summary(collected, len(listed), settled=settled))
+    summary = Text(_summary(collected, len(listed), resolved=resolved))
     printed(Group(table(columns, rows, whole=_WHOLE), summary) if rows else summary)
 
 
-def as_json(letter: Letter, mark: Mark | None, redactor: Redacts) -> dict[str, object]:
+def as_json(letter: DeadLetter, resolution: Resolution | None, redactor: Redacts) -> dict[str, object]:
     """Return a letter as JSON has it, without its payload."""
     return {
         "letter": str(letter.name),
@@ -132,22 +132,25 @@ def as_json(letter: Letter, mark: Mark | None, redactor: Redacts) -> dict[str, o
         "bytes": letter.size,
         "cutFromBytes": letter.headers.cut_from,
         "redriven": letter.headers.redriven,
-        "settled": mark and {"action": mark["action"], "time": mark["time"], "count": mark["count"]},
+        "settled": resolution
+        and {"action": resolution["action"], "time": resolution["time"], "count": resolution["count"]},
     }
 
 
-def origin(letter: Letter, prefix: str) -> str:
+def origin(letter: DeadLetter, prefix: str) -> str:
     """Return where a letter came from in a word: `spans[3]@4711`."""
     place = "" if letter.headers.partition is None else f"[{letter.headers.partition}]@{letter.headers.offset}"
     return plain(letter.headers.topic.removeprefix(prefix), _LONGEST) + place
 
 
-def settled_text(mark: Mark | None, now: int) -> str:
+def resolution_text(resolution: Resolution | None, now: int) -> str:
     """Say what became of a letter."""
-    return "" if mark is None else f"{mark['action'].lower()} {ago(mark['time'], now)}"
+    return "" if resolution is None else f"{resolution['action'].lower()} {ago(resolution['time'], now)}"
 
 
-def _cells(letter: Letter, mark: Mark | None, prefix: str, now: int, redactor: Redacts) -> Mapping[str, str]:
+def _cells(
+    letter: DeadLetter, resolution: Resolution | None, prefix: str, now: int, redactor: Redacts
+) -> Mapping[str, str]:
     return {
         "letter": str(letter.name),
         "time": datetime.fromtimestamp(letter.timestamp / 1000, UTC).strftime("%m-%d %H:%M:%S"),
@@ -156,16 +159,16 @@ def _cells(letter: Letter, mark: Mark | None, prefix: str, now: int, redactor: R
         "origin": origin(letter, prefix),
         "bytes": f"{letter.size:,}" + ("" if letter.headers.cut_from is None else " (cut)"),
         "redriven": str(letter.headers.redriven or ""),
-        "settled": settled_text(mark, now),
+        "settled": resolution_text(resolution, now),
         "detail": plain(redactor.redact(letter.headers.detail), _LONGEST),
     }
 
 
-def _summary(collected: Collected, shown_: int, *, settled: bool) -> str:
+def _summary(collected: Collected, shown_: int, *, resolved: bool) -> str:
     total = collected.reasons.total()
     what = "dead letter" if total == 1 else "dead letters"
     if not total:
-        return f"No {what}." if settled else f"No open {what}."
+        return f"No {what}." if resolved else f"No open {what}."
     reasons = ", ".join(f"{count:,} {plain(reason, _LONGEST)}" for reason, count in sorted(collected.reasons.items()))
     older = f"; {total - shown_:,} older not shown (--limit)" if total > shown_ else ""
-    return f"{total:,} {'' if settled else 'open '}{what}: {reasons}{older}. Times are in UTC."
+    return f"{total:,} {'' if resolved else 'open '}{what}: {reasons}{older}. Times are in UTC."

@@ -10,12 +10,12 @@ import click
 from pipeline.cli.text import plain
 from pipeline.cli.times import now_ms, shown
 from pipeline.settings import RedactionSettings, ReplayedSettings
+from streams.dead_letters.dead_letter import DeadLetter, Filters
 from streams.dead_letters.diagnosis import Diagnosis, diagnose
-from streams.dead_letters.letter import Filters, Letter
-from streams.dead_letters.list_view import as_json, collect, origin, require_named, settled_text
-from streams.dead_letters.marks import Mark
-from streams.dead_letters.texts import AsItIs, Redacts, as_text, headers_of, hidden, key_of, path_of, value_of
-from streams.dead_letters.topic import LettersTopic
+from streams.dead_letters.list_view import as_json, collect, origin, require_named, resolution_text
+from streams.dead_letters.redaction import AsItIs, Redacts, as_text, headers_of, hidden, key_of, path_of, value_of
+from streams.dead_letters.resolutions import Resolution
+from streams.dead_letters.topic import DeadLettersTopic
 from streams.dead_letters.walk import Fault, Leaf
 from tracelink.errors import UserError
 
@@ -37,22 +37,22 @@ def show_(
     as_json: bool,
 ) -> None:
     """Print letters with all that is in them; `redaction` is None where they are shown as they are."""
-    topic, redactor = LettersTopic(settings), AsItIs() if redaction is None else redaction.redactor()
+    topic, redactor = DeadLettersTopic(settings), AsItIs() if redaction is None else redaction.redactor()
     limit = max(limit, len(filters.letters))
-    collected, missing = collect(topic, filters, limit, settled=True, payloads=True)
+    collected, missing = collect(topic, filters, limit, resolved=True, payloads=True)
     listed = collected.newest()
     if output is not None:
         if len(listed) != 1:
             raise UserError(f"--output takes the payload of one letter, and {len(listed)} are meant: name one.")
         output.write_bytes(listed[0][0].payload or b"")
-    for number, (letter, mark) in enumerate(listed):
+    for number, (letter, resolution) in enumerate(listed):
         diagnosis = diagnose(letter)
         if as_json:
-            click.echo(json.dumps(_show_json(letter, mark, diagnosis, redactor)))
+            click.echo(json.dumps(_show_json(letter, resolution, diagnosis, redactor)))
             continue
         if number:
             click.echo()
-        for line in show_lines(letter, mark, diagnosis, topic.live.prefix, now_ms(), redactor):
+        for line in show_lines(letter, resolution, diagnosis, topic.live.prefix, now_ms(), redactor):
             click.echo(line)
     if older := collected.reasons.total() - len(listed):
         click.echo(f"{older:,} older letters are not shown (--limit)", err=True)
@@ -61,9 +61,11 @@ def show_(
     require_named(missing)
 
 
-def _show_json(letter: Letter, mark: Mark | None, diagnosis: Diagnosis, redactor: Redacts) -> dict[str, object]:
+def _show_json(
+    letter: DeadLetter, resolution: Resolution | None, diagnosis: Diagnosis, redactor: Redacts
+) -> dict[str, object]:
     """Return a letter as JSON has it: with its payload in hex only where nothing is redacted."""
-    found = as_json(letter, mark, redactor) | {
+    found = as_json(letter, resolution, redactor) | {
         "headers": headers_of(letter.headers.texts, redactor),
         "is": diagnosis.what,
         "fields": [
@@ -84,11 +86,11 @@ def _show_json(letter: Letter, mark: Mark | None, diagnosis: Diagnosis, redactor
 
 
 def show_lines(  # noqa: PLR0917 - what a letter is shown with
-    letter: Letter, mark: Mark | None, diagnosis: Diagnosis, prefix: str, now: int, redactor: Redacts
+    letter: DeadLetter, resolution: Resolution | None, diagnosis: Diagnosis, prefix: str, now: int, redactor: Redacts
 ) -> Iterator[str]:
     """Yield the lines that show a letter, each fit for a terminal."""
     yield f"Dead letter {letter.name}: {plain(letter.headers.reason, _LONGEST)}"
-    yield from _named(_about(letter, mark, prefix, now, redactor))
+    yield from _named(_about(letter, resolution, prefix, now, redactor))
     yield ""
     yield "Headers"
     yield from _named(headers_of(letter.headers.texts, redactor).items())
@@ -110,7 +112,9 @@ def show_lines(  # noqa: PLR0917 - what a letter is shown with
         yield plain(redactor.redact(remark), 3 * _LONGEST)
 
 
-def _about(letter: Letter, mark: Mark | None, prefix: str, now: int, redactor: Redacts) -> list[tuple[str, str]]:
+def _about(
+    letter: DeadLetter, resolution: Resolution | None, prefix: str, now: int, redactor: Redacts
+) -> list[tuple[str, str]]:
     key = key_of(letter.key, redactor)
     of = f"{letter.headers.kind}, cut out of a message" if letter.headers.kind else "the whole message"
     came = "" if letter.headers.timestamp is None else f", {shown(letter.headers.timestamp)}"
@@ -122,7 +126,7 @@ def _about(letter: Letter, mark: Mark | None, prefix: str, now: int, redactor: R
         ("payload", f"{letter.size:,} bytes, {of}"),
         ("key", key.get("key") or (f"{key['keyHex']} (hex)" if "keyHex" in key else "none")),
         ("redriven", f"{letter.headers.redriven}x" if letter.headers.redriven else ""),
-        ("settled", settled_text(mark, now)),
+        ("settled", resolution_text(resolution, now)),
     ]
     return [(name, text) for name, text in found if text]
 
@@ -153,7 +157,7 @@ def _bad_records(diagnosis: Diagnosis) -> list[str]:
     return list(dict.fromkeys(path_of(one.path[:2], AsItIs()) for one in diagnosis.faults if len(one.path) > 1))
 
 
-def _fault(letter: Letter, diagnosis: Diagnosis, fault: Fault, redactor: Redacts, *, dumped: bool) -> Iterator[str]:
+def _fault(letter: DeadLetter, diagnosis: Diagnosis, fault: Fault, redactor: Redacts, *, dumped: bool) -> Iterator[str]:
     where = f", in {plain(path_of(fault.path, redactor), _LONGEST)}" if fault.path else ""
     yield f"Wrong at byte {fault.at}{where}: {fault.why}"
     if dumped and letter.payload is not None:

@@ -10,11 +10,11 @@ from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
 from pipeline.model.replay_markers import is_end
 from pipeline.settings import ReplayedSettings, names_of
-from streams.dead_letters.letter import Filters, Letter, Wanted
-from streams.dead_letters.marks import Marks, Source
+from streams.dead_letters.dead_letter import DeadLetter, Filters, Query
+from streams.dead_letters.resolutions import Owner, Resolutions
 from tracelink.errors import InvalidRecord, UserError
 from tracelink.kafka.client import Properties
-from tracelink.kafka.topics import Partition, TopicNames
+from tracelink.kafka.topics import PartitionId, TopicNames
 
 _log = logging.getLogger(__name__)
 _TIMEOUT = 10.0
@@ -22,24 +22,24 @@ _TIMEOUT = 10.0
 _FETCH: Properties = {"queued.min.messages": 1000, "queued.max.messages.kbytes": 65_536}
 
 
-class LettersTopic:
+class DeadLettersTopic:
     """The dead letters of the live pipeline, or of a replay job; raises UserError where there is no such topic."""
 
     def __init__(self, settings: ReplayedSettings) -> None:
         self.live = TopicNames(settings.topic_prefix)
         self.names = names_of(settings)
-        self.source = Source(self.names.job)
+        self.owner = Owner(self.names.job)
         self._settings = settings
         self._admin = connect(settings)
         self._lookup = OffsetLookup(self._admin)
         self._known = frozenset(self._admin.list_topics(timeout=_TIMEOUT).topics)
         if self.names.job and self.names.dead_letters not in self._known:
             raise UserError(f"There is no replay job {self.names.job}. The jobs there are: tracelink replay list")
-        for topic in (self.names.dead_letters, self.live.settled_letters):
+        for topic in (self.names.dead_letters, self.live.resolutions):
             if topic not in self._known:
                 raise UserError(f"Kafka has no topic {topic}. Create the topics with: tracelink topics apply")
 
-    def wanted(self, filters: Filters) -> Wanted:
+    def query(self, filters: Filters) -> Query:
         """Return what filters ask for; raises UserError where a moment is that of a record that is not there."""
         now = now_ms()
         begin, end = (
@@ -48,53 +48,55 @@ class LettersTopic:
         )
         names = (self.live, self.names)
         topics = {filters.topic, *(one.prefix + filters.topic for one in names)} if filters.topic else ()
-        return Wanted(filters, begin, end, frozenset(topics))
+        return Query(filters, begin, end, frozenset(topics))
 
-    def stretches(self, wanted: Wanted) -> dict[Partition, OffsetRange]:
+    def offset_ranges(self, query: Query) -> dict[PartitionId, OffsetRange]:
         """Return where what is wanted lies, up to the end as it is now."""
         partitions = self._lookup.partitions(self.names.dead_letters)
         begins, ends = self._lookup.begins(partitions), self._lookup.ends(partitions)
-        if wanted.begin is not None:
-            since = self._lookup.at(partitions, wanted.begin)
+        if query.begin is not None:
+            since = self._lookup.at(partitions, query.begin)
             begins = {one: max(begin, since[one]) for one, begin in begins.items()}
-        found: dict[Partition, OffsetRange] = {}
+        found: dict[PartitionId, OffsetRange] = {}
         for one, begin in begins.items():
-            named = [name.offset for name in wanted.filters.letters if name.partition == one[1]]
+            named = [name.offset for name in query.filters.letters if name.partition == one[1]]
             if named:
                 found[one] = OffsetRange(max(begin, min(named)), min(ends[one], max(named) + 1))
-            elif not wanted.filters.letters:
+            elif not query.filters.letters:
                 found[one] = OffsetRange(begin, ends[one])
         return found
 
-    def read(self, wanted: Wanted, stretches: Mapping[Partition, OffsetRange], what: str) -> Generator[Letter]:
+    def read(self, query: Query, offset_ranges: Mapping[PartitionId, OffsetRange], what: str) -> Generator[DeadLetter]:
         """Yield what is wanted of these stretches; a bar named `what` shows how far it is. Raises UserError."""
-        total = sum(max(0, end - start) for start, end in stretches.values())
+        total = sum(max(0, end - start) for start, end in offset_ranges.values())
         with (
-            Reader(self._settings, f"{self.live.prefix}dead-letters.read", stretches, defaults=_FETCH) as reader,
-            bars() as tell,
+            Reader(self._settings, f"{self.live.prefix}dead-letters.read", offset_ranges, defaults=_FETCH) as reader,
+            bars() as on_progress,
         ):
             while reader.unread:
                 read = reader.poll()
-                tell(what, sum(offset - stretches[one].start for one, offset in reader.positions.items()), total)
+                on_progress(
+                    what, sum(offset - offset_ranges[one].start for one, offset in reader.positions.items()), total
+                )
                 for partition, messages in read:
-                    letters = (Letter.of(partition, message) for message in messages if not is_end(message))
-                    yield from (letter for letter in letters if letter in wanted)
+                    letters = (DeadLetter.of(partition, message) for message in messages if not is_end(message))
+                    yield from (letter for letter in letters if letter in query)
 
-    def marks(self) -> Marks:
+    def resolutions(self) -> Resolutions:
         """Read what became of the letters."""
-        marks, whole = Marks(), self._lookup.whole(self.live.settled_letters)
+        resolutions, whole = Resolutions(), self._lookup.whole(self.live.resolutions)
         with Reader(self._settings, f"{self.live.prefix}dead-letters.settled.read", whole) as reader:
             for message in reader.messages():
                 try:
-                    marks.take(message.key() or b"", message.value())
+                    resolutions.take(message.key() or b"", message.value())
                 except InvalidRecord as error:
                     place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
                     _log.warning("%s is no mark and is left out: %s", place, error)
-        return marks
+        return resolutions
 
-    def outdated(self, marks: Marks) -> list[bytes]:
+    def outdated(self, resolutions: Resolutions) -> list[bytes]:
         """Return the keys of marks whose letters retention has passed, or whose replay job was deleted."""
         partitions = self._lookup.partitions(self.names.dead_letters)
-        begins = {(self.source, number): offset for (_, number), offset in self._lookup.begins(partitions).items()}
-        gone = [Source(job) for job in marks.jobs() if self.live.of_job(job).dead_letters not in self._known]
-        return marks.outdated(begins, gone)
+        begins = {(self.owner, number): offset for (_, number), offset in self._lookup.begins(partitions).items()}
+        gone = [Owner(job) for job in resolutions.jobs() if self.live.of_job(job).dead_letters not in self._known]
+        return resolutions.outdated(begins, gone)

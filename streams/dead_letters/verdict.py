@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from streams.dead_letters.letter import Letter, Name
-from streams.dead_letters.marks import Marks, Source
+from streams.dead_letters.dead_letter import DeadLetter, Name
+from streams.dead_letters.resolutions import Owner, Resolutions
 from tracelink.kafka.topics import TopicNames
 
 
-class Outcome(StrEnum):
+class Disposition(StrEnum):
     """What becomes of a letter; the name of its count in the summary."""
 
     SENT = "sent"
     DISCARDED = "discarded"
-    SETTLED = "settled"
+    RESOLVED = "settled"
     """It was redriven or discarded before."""
     CUT = "cut"
     """A part of its payload is all there is."""
@@ -27,7 +27,7 @@ class Outcome(StrEnum):
     """There is no letter of that name."""
 
 
-REFUSED = (Outcome.CUT, Outcome.TOO_OFTEN, Outcome.NO_WAY_BACK, Outcome.NOT_TAKEN, Outcome.MISSING)
+REFUSED = (Disposition.CUT, Disposition.TOO_OFTEN, Disposition.NO_WAY_BACK, Disposition.NOT_TAKEN, Disposition.MISSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Verdict:
     """What becomes of a letter: where it goes, how many times it was redriven with that, and why it does not."""
 
     name: Name
-    outcome: Outcome
+    disposition: Disposition
     topic: str | None = None
     count: int = 0
     why: str = ""
 
 
-def destination(letter: Letter, live: TopicNames) -> str | None:
+def destination(letter: DeadLetter, live: TopicNames) -> str | None:
     """Return the live topic that a letter goes back to; None where there is none.
 
     A line without a trace that a sink has cut out goes back to those, for the join would not take it.
@@ -57,25 +57,25 @@ def destination(letter: Letter, live: TopicNames) -> str | None:
     return live.spans if letter.headers.kind == "span" else None
 
 
-def judge(letter: Letter, marks: Marks, source: Source, live: TopicNames, at_most: int) -> Verdict:
+def judge(letter: DeadLetter, resolutions: Resolutions, owner: Owner, live: TopicNames, at_most: int) -> Verdict:
     """Return whether and where a letter goes, no message more than `at_most` times."""
     name = letter.name
-    mark = marks.of(source, letter)
-    if mark is not None:
-        return Verdict(name, Outcome.SETTLED, why=f"it was {mark['action'].lower()} before")
-    if source.job is not None and marks.has(letter):
+    resolution = resolutions.of(owner, letter)
+    if resolution is not None:
+        return Verdict(name, Disposition.RESOLVED, why=f"it was {resolution['action'].lower()} before")
+    if owner.job is not None and resolutions.has(letter):
         return Verdict(
-            name, Outcome.SETTLED, why="the same message was settled before, as a live letter or another job's"
+            name, Disposition.RESOLVED, why="the same message was settled before, as a live letter or another job's"
         )
     if letter.headers.cut_from is not None:
         why = f"only {letter.size} of {letter.headers.cut_from} bytes are here: what is left of it is no message"
-        return Verdict(name, Outcome.CUT, why=why)
+        return Verdict(name, Disposition.CUT, why=why)
     topic = destination(letter, live)
     if topic is None:
         why = f"it came from {letter.headers.topic or 'nowhere'}, which takes nothing from outside"
-        return Verdict(name, Outcome.NO_WAY_BACK, why=why)
-    count = marks.count(letter) + 1
+        return Verdict(name, Disposition.NO_WAY_BACK, why=why)
+    count = resolutions.count(letter) + 1
     if count > at_most:
         why = f"it has come back {count - 1} times; send it all the same with --at-most {count}"
-        return Verdict(name, Outcome.TOO_OFTEN, topic, count, why)
-    return Verdict(name, Outcome.SENT, topic, count)
+        return Verdict(name, Disposition.TOO_OFTEN, topic, count, why)
+    return Verdict(name, Disposition.SENT, topic, count)

@@ -9,20 +9,19 @@ from typing import Any
 
 from confluent_kafka import TopicPartition
 
-from pipeline.failpoints import Point, reached
+from pipeline.failpoints import Failpoint, hit
 from pipeline.settings import names_of
 from streams.join.journal import Entry, Ledger
-from streams.join.metrics import Books, JoinMetrics
+from streams.join.metrics import JoinMetrics, MetricsRecorder
 from streams.join.ownership import Committed, Ownership, Written
-from streams.join.partition import Partition, Target
+from streams.join.partition import JoinPartition, Target
 from streams.join.replayed import ReplayedPartition
 from streams.join.settings import JoinSettings
 from streams.join.window import LOGS, SPANS
 from streams.worker.handler import Due, Outgoing, Turn
-from streams.worker.past import Past
+from streams.worker.restore import RestoreReader
 from tracelink.errors import UserError
-from tracelink.kafka.topics import Partition as Place
-from tracelink.kafka.topics import TopicNames
+from tracelink.kafka.topics import PartitionId, TopicNames
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ class Join:
         }
         self._limits = settings.limits()
         self._metrics = metrics
-        self._books = Books(metrics)
+        self._recorder = MetricsRecorder(metrics)
         self._stopping = stopping
         self._ownership = Ownership(self._make_partition)
         self._written: Mapping[int, Written] = {}
@@ -63,7 +62,7 @@ class Join:
         self._next_report = 0.0
         self._parts = 0
 
-    def assign(self, partitions: Sequence[Place], past: Past) -> dict[Place, int]:
+    def assign(self, partitions: Sequence[PartitionId], restore: RestoreReader) -> dict[PartitionId, int]:
         """Take partitions: as they were left where nobody has committed for them since, else from their journals."""
         started = time.monotonic()
         numbers = sorted({number for _, number in partitions})
@@ -72,7 +71,7 @@ class Join:
                 f"The group {self.group} was not given both inputs of each partition: {partitions}. "
                 "All its members must run this version with the strategy `range`."
             )
-        found = past.committed(partitions)
+        found = restore.committed(partitions)
         spans, logs = self.topics
         committed = {
             number: Committed.read(
@@ -83,11 +82,11 @@ class Join:
         unknown = self._ownership.unknown(committed)
         late_for = round(self._settings.late_for * 1000)
         ledgers = {number: Ledger(late_for, one.positions) for number, one in unknown.items()}
-        for message in past.journal({number: one.journal or 0 for number, one in unknown.items()}):
+        for message in restore.journal({number: one.journal or 0 for number, one in unknown.items()}):
             value = message.value()
             if value is not None:
                 ledgers[message.partition() or 0].learn(message.offset() or 0, Entry.decode(value))
-        self._give_back(self._ownership.assign(committed, ledgers))
+        self._release(self._ownership.assign(committed, ledgers))
         self._paused.clear()
         self._metrics.recovery_seconds.observe(time.monotonic() - started)
         _log.info("joining partitions %s, %d as they were left", numbers, len(numbers) - len(unknown))
@@ -108,7 +107,7 @@ class Join:
     def advance(self, turn: Turn) -> Iterator[Outgoing]:
         """Move the windows on, and yield what has closed."""
         partitions = self._ownership.partitions()
-        if self._job is not None and partitions and all(partition.through for partition in partitions):
+        if self._job is not None and partitions and all(partition.drained for partition in partitions):
             self._stop(partitions)
         for partition in partitions:
             partition.advance(turn.now)
@@ -117,7 +116,7 @@ class Join:
         if turn.now >= self._next_report:
             self._report(partitions, turn)
             self._next_report = turn.now + _REPORT_EVERY
-        reached(Point.WORKER_ADVANCED)
+        hit(Failpoint.WORKER_ADVANCED)
         for target, key, value, headers, number in self._ownership.unsent():
             yield Outgoing(self._targets[target], key, value, headers, number)
 
@@ -146,25 +145,25 @@ class Join:
             return
         self._metrics.transaction_seconds.observe(time.monotonic() - self._due_since)
         for number, gone_out in self._ownership.committed(self._written).items():
-            self._books.commit(self._ownership.held[number].partition, gone_out)
+            self._recorder.commit(self._ownership.held[number].partition, gone_out)
             self._parts += gone_out.parts.total()
 
     def release(self, *, committed: bool) -> None:
         """Keep all for a moment, in case the next assignment gives them back; or drop all."""
         if committed:
-            self._ownership.park()
+            self._ownership.revoke()
         else:
-            self._give_back(self._ownership.lose())
+            self._release(self._ownership.release_all())
 
-    def progress(self) -> dict[Place, int]:
+    def progress(self) -> dict[PartitionId, int]:
         """Return how far the inputs are taken, of those that have something to go on with."""
         inputs = [(one, kind) for one, kind in self._inputs() if not one.waits(kind)]
         return {(self.topics[kind], one.number): one.taken_until(kind) for one, kind in inputs}
 
-    def _inputs(self) -> Iterator[tuple[Partition, int]]:
+    def _inputs(self) -> Iterator[tuple[JoinPartition, int]]:
         return product(self._ownership.partitions(), _KINDS)
 
-    def _balance(self, partition: Partition, turn: Turn) -> None:
+    def _balance(self, partition: JoinPartition, turn: Turn) -> None:
         """Pause an input that runs far ahead of the other, and let it go on once the other has come closer."""
         for kind in _KINDS:
             queued = partition.queued(kind)
@@ -176,14 +175,14 @@ class Join:
                 turn.pause(self.topics[kind], partition.number)
                 self._paused.add((partition.number, kind))
 
-    def _stop(self, partitions: Sequence[Partition]) -> None:
+    def _stop(self, partitions: Sequence[JoinPartition]) -> None:
         numbers = sorted(partition.number for partition in partitions)
         said = "replay %s: through with partitions %s; %d parts of traces went out of this worker"
         _log.info(said, self._job, numbers, self._parts)
         self._stopping.set()
 
-    def _make_partition(self, number: int, committed: Committed, ledger: Ledger) -> Partition:
-        make = Partition if self._job is None else ReplayedPartition
+    def _make_partition(self, number: int, committed: Committed, ledger: Ledger) -> JoinPartition:
+        make = JoinPartition if self._job is None else ReplayedPartition
         return make(
             number,
             topics=self._live_inputs,
@@ -194,11 +193,11 @@ class Join:
             allowance=round(self._settings.allowance * 1000),
         )
 
-    def _give_back(self, partitions: Iterable[Partition]) -> None:
+    def _release(self, partitions: Iterable[JoinPartition]) -> None:
         for partition in partitions:
-            self._books.give_back(partition)
+            self._recorder.release(partition)
 
-    def _report(self, partitions: Sequence[Partition], turn: Turn) -> None:
+    def _report(self, partitions: Sequence[JoinPartition], turn: Turn) -> None:
         for one in partitions:
             lag = [turn.end(self.topics[kind], one.number) - one.next_offset(kind) for kind in _KINDS]
-            self._books.report(one, lag, turn.wall / 1000)
+            self._recorder.report(one, lag, turn.wall / 1000)

@@ -17,7 +17,7 @@ _KEY_LENGTHS = {TRACE_ID_CHARS}
 _CODECS = (SPAN, LOG_RECORD)
 
 
-class Message(Protocol):
+class InputMessage(Protocol):
     """What the join asks of a Kafka message; times are in milliseconds since the epoch."""
 
     def key(self) -> bytes | None: ...
@@ -27,16 +27,16 @@ class Message(Protocol):
     def headers(self) -> list[tuple[str, bytes]] | None: ...
 
 
-class Poison(NamedTuple):
+class InvalidMessage(NamedTuple):
     """A message that is no record, and why."""
 
-    message: Message
+    message: InputMessage
     error: InvalidRecord
 
 
 def judge(
-    kind: int, messages: Sequence[Message], times: Sequence[int], largest: int
-) -> tuple[list[Record], dict[int, Poison]]:
+    kind: int, messages: Sequence[InputMessage], times: Sequence[int], largest: int
+) -> tuple[list[Record], dict[int, InvalidMessage]]:
     """Return the messages of a fetch as records in their order, and those that are none by their offsets.
 
     `times` are the messages' stream times; a record has at most `largest` bytes. What is none has its place among the
@@ -50,15 +50,15 @@ def judge(
         sound = cast("list[bytes]", keys), flags, cast("list[bytes]", values)
         return list(zip(times, repeat(kind), offsets, *sound, strict=False)), {}
     records: list[Record] = []
-    poison: dict[int, Poison] = {}
+    invalid: dict[int, InvalidMessage] = {}
     for message, time, offset, key, value in zip(messages, times, offsets, keys, values, strict=True):
         try:
             current = _examine(kind, key, value, largest)
             records.append((time, kind, offset, key or b"", current[HEADER_BYTES], current))
         except InvalidRecord as error:
             records.append((time, kind, offset, b"", 0, value or b""))
-            poison[offset] = Poison(message, error)
-    return records, poison
+            invalid[offset] = InvalidMessage(message, error)
+    return records, invalid
 
 
 def _flags(kind: int, keys: Sequence[bytes | None], values: Sequence[bytes | None], largest: int) -> list[int] | None:

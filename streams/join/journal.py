@@ -102,7 +102,7 @@ class Ledger:
         for kind in (SPANS, LOGS):
             self.judged[kind] = max(self.judged[kind], entry.positions[kind])
 
-    def rereading(self, kind: int, offset: int) -> bool:
+    def restoring(self, kind: int, offset: int) -> bool:
         """Tell whether a record at this offset may have gone out before; once not, never again for that input."""
         return offset <= self._sent_until[kind]
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from pipeline.runtime.buckets import FRESHNESS, SECONDS
-from streams.join.partition import Output, Partition
+from streams.join.partition import JoinPartition, Output
 
 _KINDS = ("spans", "logs")
 
@@ -39,8 +39,8 @@ class JoinMetrics:
             by_partition,
             registry=registry,
         )
-        self.given_back = Counter(
-            "tracelink_join_given_back_records",
+        self.released = Counter(
+            "tracelink_join_released_records",
             "Records not yet gone out when the partition left this worker: its next owner reads them again.",
             by_partition,
             registry=registry,
@@ -115,13 +115,13 @@ class JoinMetrics:
             self.position_lag.remove(kind, str(partition))
 
 
-class Books:
+class MetricsRecorder:
     """Counts what the partitions take in and what goes out of them."""
 
     def __init__(self, metrics: JoinMetrics) -> None:
         self._metrics = metrics
 
-    def commit(self, partition: Partition, done: Output) -> None:
+    def commit(self, partition: JoinPartition, done: Output) -> None:
         """Count what a committed transaction has sent out of a partition, and what it was made of."""
         metrics, label = self._metrics, str(partition.number)
         metrics.joined.labels(label).inc(done.records)
@@ -132,7 +132,7 @@ class Books:
             metrics.dead_letters.labels(cause, label).inc(count)
         self._count_taken(partition)
 
-    def report(self, partition: Partition, lag: Sequence[int], now: float) -> None:
+    def report(self, partition: JoinPartition, lag: Sequence[int], now: float) -> None:
         """Count what was taken in since the last call, and show how the partition is.
 
         `lag` is in messages, of spans and of logs; `now` is the time of day in seconds.
@@ -145,22 +145,22 @@ class Books:
         for kind, behind in zip(_KINDS, lag, strict=True):
             metrics.position_lag.labels(kind, label).set(max(0, behind))
 
-    def give_back(self, partition: Partition) -> None:
+    def release(self, partition: JoinPartition) -> None:
         """Count what a partition that leaves has taken in and not sent out: its next owner reads it again."""
         self._count_taken(partition)
-        self._metrics.given_back.labels(str(partition.number)).inc(_open_records(partition))
+        self._metrics.released.labels(str(partition.number)).inc(_open_records(partition))
         self._metrics.forget(partition.number)
 
-    def _count_taken(self, partition: Partition) -> None:
+    def _count_taken(self, partition: JoinPartition) -> None:
         """Count what was taken in since the last call, and show how much of it all is not out."""
         label = str(partition.number)
         for kind, name in enumerate(_KINDS):
             self._metrics.records.labels(name, label).inc(partition.count_taken(kind))
         self._metrics.skipped.labels(label).inc(partition.skipped)
-        self._metrics.given_back.labels(label).inc(partition.left)
+        self._metrics.released.labels(label).inc(partition.left)
         partition.skipped = partition.left = 0
         self._metrics.open_records.labels(label).set(_open_records(partition))
 
 
-def _open_records(partition: Partition) -> int:
+def _open_records(partition: JoinPartition) -> int:
     return partition.window.records + partition.pending.records + partition.pending.dead_letters.total()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from streams.join.journal import Entry, Ledger
-from streams.join.partition import Outgoing, Output, Partition
+from streams.join.partition import JoinPartition, Output, TargetMessage
 
 _KNOWN = 4
 
@@ -63,7 +63,7 @@ class Written(NamedTuple):
 class Held:
     """A partition, what was last committed for it, and how many of its pending messages the transaction has."""
 
-    partition: Partition
+    partition: JoinPartition
     committed: Committed
     sent: int = 0
 
@@ -76,15 +76,15 @@ class Ownership:
     that let go of partitions return them: whatever was not committed of those is their next owner's to read.
     """
 
-    def __init__(self, make: Callable[[int, Committed, Ledger], Partition]) -> None:
+    def __init__(self, make: Callable[[int, Committed, Ledger], JoinPartition]) -> None:
         """`make` makes a partition that begins where the group has committed, knowing what has gone out."""
         self._make = make
         self.held: dict[int, Held] = {}
         """The partitions that this worker has now, by their numbers."""
         # Revoked in good order: kept for a moment, in case the next assignment gives them back.
-        self._parked: dict[int, Held] = {}
+        self._revoked: dict[int, Held] = {}
 
-    def partitions(self) -> list[Partition]:
+    def partitions(self) -> list[JoinPartition]:
         """Return the partitions that this worker has now."""
         return [held.partition for held in self.held.values()]
 
@@ -107,37 +107,37 @@ class Ownership:
 
         A parked one is valid if nobody has committed for it since; else another has taken its records further.
         """
-        return {number: one for number, one in committed.items() if not self._is_as_parked(number, one)}
+        return {number: one for number, one in committed.items() if not self._is_as_revoked(number, one)}
 
-    def assign(self, committed: Mapping[int, Committed], ledgers: Mapping[int, Ledger]) -> list[Partition]:
+    def assign(self, committed: Mapping[int, Committed], ledgers: Mapping[int, Ledger]) -> list[JoinPartition]:
         """Take these partitions: made anew where there is a ledger, as they were parked where there is none.
 
         Returns the parked ones that did not come back as they were left.
         """
-        parked, self._parked = self._parked, {}
+        revoked, self._revoked = self._revoked, {}
         for number, one in committed.items():
             if number in ledgers:
                 self.held[number] = Held(self._make(number, one, ledgers[number]), one)
             else:
-                self.held[number] = parked.pop(number)
+                self.held[number] = revoked.pop(number)
                 self.held[number].partition.resume()
-        return _partitions(parked.values())
+        return _partitions(revoked.values())
 
-    def park(self) -> None:
+    def revoke(self) -> None:
         """Let all partitions go after a last commit; they may come back."""
-        self._parked |= self.held
+        self._revoked |= self.held
         self.held.clear()
 
-    def lose(self) -> list[Partition]:
+    def release_all(self) -> list[JoinPartition]:
         """Let all go, with what was not committed and what was parked; the open transaction is undone."""
-        everything = [*self.held.values(), *self._parked.values()]
+        everything = [*self.held.values(), *self._revoked.values()]
         self.held.clear()
-        self._parked.clear()
+        self._revoked.clear()
         return _partitions(everything)
 
     # Transactions
 
-    def unsent(self) -> Iterator[Outgoing]:
+    def unsent(self) -> Iterator[TargetMessage]:
         """Hand over the pending messages that the open transaction does not have yet."""
         for held in self.held.values():
             messages = held.partition.pending.messages
@@ -176,10 +176,10 @@ class Ownership:
         for held in self.held.values():
             held.sent = 0
 
-    def _is_as_parked(self, number: int, committed: Committed) -> bool:
-        parked = self._parked.get(number)
-        return parked is not None and parked.committed == committed
+    def _is_as_revoked(self, number: int, committed: Committed) -> bool:
+        revoked = self._revoked.get(number)
+        return revoked is not None and revoked.committed == committed
 
 
-def _partitions(held: Iterable[Held]) -> list[Partition]:
+def _partitions(held: Iterable[Held]) -> list[JoinPartition]:
     return [one.partition for one in held]

@@ -15,9 +15,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from pipeline.model.dead_letters import CUT_FROM, Headers, Origin, headers, redriven
-from streams.join.intake import Message, Poison, judge
+from streams.join.intake import InputMessage, InvalidMessage, judge
 from streams.join.journal import Entry, Ledger
-from streams.join.window import LOGS, SPANS, Limits, Record, Window
+from streams.join.window import LOGS, SPANS, Record, Window, WindowLimits
 from tracelink.errors import Reason
 from tracelink.model.records import Flag
 
@@ -39,7 +39,7 @@ class Target(Enum):
     DEAD_LETTERS = "dead-letters"
 
 
-class Outgoing(NamedTuple):
+class TargetMessage(NamedTuple):
     """A message that goes out."""
 
     target: Target
@@ -54,7 +54,7 @@ class Outgoing(NamedTuple):
 class Output:
     """What goes out of a partition in one transaction, and what it counts: records in parts, bytes, closing reasons."""
 
-    messages: list[Outgoing] = field(default_factory=list)
+    messages: list[TargetMessage] = field(default_factory=list)
     sent: list[tuple[bytes, int, int, bool]] = field(default_factory=list)
     records: int = 0
     size: int = 0
@@ -64,15 +64,15 @@ class Output:
 
 
 @dataclass(slots=True)
-class Input:
+class InputQueue:
     """One input: what waits of it, its stream time, and the monotonic time of its last message.
 
-    `poison` has the messages in the queue that are no records, by their offsets; `marker` is the offset of the end
+    `invalid` has the messages in the queue that are no records, by their offsets; `marker` is the offset of the end
     marker, behind which nothing ever comes.
     """
 
     queue: list[Record] = field(default_factory=list)
-    poison: dict[int, Poison] = field(default_factory=dict)
+    invalid: dict[int, InvalidMessage] = field(default_factory=dict)
     size: int = 0
     time: int = 0
     heard: float | None = None
@@ -83,7 +83,7 @@ class Input:
     taken: int = 0
 
 
-class Partition:
+class JoinPartition:
     """The join of spans[p] and logs[p].
 
     `positions` are the offsets from which the two inputs are read, `times` the stream times that they have there;
@@ -96,7 +96,7 @@ class Partition:
         number: int,
         *,
         topics: tuple[str, str],
-        limits: Limits,
+        limits: WindowLimits,
         ledger: Ledger,
         positions: tuple[int, int],
         times: tuple[int, int] = (0, 0),
@@ -113,23 +113,23 @@ class Partition:
         self._allowance = allowance
         self._max_record_bytes = limits.max_record_bytes
         self._inputs = (
-            Input(position=positions[SPANS], time=times[SPANS]),
-            Input(position=positions[LOGS], time=times[LOGS]),
+            InputQueue(position=positions[SPANS], time=times[SPANS]),
+            InputQueue(position=positions[LOGS], time=times[LOGS]),
         )
-        self._rereading = True
+        self._restoring = True
         self._traces_partition = -1
         self._latest = _NEVER
         self._clock: float | None = None
         self._largest_letter = limits.max_bytes
 
     @property
-    def through(self) -> bool:
+    def drained(self) -> bool:
         """Whether nothing will ever come out any more: what is live has no end."""
         return False
 
     # Reading
 
-    def receive(self, kind: int, messages: Sequence[Message], now: float, wall: int) -> None:
+    def receive(self, kind: int, messages: Sequence[InputMessage], now: float, wall: int) -> None:
         """Queue messages of an input in their order.
 
         `now` is monotonic time and `wall` the time of day, in milliseconds. A time that a client wrote, and that is
@@ -143,9 +143,9 @@ class Partition:
         if stamps[0] < source.time or sorted(stamps) != stamps:
             stamps[0] = max(stamps[0], source.time)
             stamps = list(accumulate(stamps, max))  # brokers' clocks do step back: stream time never does
-        records, poison = judge(kind, messages, stamps, self._max_record_bytes)
+        records, invalid = judge(kind, messages, stamps, self._max_record_bytes)
         source.queue += records
-        source.poison |= poison
+        source.invalid |= invalid
         source.size += _size(records)
         source.time = stamps[-1]
         source.heard = now
@@ -216,12 +216,12 @@ class Partition:
         """Move what the window has closed to `pending`."""
         pending, ledger = self.pending, self.ledger
         for part in self.window.take():
-            pending.messages.append(Outgoing(Target.TRACES, part.key, part.message, None, self._traces_partition))
+            pending.messages.append(TargetMessage(Target.TRACES, part.key, part.message, None, self._traces_partition))
             erred = ledger.errored(part.key)
             if part.flags & _ERROR and not erred:
                 erred = True
                 pending.errored += 1
-                pending.messages.append(Outgoing(Target.ERROR_TRACES, part.key, part.message))
+                pending.messages.append(TargetMessage(Target.ERROR_TRACES, part.key, part.message))
             if erred:
                 ledger.remember(part.key, self.watermark)
             pending.sent.append((unhexlify(part.key), *part.last, erred))
@@ -229,7 +229,7 @@ class Partition:
             pending.records += part.records
             pending.size += len(part.message)
 
-    def _complete(self, source: Input, now: float) -> int:
+    def _complete(self, source: InputQueue, now: float) -> int:
         """Return the stream time below which an input has no record left to come.
 
         At its end that is the broker's time by now, as far as either input lets us know it, less the allowance for
@@ -241,7 +241,7 @@ class Partition:
         return max(source.time, int(max(clocks)) - self._allowance)
 
     @staticmethod
-    def _take(source: Input, bisect: Callable[..., int], until: int) -> list[Record]:
+    def _take(source: InputQueue, bisect: Callable[..., int], until: int) -> list[Record]:
         """Take what an input has up to a time; `bisect` says whether what has that very time comes along."""
         queue = source.queue
         end = bisect(queue, until, key=_time)
@@ -256,27 +256,27 @@ class Partition:
     def _feed(self, records: list[Record]) -> None:
         """Put records into the window, except those that went out before an assignment, or that are none."""
         spans, logs = self._inputs
-        if not (self._rereading or spans.poison or logs.poison):
+        if not (self._restoring or spans.invalid or logs.invalid):
             self.window.add(records)
             return
         for record in records:
             _, kind, offset, key, _, _ = record
             source = self._inputs[kind]
-            poison = source.poison.pop(offset, None)
+            invalid = source.invalid.pop(offset, None)
             if self.ledger.has_sent(kind, offset, key):
                 source.taken -= 1
                 self.skipped += 1
-            elif poison is None:
+            elif invalid is None:
                 self.window.add([record])
             else:
-                self._bury(kind, poison)
-        if self._rereading:
-            self._rereading = any(self.ledger.rereading(kind, one.position) for kind, one in enumerate(self._inputs))
-            if not self._rereading:
+                self._dead_letter(kind, invalid)
+        if self._restoring:
+            self._restoring = any(self.ledger.restoring(kind, one.position) for kind, one in enumerate(self._inputs))
+            if not self._restoring:
                 self.ledger.forget_sent()
 
-    def _bury(self, kind: int, poison: Poison) -> None:
-        message, error = poison
+    def _dead_letter(self, kind: int, invalid: InvalidMessage) -> None:
+        message, error = invalid
         if message.offset() < self.ledger.judged[kind]:  # read again: it has gone out before
             self._inputs[kind].taken -= 1
             self.skipped += 1
@@ -290,7 +290,7 @@ class Partition:
             # Compressed by somebody better than we do: the topic might refuse it, and with it every transaction.
             found.append((CUT_FROM, str(len(value)).encode()))
             value = value[:_CUT_BYTES]
-        self.pending.messages.append(Outgoing(Target.DEAD_LETTERS, message.key(), value, found))
+        self.pending.messages.append(TargetMessage(Target.DEAD_LETTERS, message.key(), value, found))
         self.pending.dead_letters[error.reason] += 1
         self.pending.size += len(value or b"")
 

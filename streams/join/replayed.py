@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.model.replay_markers import complete_until, end_headers, is_end, origin_of
-from streams.join.origins import Origins
-from streams.join.partition import Input, Outgoing, Partition, Target
-from streams.join.window import LOGS, SPANS, Limits, Window
+from streams.join.offset_map import OffsetMap
+from streams.join.partition import InputQueue, JoinPartition, Target, TargetMessage
+from streams.join.window import LOGS, SPANS, Window, WindowLimits
 
 # A record has the broker's time, as it was in the live topic: it needs no clock to be held against.
 _NO_TIME_OF_DAY = 1 << 62
@@ -14,7 +14,7 @@ _NO_TIME_OF_DAY = 1 << 62
 _BUCKETS = 1000
 
 
-class ReplayedPartition(Partition):
+class ReplayedPartition(JoinPartition):
     """The join of a job's spans[p] and logs[p], up to their end markers.
 
     `topics` name the live inputs. An input that has no more to read is not over before its marker has come: the copier
@@ -24,16 +24,16 @@ class ReplayedPartition(Partition):
     journal that they were judged.
     """
 
-    def __init__(self, number: int, *, limits: Limits, **more: Any) -> None:  # noqa: ANN401 - the rest of Partition's own
+    def __init__(self, number: int, *, limits: WindowLimits, **more: Any) -> None:  # noqa: ANN401 - the rest of Partition's own
         super().__init__(number, limits=limits, **more)
         self.window = Window(number, limits, self._live_offset)
-        self._origins = (Origins(), Origins())
+        self._offset_map = (OffsetMap(), OffsetMap())
         self._after_all = limits.max_age + limits.idle_gap + _BUCKETS
         self._traces_partition = number
         self._marked = False
 
     @property
-    def through(self) -> bool:
+    def drained(self) -> bool:
         """Whether all that there ever will be has gone out, and is committed."""
         return self._marked and not self.pending.messages
 
@@ -47,7 +47,7 @@ class ReplayedPartition(Partition):
             count -= 1
         if count:
             for message in messages[:count]:
-                self._origins[kind].note(message.offset(), origin_of(message))
+                self._offset_map[kind].note(message.offset(), origin_of(message))
             super().receive(kind, messages[:count], now, _NO_TIME_OF_DAY)
         if count < len(messages):
             source.marker = messages[count].offset()
@@ -62,7 +62,7 @@ class ReplayedPartition(Partition):
         """Take what is in order, and put an end marker behind the last part."""
         super().advance(now)
         for kind, low in enumerate(self.low()):
-            self._origins[kind].forget(low)
+            self._offset_map[kind].forget(low)
         spans, logs = self._inputs[SPANS].marker, self._inputs[LOGS].marker
         if not (self._marked or spans is None or logs is None):  # else all is taken, and what is whole has closed
             self.left += self.window.drop()
@@ -72,16 +72,16 @@ class ReplayedPartition(Partition):
         self._marked = True
         judged = self.ledger.judged
         if judged[SPANS] <= spans:  # else it has gone out before
-            self.pending.messages.append(Outgoing(Target.TRACES, None, None, end_headers(), self.number))
+            self.pending.messages.append(TargetMessage(Target.TRACES, None, None, end_headers(), self.number))
         for kind, marker in enumerate((spans, logs)):
             self._inputs[kind].position = marker
             judged[kind] = marker + 1
 
-    def _complete(self, source: Input, _now: float) -> int:
+    def _complete(self, source: InputQueue, _now: float) -> int:
         """Return the stream time of an input, and at its end one at which every part has closed."""
         if source.marker is not None and any(one.time or one.queue for one in self._inputs):
             return max(one.time for one in self._inputs) + self._after_all
         return source.time
 
     def _live_offset(self, kind: int, offset: int) -> int:
-        return self._origins[kind].live(offset)
+        return self._offset_map[kind].live(offset)

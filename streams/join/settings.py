@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ByteSize, Field, ValidationInfo
 
 from pipeline.settings import JoinTopicSettings, WindowSettings, names_of
-from streams.join.window import Limits
+from streams.join.window import WindowLimits
 from streams.worker.settings import WorkerSettings
 
 _MIB = 1024 * 1024
@@ -43,9 +43,9 @@ class JoinSettings(WorkerSettings, WindowSettings, JoinTopicSettings):
         names = names_of(self)
         return names.job_group("join") if names.job else self.join_group
 
-    def limits(self) -> Limits:
+    def limits(self) -> WindowLimits:
         """Return when parts close."""
-        return Limits(
+        return WindowLimits(
             idle_gap=round(self.idle_gap * 1000),
             max_age=round(self.max_age * 1000),
             root_grace=None if self.root_grace is None else round(self.root_grace * 1000),

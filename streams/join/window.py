@@ -30,7 +30,7 @@ _COMPACT_FROM = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WindowLimits:
     """When a part closes: milliseconds, records, bytes; and the bytes that one message may have."""
 
     idle_gap: int
@@ -87,7 +87,7 @@ class Window:
     `closed` collects what has closed until `take` hands it over; `records` and `size` count what is open.
     """
 
-    def __init__(self, partition: int, limits: Limits, named_by: Callable[[int, int], int] | None = None) -> None:
+    def __init__(self, partition: int, limits: WindowLimits, named_by: Callable[[int, int], int] | None = None) -> None:
         """`named_by` tells for a kind and an offset which one a part is named after, if that is another."""
         self._partition = partition
         self._named_by = named_by

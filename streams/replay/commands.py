@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from pipeline.cli.options import settings_options
-from pipeline.cli.times import HELP, Moment
+from pipeline.cli.times import HELP, TimeSpec
 from pipeline.runtime.signals import INTERRUPTED
 from pipeline.settings import JOB_NAME, settings_of, without_credentials
 from streams.join.settings import JoinSettings
@@ -29,8 +29,8 @@ def _job_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 
 
 @click.group(invoke_without_command=True, short_help="Run a stretch of the past again.")
-@click.option("--from", "begin", type=Moment(), metavar="MOMENT", help=f"Begin of the range: {HELP}.")
-@click.option("--to", "end", type=Moment(), default="now", metavar="MOMENT", help="End of the range. [default: now]")
+@click.option("--from", "begin", type=TimeSpec(), metavar="MOMENT", help=f"Begin of the range: {HELP}.")
+@click.option("--to", "end", type=TimeSpec(), default="now", metavar="MOMENT", help="End of the range. [default: now]")
 @click.option("--trace-id", "ids", multiple=True, metavar="ID", help="Only this trace. May be given again.")
 @click.option(
     "--trace-ids",
@@ -125,9 +125,9 @@ def replay(
     if ctx.invoked_subcommand is not None:
         return
     from streams.replay import session
-    from streams.replay.chosen import parse_keys
     from streams.replay.replay import Asked
     from streams.replay.session import How
+    from streams.replay.trace_selection import parse_keys
     from streams.worker.sessions import Stopped
 
     narrowed = bool(ids or files or errored or services or numbers or all_partitions)
@@ -163,7 +163,7 @@ def replay(
     try:
         with session.replays(settings) as made:
             if dry_run:
-                session.try_out(made, settings, asked, how)
+                session.dry_run_(made, settings, asked, how)
             elif resume is None:
                 session.start(made, asked, how, job)
             else:

@@ -13,7 +13,7 @@ from typing import cast
 
 from confluent_kafka import KafkaException, Message, TopicPartition
 
-from pipeline.failpoints import Point, reached
+from pipeline.failpoints import Failpoint, hit
 from pipeline.kafka.offsets import GroupOffset, OffsetRange, group_offsets
 from pipeline.kafka.reader import Reader
 from pipeline.kafka.transactions import Aborted, Dated, Transactions, transactional_producer
@@ -22,7 +22,7 @@ from streams.replay.plan import Plan
 from streams.worker.sessions import Stopped
 from tracelink.errors import UserError
 from tracelink.kafka.client import Properties
-from tracelink.kafka.topics import Partition, TopicNames
+from tracelink.kafka.topics import PartitionId, TopicNames
 from tracelink.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
@@ -67,9 +67,9 @@ class Copier:
         *,
         rate: float | None = None,
         stopping: Event | None = None,
-        tell: Callable[[Copied], None] = lambda _: None,
+        on_progress: Callable[[Copied], None] = lambda _: None,
     ) -> None:
-        """`rate` is the most records a second that are read; `tell` is called several times a second."""
+        """`rate` is the most records a second that are read; `on_progress` is called several times a second."""
         live = TopicNames(settings.topic_prefix)
         names = live.of_job(job)
         self._settings = settings
@@ -79,10 +79,10 @@ class Copier:
         self._end_headers = end_headers(plan.complete_until)
         self._rate = rate
         self._stopping = stopping or Event()
-        self._tell = tell
-        self._stretches = plan.stretches()
-        self._total = sum(stretch.end - stretch.start for stretch in self._stretches.values())
-        self._done: dict[Partition, _Done] = {}
+        self._on_progress = on_progress
+        self._offset_ranges = plan.offset_ranges()
+        self._total = sum(offset_range.end - offset_range.start for offset_range in self._offset_ranges.values())
+        self._done: dict[PartitionId, _Done] = {}
 
     def run(self) -> Copied:
         """Copy all that is still to be copied; raises Stopped where it is told to stop before."""
@@ -109,14 +109,14 @@ class Copier:
 
     def _copy(self, transactions: Transactions) -> None:
         self._done = {
-            one: _begin(self._stretches[one], found)
-            for one, found in group_offsets(self._settings, self._group, self._stretches).items()
+            one: _begin(self._offset_ranges[one], found)
+            for one, found in group_offsets(self._settings, self._group, self._offset_ranges).items()
         }
-        left = {one: OffsetRange(done.offset, self._stretches[one].end) for one, done in self._done.items()}
+        left = {one: OffsetRange(done.offset, self._offset_ranges[one].end) for one, done in self._done.items()}
         with Reader(self._settings, self._group, left, defaults=self._fetching()) as reader:
             started, read = time.monotonic(), 0
             due = started + _COMMIT_EVERY
-            self._tell(self._copied())
+            self._on_progress(self._copied())
             while reader.unread:
                 for partition, messages in reader.poll():
                     for some in self._slices(messages):
@@ -132,14 +132,14 @@ class Copier:
         size = _FIRST_SLICE if self._rate is None else max(1, round(self._rate / _SLICES_A_SECOND))
         return [messages[at : at + size] for at in range(0, len(messages), size)]
 
-    def _send(self, transactions: Transactions, partition: Partition, messages: list[Message]) -> None:
+    def _send(self, transactions: Transactions, partition: PartitionId, messages: list[Message]) -> None:
         done = self._done[partition]
-        chosen = self._plan.choose(partition, messages)
-        copies = [_copy_of(message) for message in chosen]
+        selected = self._plan.choose(partition, messages)
+        copies = [_copy_of(message) for message in selected]
         transactions.send_dated(self._targets[partition[0]], partition[1], copies)
         transactions.poll()
         done.offset = (messages[-1].offset() or 0) + 1
-        done.records += len(chosen)
+        done.records += len(selected)
         done.size += sum([len(value) for _, value, _, _ in copies if value is not None])
 
     def _keep_to_rate(self, transactions: Transactions, reader: Reader, started: float, read: int, due: float) -> float:
@@ -158,9 +158,9 @@ class Copier:
 
     def _commit(self, transactions: Transactions, reader: Reader) -> float:
         """Commit what was sent and how far that is; returns when the next commit is due."""
-        reached(Point.REPLAY_SENT)
+        hit(Failpoint.REPLAY_SENT)
         for (topic, number), done in self._done.items():
-            if done.offset >= self._stretches[topic, number].end and not done.ended:
+            if done.offset >= self._offset_ranges[topic, number].end and not done.ended:
                 done.ended = True
                 transactions.send(self._targets[topic], None, None, self._end_headers, partition=number)
         transactions.flush()
@@ -168,13 +168,13 @@ class Copier:
             [TopicPartition(*one, done.offset, metadata=done.metadata()) for one, done in self._done.items()],
             reader.member(),
         )
-        reached(Point.REPLAY_COMMITTED)
-        self._tell(self._copied())
+        hit(Failpoint.REPLAY_COMMITTED)
+        self._on_progress(self._copied())
         return time.monotonic() + _COMMIT_EVERY
 
     def _copied(self) -> Copied:
         return Copied(
-            sum(done.offset - self._stretches[one].start for one, done in self._done.items()),
+            sum(done.offset - self._offset_ranges[one].start for one, done in self._done.items()),
             self._total,
             sum(done.records for done in self._done.values()),
             sum(done.size for done in self._done.values()),
@@ -206,23 +206,23 @@ def _properties(settings: KafkaSettings, group: str) -> Properties:
     )
 
 
-def progress_of(stretches: Mapping[Partition, OffsetRange], offsets: Mapping[Partition, GroupOffset]) -> Copied:
+def progress_of(offset_ranges: Mapping[PartitionId, OffsetRange], offsets: Mapping[PartitionId, GroupOffset]) -> Copied:
     """Tell from a group's committed offsets how far a copy is."""
-    done = {one: _begin(stretches[one], offset) for one, offset in offsets.items()}
+    done = {one: _begin(offset_ranges[one], offset) for one, offset in offsets.items()}
     return Copied(
-        sum(one.offset - stretches[where].start for where, one in done.items()),
-        sum(stretch.end - stretch.start for stretch in stretches.values()),
+        sum(one.offset - offset_ranges[where].start for where, one in done.items()),
+        sum(offset_range.end - offset_range.start for offset_range in offset_ranges.values()),
         sum(one.records for one in done.values()),
         sum(one.size for one in done.values()),
     )
 
 
-def _begin(stretch: OffsetRange, found: GroupOffset) -> _Done:
+def _begin(offset_range: OffsetRange, found: GroupOffset) -> _Done:
     """Return how far a partition was copied by what was committed, if anything was."""
     if found.offset < 0:
-        return _Done(stretch.start)
+        return _Done(offset_range.start)
     records, _, size = (found.metadata or "").partition(",")
-    ended = found.offset >= stretch.end
+    ended = found.offset >= offset_range.end
     return _Done(found.offset, int(records or 0), int(size or 0), ended)
 
 

@@ -15,7 +15,7 @@ from streams.join.settings import JoinSettings
 from streams.replay.plan import Range, Selection
 from tracelink.errors import InvalidRecord, UserError
 from tracelink.kafka.client import PARTITIONER, client_log, client_properties
-from tracelink.kafka.topics import Partition, TopicNames
+from tracelink.kafka.topics import PartitionId, TopicNames
 from tracelink.model.codec import Codec, load_schema
 from tracelink.settings import KafkaSettings
 
@@ -73,14 +73,14 @@ class Stored:
         numbers = None if job["numbers"] is None else frozenset(job["numbers"])
         return Selection(job["begin"], job["end"], job["gap"], self.keys, numbers)
 
-    def ranges(self) -> dict[Partition, Range]:
+    def ranges(self) -> dict[PartitionId, Range]:
         """Return where its range lies."""
         return {
             (one["topic"], one["partition"]): Range(one["start"], one["end"], one["limit"])
             for one in self.job["inputs"]
         }
 
-    def stretches(self) -> dict[Partition, OffsetRange]:
+    def offset_ranges(self) -> dict[PartitionId, OffsetRange]:
         """Return what is read of the inputs."""
         return {(one["topic"], one["partition"]): OffsetRange(one["head"], one["tail"]) for one in self.job["inputs"]}
 

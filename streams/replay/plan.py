@@ -10,10 +10,10 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
-from streams.replay.chains import Chains
+from streams.replay.trace_extents import TraceExtents
 from tracelink.errors import UserError
 from tracelink.kafka.client import Properties
-from tracelink.kafka.topics import Partition, TopicNames
+from tracelink.kafka.topics import PartitionId, TopicNames
 from tracelink.settings import KafkaSettings
 
 _LOOK_SECONDS = 0.2
@@ -29,7 +29,7 @@ class Range(NamedTuple):
     limit: int
 
 
-class Reach(NamedTuple):
+class ScanBounds(NamedTuple):
     """Offsets of an input: from where to where it is read, for what its traces have beyond the range."""
 
     head: int
@@ -72,19 +72,19 @@ class Plan:
     """What is read of each input, and what of it is copied."""
 
     selection: Selection
-    ranges: Mapping[Partition, Range]
-    reaches: Mapping[Partition, Reach]
+    ranges: Mapping[PartitionId, Range]
+    scan_bounds: Mapping[PartitionId, ScanBounds]
     beyond: Mapping[int, Beyond]
     unlinked: str
     """The topic of log lines without a trace."""
     complete_until: int
     """The stream time up to which the inputs were all there, in milliseconds."""
 
-    def stretches(self) -> dict[Partition, OffsetRange]:
+    def offset_ranges(self) -> dict[PartitionId, OffsetRange]:
         """Return what is to be read of each input."""
-        return {one: OffsetRange(reach.head, reach.tail) for one, reach in self.reaches.items()}
+        return {one: OffsetRange(reach.head, reach.tail) for one, reach in self.scan_bounds.items()}
 
-    def choose(self, partition: Partition, messages: list[Message]) -> list[Message]:
+    def choose(self, partition: PartitionId, messages: list[Message]) -> list[Message]:
         """Return those messages of an input that are copied; they come in the order of their offsets."""
         topic, number = partition
         if topic == self.unlinked:
@@ -93,10 +93,10 @@ class Plan:
         keys, beyond, found = self.selection.keys, self.beyond[number], self.ranges[partition]
         first, last = messages[0].offset() or 0, messages[-1].offset() or 0
         if found.start <= first and last < found.end:
-            chosen = messages if keys is None else [one for one in messages if one.key() in keys]
+            selected = messages if keys is None else [one for one in messages if one.key() in keys]
         else:
-            chosen = [one for one in messages if self._is_chosen(one, found, beyond)]
-        return [one for one in chosen if one.key() not in beyond.cut] if beyond.cut else chosen
+            selected = [one for one in messages if self._is_chosen(one, found, beyond)]
+        return [one for one in selected if one.key() not in beyond.cut] if beyond.cut else selected
 
     def _is_chosen(self, message: Message, found: Range, beyond: Beyond) -> bool:
         key, offset, (_, time) = message.key() or b"", message.offset() or 0, message.timestamp()
@@ -122,7 +122,7 @@ class Planner:
         self._lookup = lookup
         self._names = TopicNames(settings.topic_prefix)
 
-    def ranges(self, selection: Selection, complete_until: int) -> dict[Partition, Range]:
+    def ranges(self, selection: Selection, complete_until: int) -> dict[PartitionId, Range]:
         """Look up the range's offsets of every input, with the ends up to which they may be copied.
 
         That is what was there by `complete_until` (stream time in milliseconds): a later record might close a part
@@ -136,7 +136,7 @@ class Planner:
         joined = [one for one in partitions if one[0] != names.unlinked_logs]
         limits |= {one: min(limits[one], until) for one, until in lookup.at(joined, complete_until).items()}
         starts, ends = lookup.at(partitions, selection.begin), lookup.at(partitions, selection.end)
-        found: dict[Partition, Range] = {}
+        found: dict[PartitionId, Range] = {}
         for one in partitions:
             start = min(starts[one], limits[one])
             if one[0] == names.unlinked_logs:
@@ -149,15 +149,15 @@ class Planner:
             found[one] = Range(start, end, limits[one])
         return found
 
-    def _readable_ends(self, partitions: list[Partition]) -> dict[Partition, int]:
+    def _readable_ends(self, partitions: list[PartitionId]) -> dict[PartitionId, int]:
         """Return the ends as they are now, once no transaction is open before them."""
         there = self._lookup.ends(partitions, committed=False)
 
-        def ends() -> dict[Partition, int]:
+        def ends() -> dict[PartitionId, int]:
             self._also()
             return self._lookup.ends(partitions)
 
-        def are_open(found: dict[Partition, int]) -> bool:
+        def are_open(found: dict[PartitionId, int]) -> bool:
             return any(found[one] < end for one, end in there.items())
 
         retrying = Retrying(
@@ -166,7 +166,7 @@ class Planner:
             stop=stop_after_delay(_LONGEST_TRANSACTION),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
-        found: dict[Partition, int] = retrying(ends)
+        found: dict[PartitionId, int] = retrying(ends)
         for (topic, number), end in there.items():
             if found[topic, number] < end:
                 raise UserError(
@@ -175,7 +175,7 @@ class Planner:
                 )
         return found
 
-    def plan(self, selection: Selection, ranges: Mapping[Partition, Range], complete_until: int) -> Plan:
+    def plan(self, selection: Selection, ranges: Mapping[PartitionId, Range], complete_until: int) -> Plan:
         """Find what the range's traces have beyond its edges."""
         names = self._names
         inputs = {one: found for one, found in ranges.items() if one[0] != names.unlinked_logs}
@@ -184,15 +184,15 @@ class Planner:
         heads, horizons = self._heads(selection, wanted)
         tails = self._tails(selection, wanted)
         beyond = {number: Beyond() for number in numbers}
-        for number, chains in heads.items():
+        for number, extents in heads.items():
             distance = selection.begin - horizons[number] if number in horizons else None
-            cut = frozenset(() if distance is None else chains.reaching(distance))
+            cut = frozenset(() if distance is None else extents.reaching(distance))
             beyond[number].cut = cut
-            beyond[number].since = {key: selection.begin - far for key, far in chains.beyond.items() if key not in cut}
-        for number, chains in tails.items():
+            beyond[number].since = {key: selection.begin - far for key, far in extents.beyond.items() if key not in cut}
+        for number, extents in tails.items():
             cut = beyond[number].cut
-            beyond[number].until = {key: selection.end + far for key, far in chains.beyond.items() if key not in cut}
-        reaches = {one: Reach(found.start, found.end) for one, found in ranges.items()}
+            beyond[number].until = {key: selection.end + far for key, far in extents.beyond.items() if key not in cut}
+        scan_bounds = {one: ScanBounds(found.start, found.end) for one, found in ranges.items()}
         for number in numbers:
             since, until = beyond[number].since, beyond[number].until
             mine = _of(number, wanted)
@@ -200,12 +200,14 @@ class Planner:
             behind = self._lookup.at(mine, max(until.values()) + 1) if until else {}
             for one in mine:
                 start, end, limit = ranges[one]
-                reaches[one] = Reach(min(start, first.get(one, start)), min(limit, max(end, behind.get(one, end))))
-        return Plan(selection, ranges, reaches, beyond, names.unlinked_logs, complete_until)
+                scan_bounds[one] = ScanBounds(
+                    min(start, first.get(one, start)), min(limit, max(end, behind.get(one, end)))
+                )
+        return Plan(selection, ranges, scan_bounds, beyond, names.unlinked_logs, complete_until)
 
     def _heads(
-        self, selection: Selection, ranges: Mapping[Partition, Range]
-    ) -> tuple[dict[int, Chains], dict[int, int]]:
+        self, selection: Selection, ranges: Mapping[PartitionId, Range]
+    ) -> tuple[dict[int, TraceExtents], dict[int, int]]:
         """Follow the traces back from the range's begin.
 
         Also returns, for each partition of which retention has deleted something, the time up to which it may have.
@@ -215,7 +217,7 @@ class Planner:
         horizons = self._horizons(begins, ranges)
         before = {one for one, found in ranges.items() if begins[one] < found.start}
         numbers = {number for _, number in before} | horizons.keys()
-        chains = {number: Chains(gap) for number in numbers}
+        extents = {number: TraceExtents(gap) for number in numbers}
         # What comes later in the range cannot go on before it.
         near = {
             number: self._lookup.at(_of(number, ranges), max(begin, horizons.get(number, 0)) + gap + 1)
@@ -227,52 +229,52 @@ class Planner:
             if one[1] in numbers
         }
         for number, records in self._records(inside, selection.keys):
-            chains[number].inside((begin - time, key) for time, key in records)
+            extents[number].inside((begin - time, key) for time, key in records)
         high = {one: found.start for one, found in ranges.items()}
         reach, alive = 0, numbers
-        while alive := {number for number in alive if chains[number].go_on(reach)}:
+        while alive := {number for number in alive if extents[number].go_on(reach)}:
             step = max(4 * gap, reach)
             mine = [one for one in ranges if one[1] in alive and high[one] > begins[one]]
             if not mine:
                 break
             low = self._lookup.at(mine, begin - reach - step)
             # Behind the limit there may be records by now.
-            stretches = {one: OffsetRange(min(low[one], high[one]), high[one]) for one in mine}
-            self._follow(chains, stretches, selection.keys, lambda time: begin - time)
-            high |= {one: stretch.start for one, stretch in stretches.items()}
+            offset_ranges = {one: OffsetRange(min(low[one], high[one]), high[one]) for one in mine}
+            self._follow(extents, offset_ranges, selection.keys, lambda time: begin - time)
+            high |= {one: offset_range.start for one, offset_range in offset_ranges.items()}
             reach += step
-        return chains, horizons
+        return extents, horizons
 
-    def _tails(self, selection: Selection, ranges: Mapping[Partition, Range]) -> dict[int, Chains]:
+    def _tails(self, selection: Selection, ranges: Mapping[PartitionId, Range]) -> dict[int, TraceExtents]:
         """Follow the traces on from the range's end."""
         end, gap = selection.end, selection.gap
         numbers = {number for (_, number), found in ranges.items() if found.end < found.limit}
-        chains = {number: Chains(gap) for number in numbers}
+        extents = {number: TraceExtents(gap) for number in numbers}
         mine = [one for one in ranges if one[1] in numbers]
         near = self._lookup.at(mine, end - gap)
         inside = {one: OffsetRange(max(ranges[one].start, near[one]), ranges[one].end) for one in mine}
         for number, records in self._records(inside, selection.keys):
-            chains[number].inside((time - end, key) for time, key in records)
+            extents[number].inside((time - end, key) for time, key in records)
         low = {one: ranges[one].end for one in mine}
         reach, alive = 0, numbers
-        while alive := {number for number in alive if chains[number].go_on(reach)}:
+        while alive := {number for number in alive if extents[number].go_on(reach)}:
             step = max(4 * gap, reach)
             mine = [one for one in mine if one[1] in alive and low[one] < ranges[one].limit]
             if not mine:
                 break
             high = self._lookup.at(mine, end + reach + step)
-            stretches = {one: OffsetRange(low[one], min(ranges[one].limit, high[one])) for one in mine}
-            self._follow(chains, stretches, selection.keys, lambda time: time - end)
-            low |= {one: stretch.end for one, stretch in stretches.items()}
+            offset_ranges = {one: OffsetRange(low[one], min(ranges[one].limit, high[one])) for one in mine}
+            self._follow(extents, offset_ranges, selection.keys, lambda time: time - end)
+            low |= {one: offset_range.end for one, offset_range in offset_ranges.items()}
             reach += step
-        return chains
+        return extents
 
-    def _horizons(self, begins: Mapping[Partition, int], ranges: Mapping[Partition, Range]) -> dict[int, int]:
+    def _horizons(self, begins: Mapping[PartitionId, int], ranges: Mapping[PartitionId, Range]) -> dict[int, int]:
         """Return the time of the oldest record there is, of each partition of which older ones were deleted."""
         cut = {
             one: OffsetRange(first, ranges[one].limit) for one, first in begins.items() if 0 < first < ranges[one].limit
         }
-        oldest: dict[Partition, int] = {}
+        oldest: dict[PartitionId, int] = {}
         one_record: Properties = {
             "queued.min.messages": 1,
             "max.partition.fetch.bytes": 1024,
@@ -290,33 +292,33 @@ class Planner:
 
     def _follow(
         self,
-        chains: Mapping[int, Chains],
-        stretches: Mapping[Partition, OffsetRange],
+        extents: Mapping[int, TraceExtents],
+        offset_ranges: Mapping[PartitionId, OffsetRange],
         keys: frozenset[bytes] | None,
         distance_of: Callable[[int], int],
     ) -> None:
         """Follow traces through stretches of both inputs, one step farther from the edge."""
         found: dict[int, list[tuple[int, bytes]]] = {}
-        for number, records in self._records(stretches, keys):
+        for number, records in self._records(offset_ranges, keys):
             mine = found.setdefault(number, [])
-            mine += [(distance_of(time), key) for time, key in records if key in chains[number]]
+            mine += [(distance_of(time), key) for time, key in records if key in extents[number]]
         for number, records in found.items():
-            chains[number].outside(sorted(records, key=itemgetter(0)))
+            extents[number].outside(sorted(records, key=itemgetter(0)))
 
     def _records(
-        self, stretches: Mapping[Partition, OffsetRange], keys: frozenset[bytes] | None
+        self, offset_ranges: Mapping[PartitionId, OffsetRange], keys: frozenset[bytes] | None
     ) -> Iterator[tuple[int, list[tuple[int, bytes]]]]:
         """Yield (time, trace) of the records of stretches, by partitions; what has no key belongs to no trace."""
-        with self._reader(stretches) as reader:
+        with self._reader(offset_ranges) as reader:
             while reader.unread:
                 for (_, number), messages in reader.poll():
                     self._also()
                     records = [(one.timestamp()[1], one.key() or b"") for one in messages]
                     yield number, [one for one in records if (one[1] if keys is None else one[1] in keys)]
 
-    def _reader(self, stretches: Mapping[Partition, OffsetRange], defaults: Properties | None = None) -> Reader:
-        return Reader(self._settings, f"{self._settings.topic_prefix}replay.plan", stretches, defaults=defaults)
+    def _reader(self, offset_ranges: Mapping[PartitionId, OffsetRange], defaults: Properties | None = None) -> Reader:
+        return Reader(self._settings, f"{self._settings.topic_prefix}replay.plan", offset_ranges, defaults=defaults)
 
 
-def _of(number: int, inputs: Iterable[Partition]) -> list[Partition]:
+def _of(number: int, inputs: Iterable[PartitionId]) -> list[PartitionId]:
     return [one for one in inputs if one[1] == number]

@@ -10,7 +10,7 @@ from threading import Event
 
 from confluent_kafka import KafkaError, KafkaException
 
-from pipeline.cli.progress_bar import Tell
+from pipeline.cli.progress_bar import OnProgress
 from pipeline.cli.times import milliseconds_of, shown
 from pipeline.kafka.admin import connect, create_job, require
 from pipeline.kafka.joined import JoinedParts
@@ -18,12 +18,12 @@ from pipeline.kafka.offsets import OffsetLookup, group_offsets
 from pipeline.kafka.reader import Reader
 from pipeline.kafka.topic_specs import specs
 from streams.join.settings import JoinSettings
-from streams.replay.chosen import joined_keys, partition_of
 from streams.replay.copy import Copied, Copier, fence
 from streams.replay.jobs import Job, Jobs, Stored, no_such_job
 from streams.replay.plan import Plan, Planner, Selection
 from streams.replay.stages import Stages
-from streams.replay.status import Observer, Status
+from streams.replay.status import JobStatus, Observer
+from streams.replay.trace_selection import joined_keys, partition_of
 from streams.worker.sessions import Stopped
 from tracelink.errors import UserError
 from tracelink.kafka.topics import TopicNames
@@ -60,12 +60,12 @@ class Asked:
 class Replays:
     """Plans, copies and runs replays; raises UserError, and Stopped within a moment after `stopping` is set."""
 
-    def __init__(self, settings: JoinSettings, stopping: Event, tell: Tell) -> None:
+    def __init__(self, settings: JoinSettings, stopping: Event, on_progress: OnProgress) -> None:
         # A variable for the workers of some job would lead elsewhere.
         self._settings = settings = settings.model_copy(update={"replay": None})
         self._stopping = stopping
         self.notes: list[str] = []
-        self._told = tell
+        self._on_progress = on_progress
         self._admin = connect(settings)
         self._lookup = OffsetLookup(self._admin)
         self._names = TopicNames(settings.topic_prefix)
@@ -92,12 +92,12 @@ class Replays:
                 parts,
                 errored=asked.errored,
                 services=asked.services,
-                tell=lambda done, total: self.tell("looking for traces", done, total),
+                on_progress=lambda done, total: self.on_progress("looking for traces", done, total),
             )
             keys = found if keys is None else keys & found
-            if parts.told_from is not None and parts.told_from > begin:
+            if parts.available_since is not None and parts.available_since > begin:
                 self.notes.append(
-                    f"Of what the join has put out, Kafka has nothing from before {shown(parts.told_from)} any more: "
+                    f"Kafka has deleted the join's output before {shown(parts.available_since)}: "
                     "older traces are not found."
                 )
         if keys is not None:
@@ -112,7 +112,7 @@ class Replays:
 
     def plan(self, selection: Selection) -> Plan:
         """Find out what of the inputs is to be copied."""
-        self.tell("looking at the range's edges", 0, 0)
+        self.on_progress("looking at the range's edges", 0, 0)
         complete_until = self.jobs.now() - round(self._settings.allowance * 1000)
         return self._planner.plan(selection, self._planner.ranges(selection, complete_until), complete_until)
 
@@ -142,7 +142,7 @@ class Replays:
             self._require_topics(name)
             return stored, None
         names = self._names.of_job(name)
-        begun = group_offsets(self._settings, names.job_group("copy"), stored.stretches(), stable=False)
+        begun = group_offsets(self._settings, names.job_group("copy"), stored.offset_ranges(), stable=False)
         if all(one.offset < 0 for one in begun.values()):
             self._create_topics(stored)
             if self._holds_copies(names):
@@ -150,7 +150,7 @@ class Replays:
                     f"Kafka has forgotten how far the job {name} was copied. Begin anew: tracelink replay delete {name}"
                 )
         self._require_topics(name)
-        self.tell("looking at the range's edges", 0, 0)
+        self.on_progress("looking at the range's edges", 0, 0)
         plan = self._planner.plan(stored.selection(), stored.ranges(), stored.job["completeUntil"])
         if plan.cut != stored.job["cut"]:
             raise UserError(
@@ -165,12 +165,12 @@ class Replays:
         """Copy what is left of a job, if there is a plan; `also` is called now and then, and may raise what ends it."""
         job = stored.job
         if plan is None:
-            read = sum(stretch.end - stretch.start for stretch in stored.stretches().values())
+            read = sum(offset_range.end - offset_range.start for offset_range in stored.offset_ranges().values())
             return Copied(read, read, job["records"], job["bytes"])
 
-        def tell(copied: Copied) -> None:
+        def on_progress(copied: Copied) -> None:
             also()
-            self._told("copying", copied.read, copied.total)
+            self._on_progress("copying", copied.read, copied.total)
 
         copier = Copier(
             self._settings,
@@ -178,7 +178,7 @@ class Replays:
             plan,
             rate=rate,
             stopping=self._stopping,
-            tell=tell,
+            on_progress=on_progress,
         )
         copied = copier.run()
         if job["state"] != "COPIED":
@@ -225,8 +225,8 @@ class Replays:
 
     def _holds_copies(self, names: TopicNames) -> bool:
         """Tell whether anything is committed in a job's inputs: what was aborted has offsets as well."""
-        stretches = self._lookup.whole(names.spans) | self._lookup.whole(names.logs)
-        with Reader(self._settings, f"{names.prefix}copies", stretches) as reader:
+        offset_ranges = self._lookup.whole(names.spans) | self._lookup.whole(names.logs)
+        with Reader(self._settings, f"{names.prefix}copies", offset_ranges) as reader:
             while reader.unread:
                 if reader.poll():
                     return True
@@ -243,14 +243,14 @@ class Replays:
     def _of_job(self, name: str) -> JoinSettings:
         return self._settings.model_copy(update={"replay": name})
 
-    def _show(self, status: Status) -> None:
+    def _show(self, status: JobStatus) -> None:
         for stage in status.stages:
-            self.tell(stage.name, stage.done, stage.total)
+            self.on_progress(stage.name, stage.done, stage.total)
 
-    def tell(self, what: str, done: int, total: int) -> None:
+    def on_progress(self, what: str, done: int, total: int) -> None:
         """Show what goes on; raises Stopped."""
         self._go_on_or_stop()
-        self._told(what, done, total)
+        self._on_progress(what, done, total)
 
     def _go_on_or_stop(self) -> None:
         if self._stopping.is_set():
@@ -284,10 +284,10 @@ def _job(name: str, asked: Asked, plan: Plan) -> Job:
             {
                 "topic": topic,
                 "partition": number,
-                "head": plan.reaches[topic, number].head,
+                "head": plan.scan_bounds[topic, number].head,
                 "start": found.start,
                 "end": found.end,
-                "tail": plan.reaches[topic, number].tail,
+                "tail": plan.scan_bounds[topic, number].tail,
                 "limit": found.limit,
             }
             for (topic, number), found in plan.ranges.items()

@@ -11,14 +11,14 @@ from uuid import uuid4
 import click
 
 from pipeline.cli.progress_bar import bars
-from pipeline.runtime.signals import told_to_stop
+from pipeline.runtime.signals import stopping_on_signal
 from streams.join.settings import JoinSettings
+from streams.replay.estimate import estimate
 from streams.replay.jobs import Stored
 from streams.replay.plan import Plan
 from streams.replay.replay import Asked, Replays
 from streams.replay.stages import Stages
-from streams.replay.trial import count
-from streams.replay.view import print_copied, print_trial
+from streams.replay.view import print_copied, print_estimate
 from streams.worker.sessions import Stopped
 from tracelink.errors import UserError
 from tracelink.settings import variable_of
@@ -44,15 +44,15 @@ class How:
 def replays(settings: JoinSettings) -> Iterator[Replays]:
     """Give what does replays, and shows how far it is; it is told to stop by Ctrl-C and SIGTERM. Main thread only."""
     stopping = Event()
-    with told_to_stop(stopping.set), bars() as tell:
-        yield Replays(settings, stopping, tell)
+    with stopping_on_signal(stopping.set), bars() as on_progress:
+        yield Replays(settings, stopping, on_progress)
 
 
-def try_out(made: Replays, settings: JoinSettings, asked: Asked, how: How) -> None:
+def dry_run_(made: Replays, settings: JoinSettings, asked: Asked, how: How) -> None:
     """Count what a replay would copy; raises Stopped."""
     plan = made.plan(made.select(asked))
-    found = count(settings, plan, lambda done, total: made.tell("counting", done, total))
-    print_trial(found, plan, how.rate, as_json=how.as_json)
+    found = estimate(settings, plan, lambda done, total: made.on_progress("counting", done, total))
+    print_estimate(found, plan, how.rate, as_json=how.as_json)
 
 
 def start(made: Replays, asked: Asked, how: How, job: str | None) -> None:

@@ -31,7 +31,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class JobStatus:
     """How far a job is."""
 
     copied: Copied
@@ -48,11 +48,13 @@ class Observer:
         self._settings = settings
         self._lookup = OffsetLookup(admin)
 
-    def status(self, stored: Stored) -> Status:
+    def status(self, stored: Stored) -> JobStatus:
         """Return how far a job is."""
         names = self._live.of_job(stored.job["name"])
-        stretches = stored.stretches()
-        copied = progress_of(stretches, group_offsets(self._settings, names.job_group("copy"), stretches, stable=False))
+        offset_ranges = stored.offset_ranges()
+        copied = progress_of(
+            offset_ranges, group_offsets(self._settings, names.job_group("copy"), offset_ranges, stable=False)
+        )
         groups = self.groups(stored.job["name"])
         stages = [self._stage("join", names, (names.spans, names.logs), groups)]
         for group in sorted(groups):
@@ -60,7 +62,7 @@ class Observer:
             if stage.startswith(_SINK):
                 unlinked = (names.unlinked_logs,) if stage.startswith("sink-elasticsearch") else ()
                 stages.append(self._stage(stage, names, (names.traces, *unlinked), groups))
-        return Status(copied, tuple(stages))
+        return JobStatus(copied, tuple(stages))
 
     def groups(self, job: str) -> dict[str, bool]:
         """Return the groups of a job, and whether each has members."""

@@ -11,27 +11,27 @@ from rich.table import Column, Table
 from pipeline.cli.text import plain
 from pipeline.cli.times import shown
 from streams.replay.copy import Copied
+from streams.replay.estimate import Estimate
 from streams.replay.jobs import Stored
 from streams.replay.plan import Plan, Selection
-from streams.replay.status import Status
-from streams.replay.trial import Count
+from streams.replay.status import JobStatus
 
 _LONGEST = 200
 
 
-def print_trial(count: Count, plan: Plan, rate: float | None, *, as_json: bool) -> None:
+def print_estimate(estimate: Estimate, plan: Plan, rate: float | None, *, as_json: bool) -> None:
     """Print what a replay would copy."""
-    selection, seconds = plan.selection, count.seconds(rate)
+    selection, seconds = plan.selection, estimate.seconds(rate)
     if as_json:
         click.echo(
             json.dumps(
                 {
                     "from": shown(selection.begin),
                     "to": shown(selection.end),
-                    "records": count.records,
-                    "traces": count.traces,
-                    "bytes": count.size,
-                    "read": count.read,
+                    "records": estimate.records,
+                    "traces": estimate.traces,
+                    "bytes": estimate.size,
+                    "read": estimate.read,
                     "cut": plan.cut,
                     "seconds": round(seconds, 1),
                 }
@@ -39,8 +39,8 @@ def print_trial(count: Count, plan: Plan, rate: float | None, *, as_json: bool) 
         )
         return
     click.echo(
-        f"{_range(selection)}: {count.records:,} records of {count.traces:,} traces, {decimal(count.size)}. "
-        f"To copy them {count.read:,} messages are read, which takes about {_duration(seconds)}."
+        f"{_range(selection)}: {estimate.records:,} records of {estimate.traces:,} traces, {decimal(estimate.size)}. "
+        f"To copy them {estimate.read:,} messages are read, which takes about {_duration(seconds)}."
     )
     _print_cut(plan.cut)
 
@@ -64,7 +64,7 @@ def print_copied(stored: Stored, copied: Copied, run: str | None, *, as_json: bo
         )
 
 
-def print_jobs(jobs: Iterable[tuple[Stored, Status]], *, as_json: bool) -> None:
+def print_jobs(jobs: Iterable[tuple[Stored, JobStatus]], *, as_json: bool) -> None:
     """Print jobs with how far they are."""
     jobs = list(jobs)
     if as_json:
@@ -92,7 +92,7 @@ def print_jobs(jobs: Iterable[tuple[Stored, Status]], *, as_json: bool) -> None:
     Console(highlight=False).print(table)
 
 
-def print_status(stored: Stored, status: Status, *, as_json: bool) -> None:
+def print_status(stored: Stored, status: JobStatus, *, as_json: bool) -> None:
     """Print how far one job is."""
     if as_json:
         print_jobs([(stored, status)], as_json=True)
@@ -124,7 +124,7 @@ def _job(stored: Stored) -> dict[str, object]:
     }
 
 
-def _status(status: Status) -> dict[str, object]:
+def _status(status: JobStatus) -> dict[str, object]:
     copied = status.copied
     return {
         "records": copied.records,

@@ -15,7 +15,7 @@ from pipeline.kafka.transactions import Transactions, transactional_producer
 from pipeline.settings import names_of
 from streams.worker.settings import WorkerSettings
 from tracelink.kafka.client import client_log, client_properties
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 
 _LOOK_EVERY = 0.2
 # A rebalance that goes on puts the time-out of a session off.
@@ -107,7 +107,7 @@ class Clients:
         """Ask the brokers where partitions and groups are."""
         return OffsetLookup(connect(self._settings), retry=retry)
 
-    def reader(self, ranges: Mapping[Partition, OffsetRange]) -> Reader:
+    def reader(self, ranges: Mapping[PartitionId, OffsetRange]) -> Reader:
         """Read what the worker has written itself; what retention took of that, it took of the inputs."""
         # The session's time-out as the consumer's, so that a user's max.poll.interval.ms suits both.
         defaults = {"session.timeout.ms": round(self._settings.session_timeout * 1000)}

@@ -9,19 +9,19 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_when_event_set, wait_random_exponential
 
-from pipeline.failpoints import Point, reached
+from pipeline.failpoints import Failpoint, hit
 from pipeline.kafka.reader import runs
 from pipeline.kafka.transactions import Aborted, Transactions
-from pipeline.runtime.watchdog import Progress
+from pipeline.runtime.watchdog import Watchdog
 from streams.worker.clients import Clients
 from streams.worker.handler import Handler, Outgoing, Turn
-from streams.worker.past import Past
+from streams.worker.restore import RestoreReader
 from streams.worker.sessions import retention_has_passed, run_sessions
 from streams.worker.settings import WorkerSettings
 from tracelink.errors import UserError
 from tracelink.kafka.client import wrong_property
 from tracelink.kafka.errors import Kind, classify, may_pass
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class TransactionalWorker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.group = handler.group
-        self.progress = Progress(settings.stuck_after)
+        self.watchdog = Watchdog(settings.stuck_after)
         self._handler = handler
         self._settings = settings
         self._stopping = stopping
@@ -58,7 +58,7 @@ class TransactionalWorker:
         self._clock = clock
         self._waiting_for: str | None = _NO_PARTITIONS
         # Where partitions that came during a fetch begin.
-        self._came: Mapping[Partition, int] | None = None
+        self._came: Mapping[PartitionId, int] | None = None
         # On its way out after an error: what the handler holds may be half made, and is not committed.
         self._failing = False
         # What went wrong while partitions came or went: raised within the client's callback, it would be lost there.
@@ -71,7 +71,7 @@ class TransactionalWorker:
         self._commits = 0
         self._consumer: Consumer
         self._transactions: Transactions
-        self._past: Past
+        self._restore: RestoreReader
         self._turn: Turn
 
     def stop(self) -> None:
@@ -80,7 +80,7 @@ class TransactionalWorker:
 
     def not_ready(self) -> str | None:
         """Return why this worker does not work now, or None."""
-        return self.progress.not_ready() or self._waiting_for
+        return self.watchdog.not_ready() or self._waiting_for
 
     def run(self) -> None:
         """Work until told to stop; raises where the worker cannot go on."""
@@ -116,7 +116,7 @@ class TransactionalWorker:
         self._turn, self._came, self._failing, self._failure = Turn(consumer), None, False, None
         try:
             self._transactions.start()
-            self._past = Past(
+            self._restore = RestoreReader(
                 consumer, self._clients, self._retrying(), handler.journal, self._stopping, self._note_wait
             )
             consumer.subscribe(
@@ -152,7 +152,7 @@ class TransactionalWorker:
                 self._came = None
             turn.now, turn.wall = self._clock() * 1000, time.time_ns() // 1_000_000
             if messages:
-                reached(Point.WORKER_POLLED)
+                hit(Failpoint.WORKER_POLLED)
             for topic, number, is_events, run in runs(messages):
                 if is_events:
                     for event in run:
@@ -162,9 +162,9 @@ class TransactionalWorker:
             try:
                 self._send(handler.advance(turn))
                 if turn.now >= next_commit:
-                    self.progress.alive(turn.now / 1000)
+                    self.watchdog.alive(turn.now / 1000)
                     self._commit()
-                    self.progress.report(turn.now / 1000, handler.progress())
+                    self.watchdog.report(turn.now / 1000, handler.progress())
                     next_commit = turn.now + handler.commit_interval * 1000
             except Aborted as why:
                 self._note_abort(why)
@@ -198,12 +198,12 @@ class TransactionalWorker:
         due = self._handler.due()
         if due is None:
             return
-        reached(Point.WORKER_BEFORE_JOURNAL)
+        hit(Failpoint.WORKER_BEFORE_JOURNAL)
         written = self._transactions.write_journal(self._handler.journal, due.records)
-        reached(Point.WORKER_PRODUCED)
+        hit(Failpoint.WORKER_PRODUCED)
         self._transactions.commit(due.offsets(written), self._membership)
         self._commits += 1
-        reached(Point.WORKER_COMMITTED)
+        hit(Failpoint.WORKER_COMMITTED)
         self._handler.transactions.labels("committed").inc()
         self._handler.settle(committed=True)
 
@@ -214,7 +214,9 @@ class TransactionalWorker:
 
     # Partitions coming and going; called by the consumer, in the loop's thread
 
-    def _callback(self, act: Callable[[Sequence[Partition]], None]) -> Callable[[Consumer, list[TopicPartition]], None]:
+    def _callback(
+        self, act: Callable[[Sequence[PartitionId]], None]
+    ) -> Callable[[Consumer, list[TopicPartition]], None]:
         def callback(_: Consumer, partitions: list[TopicPartition]) -> None:
             try:
                 act([(one.topic, one.partition) for one in partitions])
@@ -228,23 +230,23 @@ class TransactionalWorker:
             failure, self._failure = self._failure, None
             raise failure
 
-    def _assigned(self, partitions: Sequence[Partition]) -> None:
+    def _assigned(self, partitions: Sequence[PartitionId]) -> None:
         self._membership = self._consumer.consumer_group_metadata()
         self._member_ids.add(self._consumer.memberid())
         _log.info("assigned partitions %s", sorted({number for _, number in partitions}))
-        reached(Point.WORKER_ASSIGNING)
-        self._came = self._handler.assign(partitions, self._past)
+        hit(Failpoint.WORKER_ASSIGNING)
+        self._came = self._handler.assign(partitions, self._restore)
         self._assign(self._came)
         self._waiting_for = None if partitions else _NO_PARTITIONS
 
-    def _assign(self, positions: Mapping[Partition, int]) -> None:
+    def _assign(self, positions: Mapping[PartitionId, int]) -> None:
         assigned = [TopicPartition(*partition, offset) for partition, offset in positions.items()]
         self._consumer.assign(assigned)
         self._consumer.resume(assigned)  # librdkafka remembers a pause from an assignment before
 
-    def _revoked(self, _: Sequence[Partition]) -> None:
+    def _revoked(self, _: Sequence[PartitionId]) -> None:
         self._waiting_for, self._came = _NO_PARTITIONS, None
-        reached(Point.WORKER_REVOKING)
+        hit(Failpoint.WORKER_REVOKING)
         if self._failing:
             self._forget()
             return
@@ -261,7 +263,7 @@ class TransactionalWorker:
         else:
             self._handler.release(committed=True)
 
-    def _lost(self, partitions: Sequence[Partition]) -> None:
+    def _lost(self, partitions: Sequence[PartitionId]) -> None:
         numbers = sorted({number for _, number in partitions})
         _log.warning("lost partitions %s: dropping what was not committed", numbers)
         self._waiting_for, self._came = _NO_PARTITIONS, None
@@ -290,6 +292,6 @@ class TransactionalWorker:
         # Answers fail for as long as a transaction is open on the offsets: somebody else's, and no fault of ours.
         self._note_wait("waiting for the committed offsets", {}, excused=True)
 
-    def _note_wait(self, reason: str, done: Mapping[Partition, int], *, excused: bool = False) -> None:
+    def _note_wait(self, reason: str, done: Mapping[PartitionId, int], *, excused: bool = False) -> None:
         self._waiting_for = reason
-        self.progress.report(self._clock(), done, excused=excused)
+        self.watchdog.report(self._clock(), done, excused=excused)

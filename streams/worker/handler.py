@@ -8,8 +8,8 @@ from prometheus_client import Counter
 
 from pipeline.kafka.transactions import JournalRecord
 from pipeline.model.dead_letters import Headers
-from streams.worker.past import Past
-from tracelink.kafka.topics import Partition
+from streams.worker.restore import RestoreReader
+from tracelink.kafka.topics import PartitionId
 
 
 class Outgoing(NamedTuple):
@@ -74,7 +74,7 @@ class Handler(Protocol):
     transactions: Counter
     """Counts transactions by their outcome: committed, aborted."""
 
-    def assign(self, partitions: Sequence[Partition], past: Past) -> Mapping[Partition, int]:
+    def assign(self, partitions: Sequence[PartitionId], restore: RestoreReader) -> Mapping[PartitionId, int]:
         """Take partitions, instead of all others; return the offsets from which they are to be read."""
 
     def receive(self, topic: str, number: int, messages: Sequence[Any], turn: Turn) -> None:
@@ -95,5 +95,5 @@ class Handler(Protocol):
     def release(self, *, committed: bool) -> None:
         """Let all partitions go; where all was committed that was due, they may come back and go on as they are."""
 
-    def progress(self) -> Mapping[Partition, int]:
+    def progress(self) -> Mapping[PartitionId, int]:
         """Return up to which offset the inputs are done that have something to go on with."""

@@ -14,7 +14,7 @@ from sinks.alerting.alertmanager import AlertmanagerSink
 from sinks.alerting.settings import AlertmanagerSettings
 from streams.alerts.fingerprint import Fields
 from streams.alerts.occurrence import occurrence
-from streams.alerts.problems import Limits, Problems
+from streams.alerts.problems import ProblemLimits, Problems
 from streams.alerts.rules import Rules
 from tests.deploy.files import DEPLOY, read_yaml
 from tests.kit.alertmanager import serving
@@ -41,7 +41,7 @@ def of_canary() -> Problem:
     found = canary(bytes(range(16)), now)
     made = occurrence(trace(found.spans, found.logs, closed=now // 1000), Fields(), lambda text: text)
     assert made is not None
-    problems = Problems(Rules.load(RULES).match, Limits())
+    problems = Problems(Rules.load(RULES).match, ProblemLimits())
     problems.observe(made, now // 1000)
     (problem,) = problems
     return problem

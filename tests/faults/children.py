@@ -11,7 +11,7 @@ from typing import Literal
 
 import psutil
 
-from pipeline.failpoints import Point
+from pipeline.failpoints import Failpoint
 from pipeline.runtime import child as started
 from tests.kit.processes import clean_environment, metrics, ready, url_in
 from tests.kit.waiting import wait_for
@@ -60,7 +60,7 @@ class Child:
             self._process = None
             return False
 
-    def start(self, point: Point | None = None) -> None:
+    def start(self, point: Failpoint | None = None) -> None:
         """Start it, or start it again; with a point, it kills itself there."""
         with self._lock:
             if self.running:
@@ -77,7 +77,7 @@ class Child:
             if point is not None:
                 self.order(point, "KILL")
 
-    def order(self, point: Point, what: Literal["KILL", "STOP", "HANG"]) -> None:
+    def order(self, point: Failpoint, what: Literal["KILL", "STOP", "HANG"]) -> None:
         """Have it send itself a signal when it next comes to a point, or have the thread that comes there hang."""
         with self._lock:
             assert self._process

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 
-from pipeline.failpoints import Point
+from pipeline.failpoints import Failpoint
 from tests.faults.children import Child
 from tests.faults.setting import Setting
 from tests.faults.traffic import Shape
@@ -32,14 +32,14 @@ def causing(*victims: Child) -> Iterator[None]:
         raise NotCaused(str(missed)) from None
 
 
-def kill_at(victim: Child, point: Point) -> None:
+def kill_at(victim: Child, point: Failpoint) -> None:
     """Have a victim kill itself where it next comes to a point; raises NotCaused where it does not come there."""
     with causing(victim):
         victim.order(point, "KILL")
         assert victim.wait(REACHED_SECONDS), f"{victim.name} did not come to {point}"
 
 
-def stop_at(victim: Child, point: Point) -> None:
+def stop_at(victim: Child, point: Failpoint) -> None:
     """Have a victim stop itself where it next comes to a point; raises NotCaused where it does not come there."""
     with causing(victim):
         victim.order(point, "STOP")

@@ -10,7 +10,7 @@ from threading import Event
 
 import urllib3
 
-from pipeline.failpoints import Point
+from pipeline.failpoints import Failpoint
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
 from tests.faults.children import Child
 from tests.faults.fault import REACHED_SECONDS, Act, Fault, causing, kill_at, stop_at, terminate
@@ -36,7 +36,7 @@ def _worker(setting: Setting, chance: Random) -> Child:
     return chance.choice([worker for worker in setting.workers if worker.running])
 
 
-def _kill_at(point: Point) -> Act:
+def _kill_at(point: Failpoint) -> Act:
     def act(setting: Setting, chance: Random) -> None:
         victim = _worker(setting, chance)
         stays_down = chance.random() < 0.5
@@ -48,18 +48,18 @@ def _kill_at(point: Point) -> Act:
 
 
 _POINTS = {
-    "join-polled": Point.WORKER_POLLED,
-    "join-mid-window": Point.WORKER_ADVANCED,
-    "join-before-produce": Point.WORKER_BEFORE_JOURNAL,
-    "join-produced": Point.WORKER_PRODUCED,
-    "before-commit": Point.BEFORE_COMMIT,
-    "join-committed": Point.WORKER_COMMITTED,
+    "join-polled": Failpoint.WORKER_POLLED,
+    "join-mid-window": Failpoint.WORKER_ADVANCED,
+    "join-before-produce": Failpoint.WORKER_BEFORE_JOURNAL,
+    "join-produced": Failpoint.WORKER_PRODUCED,
+    "before-commit": Failpoint.BEFORE_COMMIT,
+    "join-committed": Failpoint.WORKER_COMMITTED,
 }
 for _name, _point in _POINTS.items():
     _add(Fault(f"kill-{_name}", f"kill -9 of a worker at {_point}", _kill_at(_point), times=20))
 
 
-def _kill_in_rebalance(point: Point) -> Act:
+def _kill_in_rebalance(point: Failpoint) -> Act:
     """Have a worker leave or join, and kill another while the partitions move."""
 
     def act(setting: Setting, chance: Random) -> None:
@@ -75,7 +75,7 @@ def _kill_in_rebalance(point: Point) -> Act:
     return act
 
 
-for _name, _point in (("join-revoking", Point.WORKER_REVOKING), ("join-assigning", Point.WORKER_ASSIGNING)):
+for _name, _point in (("join-revoking", Failpoint.WORKER_REVOKING), ("join-assigning", Failpoint.WORKER_ASSIGNING)):
     _add(Fault(f"kill-{_name}", f"kill -9 of a worker at {_point}", _kill_in_rebalance(_point), times=20))
 
 
@@ -83,7 +83,7 @@ def _kill_recovering(setting: Setting, chance: Random) -> None:
     victim = _worker(setting, chance)
     with setting.away(victim), causing(victim):
         victim.kill()
-        victim.start(Point.WORKER_RESTORING)
+        victim.start(Failpoint.WORKER_RESTORING)
         assert victim.wait(REACHED_SECONDS), f"{victim.name} did not read its journal"
     setting.recovered(time.time())
 
@@ -91,7 +91,7 @@ def _kill_recovering(setting: Setting, chance: Random) -> None:
 _add(Fault("kill-join-recovering", "kill -9 of a worker while it reads its journal", _kill_recovering, times=20))
 
 
-def _zombie(point: Point) -> Act:
+def _zombie(point: Failpoint) -> Act:
     def act(setting: Setting, chance: Random) -> None:
         victim = _worker(setting, chance)
         stop_at(victim, point)
@@ -125,7 +125,7 @@ def _hang(setting: Setting, chance: Random) -> None:
     """Have the loop hang: nobody notices but the worker's own watch, which ends it."""
     victim = _worker(setting, chance)
     with setting.away(victim):
-        victim.order(Point.WORKER_ADVANCED, "HANG")
+        victim.order(Failpoint.WORKER_ADVANCED, "HANG")
         assert victim.wait(REACHED_SECONDS), f"{victim.name} hangs and does not end"
         assert not victim.running
         assert victim.ends[-1] == STUCK_EXIT_CODE, f"{victim.name} ended with {victim.ends[-1]}"
@@ -140,7 +140,7 @@ def _hang_between(setting: Setting, chance: Random) -> None:
     victim, other = chance.sample(setting.workers, 2)
     for worker in (victim, other):
         worker.wait_until_ready()
-    victim.order(Point.WORKER_REVOKING, "HANG")
+    victim.order(Failpoint.WORKER_REVOKING, "HANG")
     with setting.away(victim, other):
         other.kill()
         setting.recovered(time.time() + SESSION_SECONDS + STUCK_SECONDS)
@@ -224,7 +224,7 @@ for _fault in GROUPERS:
 # Sinks
 
 
-def _kill_sink(target: str, point: Point) -> Act:
+def _kill_sink(target: str, point: Failpoint) -> Act:
     def act(setting: Setting, _: Random) -> None:
         victim = setting.sinks[target]
         victim.wait_until_ready()
@@ -234,7 +234,7 @@ def _kill_sink(target: str, point: Point) -> Act:
 
 
 for _target in ("elasticsearch", "zipkin"):
-    for _point in (Point.SINK_BEFORE_WRITE, Point.SINK_WRITTEN, Point.SINK_BEFORE_COMMIT):
+    for _point in (Failpoint.SINK_BEFORE_WRITE, Failpoint.SINK_WRITTEN, Failpoint.SINK_BEFORE_COMMIT):
         _add(
             Fault(
                 f"kill-{_target}-{_point}",

@@ -3,7 +3,7 @@
 import signal
 from random import Random
 
-from pipeline.failpoints import Point
+from pipeline.failpoints import Failpoint
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
 from tests.faults.children import Child
 from tests.faults.fault import REACHED_SECONDS, Act, Fault, causing, kill_at, stop_at, terminate
@@ -18,7 +18,7 @@ def _grouper(setting: Setting, chance: Random) -> Child:
     return chance.choice([grouper for grouper in setting.groupers if grouper.running])
 
 
-def _kill_at(point: Point) -> Act:
+def _kill_at(point: Failpoint) -> Act:
     def act(setting: Setting, chance: Random) -> None:
         victim = _grouper(setting, chance)
         victim.wait_until_ready()
@@ -27,7 +27,7 @@ def _kill_at(point: Point) -> Act:
     return act
 
 
-def _kill_starting(point: Point) -> Act:
+def _kill_starting(point: Failpoint) -> Act:
     """Kill a worker, and its successor at a point that it comes to as it gets partitions."""
 
     def act(setting: Setting, chance: Random) -> None:
@@ -42,7 +42,7 @@ def _kill_starting(point: Point) -> Act:
     return act
 
 
-def _zombie(point: Point) -> Act:
+def _zombie(point: Failpoint) -> Act:
     def act(setting: Setting, chance: Random) -> None:
         for grouper in setting.groupers:
             grouper.wait_until_ready()
@@ -67,7 +67,7 @@ def _hang(setting: Setting, chance: Random) -> None:
     """Have the loop hang: nobody notices but the worker's own watch, which ends it."""
     victim = _grouper(setting, chance)
     with setting.away(victim):
-        victim.order(Point.WORKER_POLLED, "HANG")
+        victim.order(Failpoint.WORKER_POLLED, "HANG")
         assert victim.wait(REACHED_SECONDS), f"{victim.name} hangs and does not end"
         assert not victim.running
         assert victim.ends[-1] == STUCK_EXIT_CODE, f"{victim.name} ended with {victim.ends[-1]}"
@@ -86,10 +86,10 @@ GROUPERS = (
             f"kill-{name}", f"kill -9 of a worker that groups errors, {about}", _kill_at(point), times=20, groupers=True
         )
         for name, point, about in (
-            ("alerts-polled", Point.WORKER_POLLED, "with errors in hand"),
-            ("alerts-grouped", Point.WORKER_ADVANCED, "before it sends what they made"),
-            ("alerts-before-commit", Point.BEFORE_COMMIT, "before its commit"),
-            ("alerts-committed", Point.WORKER_COMMITTED, "after its commit"),
+            ("alerts-polled", Failpoint.WORKER_POLLED, "with errors in hand"),
+            ("alerts-grouped", Failpoint.WORKER_ADVANCED, "before it sends what they made"),
+            ("alerts-before-commit", Failpoint.BEFORE_COMMIT, "before its commit"),
+            ("alerts-committed", Failpoint.WORKER_COMMITTED, "after its commit"),
         )
     ),
     *(
@@ -101,8 +101,8 @@ GROUPERS = (
             groupers=True,
         )
         for name, point, about in (
-            ("alerts-assigning", Point.WORKER_ASSIGNING, "as it gets partitions"),
-            ("alerts-restoring", Point.WORKER_RESTORING, "as it reads their problems"),
+            ("alerts-assigning", Failpoint.WORKER_ASSIGNING, "as it gets partitions"),
+            ("alerts-restoring", Failpoint.WORKER_RESTORING, "as it reads their problems"),
         )
     ),
     *(
@@ -113,7 +113,10 @@ GROUPERS = (
             times=20,
             groupers=True,
         )
-        for name, point in (("alerts-grouped", Point.WORKER_ADVANCED), ("alerts-before-commit", Point.BEFORE_COMMIT))
+        for name, point in (
+            ("alerts-grouped", Failpoint.WORKER_ADVANCED),
+            ("alerts-before-commit", Failpoint.BEFORE_COMMIT),
+        )
     ),
     Fault("alerts-hang", f"{_SUCH_A_WORKER} hangs: it ends itself", _hang, groupers=True, gives_up=True),
     Fault("terminate-alerts", f"SIGTERM of {_SUCH_A_WORKER}", _terminate, groupers=True),

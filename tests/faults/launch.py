@@ -10,12 +10,12 @@ import sys
 from threading import Event, Thread
 
 from pipeline.cli.root import main
-from pipeline.failpoints import Point, install
+from pipeline.failpoints import Failpoint, install
 
-_orders: dict[Point, str] = {}
+_orders: dict[Failpoint, str] = {}
 
 
-def _act(point: Point) -> None:
+def _act(point: Failpoint) -> None:
     order = _orders.pop(point, None) if _orders else None
     if order == "HANG":
         Event().wait()
@@ -26,7 +26,7 @@ def _act(point: Point) -> None:
 def _listen() -> None:
     for line in sys.stdin:
         point, order = line.split()
-        _orders[Point(point)] = order
+        _orders[Failpoint(point)] = order
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.model.problems import ALERT, OCCURRENCE, PROBLEM
-from streams.alerts.problems import Limits, Problems
+from streams.alerts.problems import ProblemLimits, Problems
 from streams.alerts.rule import Rule
 from tests.faults.grouping import grouped_once
 from tests.faults.outcome import Outcome, Stored
@@ -16,7 +16,7 @@ from tests.kit.problem_examples import START, matching, occurrence
 def undisturbed() -> Outcome:
     """Make what two problems of three and of one errored trace leave behind."""
     errors, states, alerts, traces = [], [], [], []
-    problems = Problems(matching({"": Rule()}), Limits())
+    problems = Problems(matching({"": Rule()}), ProblemLimits())
     for number, fingerprint in enumerate(["a" * 16, "b" * 16, "a" * 16, "a" * 16]):
         one = occurrence(fingerprint, START + number, number)
         key = one["traceId"].hex().encode()

@@ -86,7 +86,7 @@ def _equation(metrics: dict[str, float]) -> tuple[float, float]:
         total("tracelink_join_joined_records_total")
         + total("tracelink_join_dead_letters_total")
         + total("tracelink_join_open_records")
-        + total("tracelink_join_given_back_records_total")
+        + total("tracelink_join_released_records_total")
     )
     sinks = total("tracelink_sink_parts_received_total") - total("tracelink_sink_parts_total")
     return join + sinks, 0

@@ -42,10 +42,10 @@ receivers:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A running Alertmanager, and what it has told its receiver so far."""
+    """A running Alertmanager, and what it has sent to its receiver so far."""
 
     url: str
-    told: list[dict[str, Any]] = field(default_factory=list)
+    notified: list[dict[str, Any]] = field(default_factory=list)
     """One for each notification, as Alertmanager posts it."""
 
     def alerts(self, fingerprint: str) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ class Running:
 
     def statuses(self, fingerprint: str) -> list[str]:
         """Return the status of each notification of a problem's group, in their order."""
-        return [one["status"] for one in self.told if one["groupLabels"].get("fingerprint") == fingerprint]
+        return [one["status"] for one in self.notified if one["groupLabels"].get("fingerprint") == fingerprint]
 
 
 @contextmanager
@@ -99,17 +99,17 @@ def serving(directory: Path, config: Path) -> Iterator[str]:
 @contextmanager
 def alertmanager(directory: Path) -> Iterator[Running]:
     """Run one that notifies of every alert while the context lasts."""
-    told: list[dict[str, Any]] = []
+    notified: list[dict[str, Any]] = []
 
     def take(request: Request) -> tuple[int, object]:
-        told.append(orjson.loads(request.body))
+        notified.append(orjson.loads(request.body))
         return 200, ""
 
     with stub(take) as receiver:
         config = directory / "alertmanager.yml"
         config.write_text(_CONFIG.format(url=receiver))
         with serving(directory, config) as url:
-            yield Running(url, told)
+            yield Running(url, notified)
 
 
 def find() -> Path:

@@ -13,7 +13,7 @@ from pipeline.kafka.admin import apply, connect, create_job
 from pipeline.kafka.offsets import OffsetLookup
 from pipeline.model.dead_letters import DeadLetterHeaders, Origin, headers
 from pipeline.settings import TopicSettings
-from streams.dead_letters.letter import Letter, Name
+from streams.dead_letters.dead_letter import DeadLetter, Name
 from streams.join.settings import JoinSettings
 from tests.kit.kafka import read_all
 from tests.kit.waiting import wait_for
@@ -37,12 +37,12 @@ def letter(
     sink: str | None = None,
     kind: str | None = None,
     **more: str,
-) -> Letter:
+) -> DeadLetter:
     """Return a letter; `more` are further headers, in the spelling of Python."""
     found = headers(InvalidRecord(reason, detail), Origin(topic, 3, 4711, START - 1), sink=sink, kind=kind)
     texts = {header: value.decode() for header, value in found}
     texts |= {f"tracelink.{header.replace('_', '-')}": value for header, value in more.items()}
-    return Letter(name, timestamp, DeadLetterHeaders.parse(texts), key, payload, len(payload or b""))
+    return DeadLetter(name, timestamp, DeadLetterHeaders.parse(texts), key, payload, len(payload or b""))
 
 
 class Pipeline:
@@ -68,7 +68,7 @@ class Pipeline:
         def led() -> bool:
             """Tell whether the new topics' leaders know that they are."""
             try:
-                for topic in (self.names.dead_letters, self.live.settled_letters):
+                for topic in (self.names.dead_letters, self.live.resolutions):
                     lookup.ends(lookup.partitions(topic))
             except UserError:
                 return False
@@ -77,7 +77,7 @@ class Pipeline:
         wait_for("the topics' leaders", led)
         self._producer = Producer({"bootstrap.servers": kafka})
 
-    def bury(self, buried: Letter, *, partition: int = 0, timestamp: int | None = None) -> str:
+    def bury(self, buried: DeadLetter, *, partition: int = 0, timestamp: int | None = None) -> str:
         """Put a letter into the topic of dead letters; returns its name."""
         places: list[Message] = []
         self._producer.produce(
@@ -116,9 +116,9 @@ class Pipeline:
     def messages(self, topic: str) -> list[tuple[bytes | None, bytes | None]]:
         return [(message.key(), message.value()) for message in read_all(self.kafka, topic)]
 
-    def marks(self) -> Mapping[bytes | None, bytes | None]:
+    def resolutions(self) -> Mapping[bytes | None, bytes | None]:
         """Return the newest record of each key of the marks."""
-        return dict(self.messages(self.live.settled_letters))
+        return dict(self.messages(self.live.resolutions))
 
     def pass_retention(self, offset: int) -> None:
         """Delete the letters of partition 0 before an offset, as retention does."""

@@ -21,19 +21,20 @@ from streams.join.handler import Join
 from streams.join.journal import Ledger
 from streams.join.metrics import JoinMetrics
 from streams.join.ownership import Committed
-from streams.join.partition import Partition
+from streams.join.partition import JoinPartition
 from streams.join.settings import JoinSettings
-from streams.join.window import Limits
+from streams.join.window import WindowLimits
 from streams.worker.clients import Clients
 from streams.worker.engine import TransactionalWorker
 from streams.worker.handler import Due, Outgoing
 from tests.kit.broker_model import Aborted, Broker, Fenced, Member, Transaction
 from tracelink.errors import UserError
 from tracelink.kafka import errors
-from tracelink.kafka.topics import Partition as Place
-from tracelink.kafka.topics import TopicNames
+from tracelink.kafka.topics import PartitionId, TopicNames
 
-LIMITS = Limits(idle_gap=300, max_age=700, root_grace=None, max_records=3, max_bytes=10_000, max_record_bytes=10_000)
+LIMITS = WindowLimits(
+    idle_gap=300, max_age=700, root_grace=None, max_records=3, max_bytes=10_000, max_record_bytes=10_000
+)
 ALLOWANCE = 1500
 """Covers a clock that has stepped back, a fetch that is not prompt, and a worker that was held up before its fetch."""
 NAMES = TopicNames()
@@ -58,8 +59,8 @@ class Step(NamedTuple):
     hears: bool
 
 
-def make_partition(number: int, committed: Committed, ledger: Ledger) -> Partition:
-    return Partition(
+def make_partition(number: int, committed: Committed, ledger: Ledger) -> JoinPartition:
+    return JoinPartition(
         number,
         topics=INPUTS,
         limits=LIMITS,
@@ -213,7 +214,7 @@ class _Clients(Clients):
     def lookup(self, retry: Retry) -> OffsetLookup:  # noqa: ARG002 - answers never fail
         return cast("OffsetLookup", _OffsetLookup(self._life))
 
-    def reader(self, ranges: Mapping[Place, OffsetRange]) -> Reader:
+    def reader(self, ranges: Mapping[PartitionId, OffsetRange]) -> Reader:
         return cast("Reader", _Reader(self._life, ranges))
 
 
@@ -226,8 +227,8 @@ class _Consumer:
         self._generation = 0
         self._joining = False
         self._assigned: list[TopicPartition] = []
-        self._positions: dict[Place, int] = {}
-        self._ended: set[Place] = set()
+        self._positions: dict[PartitionId, int] = {}
+        self._ended: set[PartitionId] = set()
         self._was_blind = False
         self._on_assign: Callback
         self._on_revoke: Callback
@@ -319,12 +320,12 @@ class _Consumer:
             found += self._fetch_from(place, max(count, not blind and self._is_late(place)))
         return found
 
-    def _is_late(self, place: Place) -> bool:
+    def _is_late(self, place: PartitionId) -> bool:
         """Tell whether a fetch at the end of an input must have brought something by now."""
         records, at = self._records(place), self._positions[place]
         return place in self._ended and at < len(records) and records[at].came < self._broker.now - _PROMPT
 
-    def _fetch_from(self, place: Place, count: int) -> list[Message]:
+    def _fetch_from(self, place: PartitionId, count: int) -> list[Message]:
         records, at = self._records(place), self._positions[place]
         batch = [record.message for record in records[at : at + count]]
         self._positions[place] = end = at + len(batch)
@@ -336,7 +337,7 @@ class _Consumer:
             batch.append(Message(topic=place[0], partition=place[1], offset=end, error=eof))
         return batch
 
-    def _records(self, place: Place) -> list[Any]:
+    def _records(self, place: PartitionId) -> list[Any]:
         topic, number = place
         return self._broker.inputs[number][INPUTS.index(topic)]
 
@@ -414,7 +415,7 @@ class _OffsetLookup:
     def __init__(self, life: _Life) -> None:
         self._life, self._broker = life, life.broker
 
-    def next(self, _: Consumer, partitions: Collection[Place]) -> dict[Place, GroupOffset]:
+    def next(self, _: Consumer, partitions: Collection[PartitionId]) -> dict[PartitionId, GroupOffset]:
         numbers = {number for _, number in partitions}
         while not self._broker.are_stable(numbers):
             self._life.pause()
@@ -426,14 +427,14 @@ class _OffsetLookup:
             for one in [committed[number]]
         }
 
-    def ends(self, partitions: Iterable[Place], *, committed: bool) -> dict[Place, int]:  # noqa: ARG002 - it is not
+    def ends(self, partitions: Iterable[PartitionId], *, committed: bool) -> dict[PartitionId, int]:  # noqa: ARG002 - it is not
         return {place: self._broker.high_watermark(place[1]) for place in partitions}
 
 
 class _Reader:
     """Reads journals to their ends, once no transaction is open below."""
 
-    def __init__(self, life: _Life, ranges: Mapping[Place, OffsetRange]) -> None:
+    def __init__(self, life: _Life, ranges: Mapping[PartitionId, OffsetRange]) -> None:
         self._life, self._broker = life, life.broker
         self._ranges = ranges
         self.positions = {place: one.start for place, one in ranges.items()}
@@ -444,7 +445,7 @@ class _Reader:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def poll(self, _: float) -> list[tuple[Place, list[Message]]]:
+    def poll(self, _: float) -> list[tuple[PartitionId, list[Message]]]:
         place = self.unread.pop()
         start, end = self._ranges[place]
         while self._broker.last_stable(place[1]) < end:

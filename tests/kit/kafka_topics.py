@@ -5,7 +5,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from pipeline.kafka.admin import apply, connect
 from pipeline.settings import TopicSettings
-from tracelink.kafka.messages import LOGS, SPANS, UNLINKED_LOGS, Message
+from tracelink.kafka.messages import LOGS, SPANS, UNLINKED_LOGS, EncodedRecord
 from tracelink.kafka.topics import TopicNames
 from tracelink.settings import KafkaSettings, PublisherSettings
 
@@ -19,7 +19,7 @@ def create(kafka: str, topic_prefix: str, *, partitions: int = 2, **more: object
     apply(connect(wanted), wanted)
 
 
-def read(where: KafkaSettings) -> list[Message]:
+def read(where: KafkaSettings) -> list[EncodedRecord]:
     """Read all that is in the topics of records now."""
     names = TopicNames(where.topic_prefix)
     kinds = {names.spans: SPANS, names.logs: LOGS, names.unlinked_logs: UNLINKED_LOGS}
@@ -31,7 +31,7 @@ def read(where: KafkaSettings) -> list[Message]:
         wanted = [TopicPartition(name, p, OFFSET_BEGINNING) for name in kinds for p in topics[name].partitions]
         missing = sum(_end(consumer, one) for one in wanted)
         consumer.assign(wanted)
-        found: list[Message] = []
+        found: list[EncodedRecord] = []
         while len(found) < missing:
             batch = consumer.consume(missing - len(found), timeout=10)
             assert batch, f"{len(found)} of {missing} messages within 10 s"
@@ -41,7 +41,7 @@ def read(where: KafkaSettings) -> list[Message]:
                 assert topic is not None
                 assert isinstance(value, bytes)
                 assert key is None or isinstance(key, bytes)
-                found.append(Message(kinds[topic], topic, key, value))
+                found.append(EncodedRecord(kinds[topic], topic, key, value))
         return found
     finally:
         consumer.close()

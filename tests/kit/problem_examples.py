@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pipeline.model.problems import Occurrence, Origin
+from pipeline.model.problems import Occurrence, RootCause
 from streams.alerts.rule import Rule
 
 START = 1_790_000_000_000
@@ -41,5 +41,5 @@ class _Match:
     def __init__(self, rules: Mapping[str, Rule]) -> None:
         self._rules = rules
 
-    def __call__(self, origin: Origin, fingerprint: str) -> Rule:  # noqa: ARG002 - by fingerprint alone
+    def __call__(self, origin: RootCause, fingerprint: str) -> Rule:  # noqa: ARG002 - by fingerprint alone
         return self._rules.get(fingerprint, Rule())

@@ -11,19 +11,19 @@ from collections.abc import Sequence
 
 import streams.replay.session  # noqa: F401 - what the command imports once it runs
 from pipeline.cli.root import main
-from pipeline.failpoints import Point, install
+from pipeline.failpoints import Failpoint, install
 from streams.replay import copy, jobs
 from tests.kit.replay_traffic import NO_END
 
 KILLED = 9
 
 
-def _run(arguments: Sequence[str], point: Point | None, left: int) -> int:
+def _run(arguments: Sequence[str], point: Failpoint | None, left: int) -> int:
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
-    def hook(reached: Point) -> None:
+    def hook(reached: Failpoint) -> None:
         nonlocal left
         left -= reached is point
         if reached is point and not left:
@@ -46,6 +46,6 @@ if __name__ == "__main__":
     begin = ["replay", "--job", job, *first]
     for kill in kills:
         name, number = kill.split(":")
-        print(_run(begin, Point(name), int(number)), flush=True)  # noqa: T201 - what the test reads
+        print(_run(begin, Failpoint(name), int(number)), flush=True)  # noqa: T201 - what the test reads
         begin = ["replay", "--resume", job, *place]
     print(_run(begin, None, 0), flush=True)  # noqa: T201 - as above

@@ -18,7 +18,7 @@ from streams.join.settings import JoinSettings
 from streams.replay.plan import Plan, Planner, Selection
 from tests.kit.records import key
 from tests.kit.waiting import wait_for
-from tracelink.kafka.topics import Partition, TopicNames
+from tracelink.kafka.topics import PartitionId, TopicNames
 
 START = (round(time.time()) + 600) * 1000
 """To come: the marks of transactions have the broker's time, and so are before all records."""
@@ -103,17 +103,17 @@ class Inputs:
         """Return all that there is now."""
         return self._read(self.topics)
 
-    def begins(self) -> dict[Partition, int]:
+    def begins(self) -> dict[PartitionId, int]:
         return self.lookup.begins([one for topic in self.topics for one in self.lookup.partitions(topic)])
 
     def plan(self, selection: Selection) -> Plan:
         planner = Planner(self.settings, self.lookup)
         return planner.plan(selection, planner.ranges(selection, NO_END), NO_END)
 
-    def job(self, name: str) -> dict[Partition, list[Row]]:
+    def job(self, name: str) -> dict[PartitionId, list[Row]]:
         """Return what a job's topics have before their end markers, of which each partition has one, the last."""
-        found: dict[Partition, list[Row]] = {}
-        ends: dict[Partition, bytes | None] = {}
+        found: dict[PartitionId, list[Row]] = {}
+        ends: dict[PartitionId, bytes | None] = {}
         names = self.names.of_job(name)
         topics = (names.spans, names.logs, names.unlinked_logs)
         for message in self._read(topics):
@@ -186,14 +186,14 @@ def copy_of(message: Message) -> Row:
     return sent, value, time, [(ORIGIN, str(message.offset()).encode()), *headers]
 
 
-def copies(inputs: Inputs, job: str, chosen: Iterable[Message]) -> dict[Partition, list[Row]]:
+def copies(inputs: Inputs, job: str, selected: Iterable[Message]) -> dict[PartitionId, list[Row]]:
     """Return what a job's topics must have of what was chosen."""
     names = inputs.names.of_job(job)
     targets = dict(zip(inputs.topics, (names.spans, names.logs, names.unlinked_logs), strict=True))
-    found: dict[Partition, list[Row]] = {
+    found: dict[PartitionId, list[Row]] = {
         (targets[topic], number): [] for topic in inputs.topics for _, number in inputs.lookup.partitions(topic)
     }
-    for message in sorted(chosen, key=place):
+    for message in sorted(selected, key=place):
         topic, number, _ = place(message)
         found[targets[topic], number].append(copy_of(message))
     return found
@@ -259,7 +259,7 @@ def _horizons(inputs: Inputs, records: list[Message]) -> dict[int, int]:
 
 def random_traffic(inputs: Inputs, chance: random.Random, *, traces: int = 40, span: int = 60_000) -> None:
     """Fill the inputs: traces with gaps about the longest allowed, some of one input alone, poison, and lost writes."""
-    rows: dict[Partition, list[Row]] = {}
+    rows: dict[PartitionId, list[Row]] = {}
     pauses = (0, 1, 1, 300, GAP - 1, GAP, GAP, GAP + 1, 3 * GAP)
     for trace in range(1, traces + 1):
         number, time = trace % PARTITIONS, START + chance.randrange(0, span, 500)

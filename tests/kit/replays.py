@@ -38,8 +38,8 @@ class Job:
     def copy(self, is_chosen: Callable[[Message], bool] = lambda _: True) -> None:
         """Copy what the live topics hold now."""
         for source, target in zip((self.live.spans, self.live.logs, self.live.unlinked_logs), self.inputs, strict=True):
-            chosen = filter(is_chosen, read_all(self.servers, source))
-            self.put(target, (self._copied(message) for message in chosen))
+            selected = filter(is_chosen, read_all(self.servers, source))
+            self.put(target, (self._copied(message) for message in selected))
 
     @staticmethod
     def _copied(message: Message) -> tuple[int, bytes | None, bytes | None, int, Headers]:

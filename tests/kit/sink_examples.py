@@ -6,7 +6,7 @@ from typing import cast
 
 from pipeline.model.dead_letters import Origin
 from pipeline.model.splice import splice
-from sinks.base.contract import Batch, Message, Part
+from sinks.base.contract import Batch, Part, SourceMessage
 from sinks.base.decoding import decode, record_kinds
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import LOG_RECORD, SPAN
@@ -76,8 +76,8 @@ def trace_message(
     )
 
 
-def message(value: bytes, *, topic: str = TOPIC, partition: int = 0, offset: int = 0) -> Message:
-    return Message(Origin(topic, partition, offset, START // 1000), b"key", value)
+def message(value: bytes, *, topic: str = TOPIC, partition: int = 0, offset: int = 0) -> SourceMessage:
+    return SourceMessage(Origin(topic, partition, offset, START // 1000), b"key", value)
 
 
 def part(spans: Sequence[Span] = (), logs: Sequence[LogRecord] = (), *, name: str = "s0-1") -> Part:

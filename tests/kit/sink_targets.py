@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from pipeline.local.stack import Endpoints
 from sinks.base.contract import Sink
 from sinks.base.metrics import SinkMetrics
-from sinks.base.sampling import KeepPolicy
+from sinks.base.sampling import TailSampling
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
 from sinks.testing import MemorySink
@@ -31,8 +31,8 @@ class Target:
     """The ids of a trace's spans, sorted, once the target holds at least so many."""
     logs: Callable[[bytes], list[str]] | None
     """The ids of a trace's log lines, sorted; None for a target that takes none."""
-    away: Callable[[], Sink]
-    """The same sink with its target away."""
+    unavailable: Callable[[], Sink]
+    """The same sink with its target unavailable."""
     keeping: Callable[[float], Sink]
     """A sink on the same target that keeps a share of the traces."""
     bad_span: Callable[[Span], Span] | None = None
@@ -48,7 +48,7 @@ def memory_target() -> Target:
     sink = MemorySink()
 
     def keeping(share: float) -> MemorySink:
-        other = MemorySink(KeepPolicy(share))
+        other = MemorySink(TailSampling(share))
         other.spans, other.logs = sink.spans, sink.logs
         return other
 
@@ -56,7 +56,7 @@ def memory_target() -> Target:
         sink,
         lambda trace_id, _: sorted(span_id for trace, span_id, _ in sink.spans if trace == trace_id),
         lambda trace_id: sorted(log_id for log_id, log in sink.logs.items() if log["traceId"] == trace_id),
-        lambda: MemorySink(away=True),
+        lambda: MemorySink(unavailable=True),
         keeping,
         bad_span=_not_hex,
     )

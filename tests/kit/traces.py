@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from pipeline.cli.input_file import Item, Source
+from pipeline.cli.input_file import InputFile, Item
 from pipeline.formats.log_json import parse_log
 from pipeline.formats.zipkin_json import parse_span
 from tests.kit.datasets import SHARED
@@ -56,7 +56,7 @@ def zipkin_spans(name: str) -> list[Span]:
 
 
 def _items(path: Path) -> list[Item]:
-    source = Source(path)
+    source = InputFile(path)
     found = list(source.items())
     source.close()
     assert all(isinstance(item, Item) for item in found)

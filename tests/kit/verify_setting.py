@@ -13,7 +13,7 @@ from pipeline.cli.root import main
 from pipeline.kafka.admin import connect
 from pipeline.local.stack import Endpoints
 from pipeline.model.dead_letters import Origin
-from sinks.base.contract import Batch, DeadLetter, Message
+from sinks.base.contract import Batch, OutgoingDeadLetter, SourceMessage
 from sinks.base.decoding import decode, record_kinds
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
@@ -44,14 +44,14 @@ class Setting:
         self._producer = Producer({"bootstrap.servers": stack.kafka})
         self._offsets: dict[tuple[str, int], int] = {}
 
-    def put(self, topic: str, value: bytes | None, at: int, partition: int = 0, headers: Any = None) -> Message:  # noqa: ANN401 - the client's
+    def put(self, topic: str, value: bytes | None, at: int, partition: int = 0, headers: Any = None) -> SourceMessage:  # noqa: ANN401 - the client's
         """Append a message with a time of `at` milliseconds after START."""
         key = None if value is None else b"key"
         self._producer.produce(topic, value, key, partition=partition, timestamp=START + at, headers=headers or [])
         assert self._producer.flush(20) == 0
         offset = self._offsets.get((topic, partition), 0)
         self._offsets[topic, partition] = offset + 1
-        return Message(Origin(topic, partition, offset, START + at), key, value or b"")
+        return SourceMessage(Origin(topic, partition, offset, START + at), key, value or b"")
 
     def put_part(
         self,
@@ -61,17 +61,17 @@ class Setting:
         at: int = 0,
         partition: int = 0,
         extra_spans: Sequence[bytes] = (),
-    ) -> Message:
+    ) -> SourceMessage:
         """Append a part that was opened then, and closed five seconds later."""
         name = f"s{partition}-{self._offsets.get((self.names.traces, partition), 0)}"
         value = trace_message(spans, logs, name=name, opened=START + at, extra_spans=extra_spans)
         return self.put(self.names.traces, value, at + 5000, partition)
 
-    def put_line(self, record: LogRecord, *, at: int = 0, partition: int = 0) -> Message:
+    def put_line(self, record: LogRecord, *, at: int = 0, partition: int = 0) -> SourceMessage:
         """Append a line without a trace."""
         return self.put(self.names.unlinked_logs, LOG_RECORD.encode(record), at, partition)
 
-    def put_letter(self, letter: DeadLetter, sink: str) -> None:
+    def put_letter(self, letter: OutgoingDeadLetter, sink: str) -> None:
         """Append a dead letter, as the sink does."""
         self.put(self.names.dead_letters, letter.payload, 10_000, headers=letter.headers(sink, lambda text: text))
 
@@ -81,10 +81,10 @@ class Setting:
         for made in self.admin.create_topics([NewTopic(topic, 2, 1, config=kept) for topic in topics]).values():
             made.result(30)
 
-    def decoded(self, *messages: Message) -> Batch:
+    def decoded(self, *messages: SourceMessage) -> Batch:
         return decode(messages, record_kinds(self.names))
 
-    def write(self, *messages: Message, only: str | None = None, **settings: str) -> None:
+    def write(self, *messages: SourceMessage, only: str | None = None, **settings: str) -> None:
         """Have the sinks write messages, and what they refuse go to the dead letters."""
         batch = self.decoded(*messages)
         stores: dict[str, Callable[[], Any]] = {

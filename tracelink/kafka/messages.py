@@ -28,7 +28,7 @@ _ENDPOINT_FIELDS = tuple(field["name"] for field in _ENDPOINT["fields"])
 _IS_NULL, _IS_ENDPOINT = b"\x00", b"\x02"
 
 
-class Message(NamedTuple):
+class EncodedRecord(NamedTuple):
     """One message: the key is the trace id as 32 lower-case hex characters, or None for a log without a trace."""
 
     kind: str
@@ -37,7 +37,7 @@ class Message(NamedTuple):
     value: bytes
 
 
-class Messages:
+class RecordEncoder:
     """Makes messages for the topics under a prefix; its methods raise what `Codec.encode` does, and KeyError."""
 
     def __init__(self, names: TopicNames) -> None:
@@ -45,17 +45,17 @@ class Messages:
         self._logs = names.logs
         self._unlinked_logs = names.unlinked_logs
 
-    def span(self, span: Span) -> Message:
+    def span(self, span: Span) -> EncodedRecord:
         """Return the message of a span."""
-        return Message(SPANS, self._spans, hexlify(span["traceId"]), _encoded(span))
+        return EncodedRecord(SPANS, self._spans, hexlify(span["traceId"]), _encoded(span))
 
-    def log(self, record: LogRecord) -> Message:
+    def log(self, record: LogRecord) -> EncodedRecord:
         """Return the message of a log record; one without a trace goes to a topic of its own, spread by chance."""
         trace_id = record["traceId"]
         value = LOG_RECORD.encode(record)
         if trace_id == NO_TRACE:
-            return Message(UNLINKED_LOGS, self._unlinked_logs, None, value)
-        return Message(LOGS, self._logs, hexlify(trace_id), value)
+            return EncodedRecord(UNLINKED_LOGS, self._unlinked_logs, None, value)
+        return EncodedRecord(LOGS, self._logs, hexlify(trace_id), value)
 
 
 def _encoded(span: Span) -> bytes:

@@ -25,7 +25,7 @@ class TopicNames:
         return f"{self.prefix}replays"
 
     @property
-    def settled_letters(self) -> str:
+    def resolutions(self) -> str:
         """Which dead letters were redriven or discarded, keyed by their places; compacted."""
         return f"{self.prefix}dead-letters.settled"
 
@@ -79,5 +79,5 @@ class TopicNames:
         return f"{self.prefix}closed" if self.job else f"{self.prefix}closed.{group}"
 
 
-Partition = tuple[str, int]
+PartitionId = tuple[str, int]
 """Topic and number of a partition."""

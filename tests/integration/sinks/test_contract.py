@@ -107,12 +107,12 @@ def test_check_passes_where_the_target_answers(target: Target) -> None:
 
 
 def test_a_target_that_is_away_is_unavailable_to_check_and_to_write(target: Target) -> None:
-    away = target.away()
+    unavailable = target.unavailable()
     with pytest.raises(Unavailable):
-        away.check()
+        unavailable.check()
     with pytest.raises(Unavailable):
-        away.write(batch(part([span(new_trace_id(), A)])))
-    away.close()
+        unavailable.write(batch(part([span(new_trace_id(), A)])))
+    unavailable.close()
 
 
 def test_close_may_be_called_again(target: Target) -> None:

@@ -9,7 +9,7 @@ import pytest
 import urllib3
 from confluent_kafka import Message
 
-from pipeline.failpoints import Point
+from pipeline.failpoints import Failpoint
 from pipeline.local.stack import Endpoints
 from pipeline.model.replay_markers import is_end
 from streams.join.settings import JoinSettings
@@ -115,9 +115,9 @@ def child(name: str, job: Job, environment: dict[str, str], folder: Path) -> Ite
         found.kill()
 
 
-@pytest.mark.parametrize("point", [Point.WORKER_ADVANCED, Point.WORKER_PRODUCED, Point.WORKER_COMMITTED])
+@pytest.mark.parametrize("point", [Failpoint.WORKER_ADVANCED, Failpoint.WORKER_PRODUCED, Failpoint.WORKER_COMMITTED])
 def test_a_worker_that_dies_is_followed_by_one_that_ends_what_it_has_begun(
-    job: Job, environment: dict[str, str], tmp_path: Path, point: Point
+    job: Job, environment: dict[str, str], tmp_path: Path, point: Failpoint
 ) -> None:
     publish_live(job)
     job.copy()

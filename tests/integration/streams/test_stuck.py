@@ -9,7 +9,7 @@ import pytest
 import urllib3
 from confluent_kafka import Producer
 
-from pipeline.failpoints import Point
+from pipeline.failpoints import Failpoint
 from pipeline.local.stack import Endpoints
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
 from tests.faults.children import Child
@@ -81,7 +81,7 @@ def test_a_worker_whose_loop_hangs_ends_and_says_why(
     join = Child("join", ("join",), environment, tmp_path)
     join.start()
     try:
-        join.order(Point.WORKER_POLLED, "HANG")
+        join.order(Failpoint.WORKER_POLLED, "HANG")
         assert join.wait(60)
         assert not join.running
         assert join.ends == [STUCK_EXIT_CODE]

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.kit.kafka_topics import create, read, settings
-from tracelink.kafka.messages import Message
+from tracelink.kafka.messages import EncodedRecord
 from tracelink.metrics import PublisherMetrics
 from tracelink.model.codec import LOG_RECORD, SPAN
 from tracelink.model.records import NO_TRACE, LogRecord, Span
@@ -38,7 +38,7 @@ def log(trace_id: bytes = TRACE_ID) -> LogRecord:
 class Bench:
     publisher: Publisher
     registry: CollectorRegistry
-    read: Callable[[], list[Message]]
+    read: Callable[[], list[EncodedRecord]]
 
     def count(self, name: str, **labels: str) -> int:
         return int(self.registry.get_sample_value(f"tracelink_publisher_{name}_total", labels) or 0)

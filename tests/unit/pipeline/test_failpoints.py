@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeline.failpoints import Point, install, reached
+from pipeline.failpoints import Failpoint, hit, install
 
 
 def test_a_process_that_no_launcher_has_started_cannot_switch_them_on() -> None:
@@ -21,5 +21,5 @@ def test_nor_can_a_program_that_uses_the_package() -> None:
 
 
 def test_nothing_happens_at_them() -> None:
-    for point in Point:
-        reached(point)
+    for point in Failpoint:
+        hit(point)

@@ -18,8 +18,8 @@ from confluent_kafka import Message, TopicPartition
 
 from pipeline.kafka.offsets import GroupOffset, OffsetRange
 from pipeline.kafka.transactions import Dated
-from streams.join.partition import Outgoing
-from tracelink.kafka.topics import Partition, TopicNames
+from streams.join.partition import TargetMessage
+from tracelink.kafka.topics import PartitionId, TopicNames
 from tracelink.settings import KafkaSettings
 
 Json = dict[str, Any]
@@ -100,7 +100,7 @@ def sent(message: Message) -> Sent:
     return message.key(), message.value(), headers_of(message)
 
 
-def outgoing(message: Outgoing) -> Sent:
+def outgoing(message: TargetMessage) -> Sent:
     return message.key, message.value, message.headers or []
 
 
@@ -133,7 +133,7 @@ def problems() -> list[Message]:
     return [one for one in messages(NAMES.problems) if one.value() is not None]
 
 
-def committed(group: str) -> dict[Partition, GroupOffset]:
+def committed(group: str) -> dict[PartitionId, GroupOffset]:
     """Return what a group has committed."""
     return {
         (row["topic"], row["partition"]): GroupOffset(row["offset"], row["metadata"])
@@ -148,14 +148,14 @@ def documents(kind: str) -> dict[tuple[str, str], Json]:
 
 
 def marks() -> list[Message]:
-    return messages(NAMES.settled_letters)
+    return messages(NAMES.resolutions)
 
 
 class Written:
     """Stands in for Transactions: keeps what is sent and committed."""
 
     def __init__(self, _properties: Mapping[str, Any], _stopping: Event) -> None:
-        self.sent: dict[Partition, list[tuple[int | None, Sent]]] = {}
+        self.sent: dict[PartitionId, list[tuple[int | None, Sent]]] = {}
         """By topic and partition (-1 where that is the key's): the message, and its time where that is given."""
         self.committed: list[TopicPartition] = []
 
@@ -186,11 +186,11 @@ class Rereader:
     """Stands in for Reader: gives what was recorded of the stretches, all at once."""
 
     def __init__(
-        self, _settings: KafkaSettings, _name: str, stretches: Mapping[Partition, OffsetRange], **_more: object
+        self, _settings: KafkaSettings, _name: str, offset_ranges: Mapping[PartitionId, OffsetRange], **_more: object
     ) -> None:
-        self._stretches = stretches
-        self.positions = {one: stretch.start for one, stretch in stretches.items()}
-        self.unread = set(stretches)
+        self._offset_ranges = offset_ranges
+        self.positions = {one: offset_range.start for one, offset_range in offset_ranges.items()}
+        self.unread = set(offset_ranges)
 
     def __enter__(self) -> Self:
         return self
@@ -200,11 +200,15 @@ class Rereader:
     ) -> None:
         """Nothing is open."""
 
-    def poll(self) -> Iterator[tuple[Partition, list[Message]]]:
-        for one, stretch in self._stretches.items():
-            self.positions[one] = stretch.end
+    def poll(self) -> Iterator[tuple[PartitionId, list[Message]]]:
+        for one, offset_range in self._offset_ranges.items():
+            self.positions[one] = offset_range.end
             self.unread.discard(one)
-            found = [message for message in messages(*one) if stretch.start <= (message.offset() or 0) < stretch.end]
+            found = [
+                message
+                for message in messages(*one)
+                if offset_range.start <= (message.offset() or 0) < offset_range.end
+            ]
             if found:
                 yield one, found
 

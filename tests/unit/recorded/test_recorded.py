@@ -18,8 +18,7 @@ import pytest
 from confluent_kafka import Message
 
 from pipeline.analysis.redaction import Redactor
-from pipeline.cli.input_file import Item
-from pipeline.cli.input_file import Source as File
+from pipeline.cli.input_file import InputFile, Item
 from pipeline.formats.log_json import parse_log
 from pipeline.formats.zipkin_json import parse_span
 from pipeline.kafka.compacted import Newest
@@ -33,33 +32,30 @@ from pipeline.settings import names_of
 from sinks.alerting.alertmanager import AlertmanagerSink
 from sinks.alerting.settings import AlertmanagerSettings, WebhookSettings
 from sinks.alerting.webhook import WebhookSink
-from sinks.base.contract import Batch, DeadLetter, Report
-from sinks.base.contract import Message as Read
-from sinks.base.contract import Outcome as Became
+from sinks.base.contract import Batch, Outcome, OutgoingDeadLetter, Report, SourceMessage
 from sinks.base.decoding import decode, record_kinds
 from sinks.elasticsearch.encoder import Encoder
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from streams.alerts.occurrence import occurrence
-from streams.alerts.problems import Changes, Limits, Problems
+from streams.alerts.problems import Changes, ProblemLimits, Problems
 from streams.alerts.rules import Rules
 from streams.alerts.settings import AlertSettings
-from streams.dead_letters import settle
-from streams.dead_letters.letter import Letter
-from streams.dead_letters.marks import MARK, Marks, Source
-from streams.dead_letters.settle import Settler
-from streams.dead_letters.verdict import Outcome, Verdict, judge
+from streams.dead_letters import resolver
+from streams.dead_letters.dead_letter import DeadLetter
+from streams.dead_letters.resolutions import RESOLUTION, Owner, Resolutions
+from streams.dead_letters.resolver import Resolver
+from streams.dead_letters.verdict import Disposition, Verdict, judge
 from streams.join.journal import Entry, Ledger
 from streams.join.ownership import Committed
-from streams.join.partition import Output, Partition, Target
+from streams.join.partition import JoinPartition, Output, Target
 from streams.join.replayed import ReplayedPartition
 from streams.join.settings import JoinSettings
-from streams.join.window import LOGS, SPANS
-from streams.join.window import Limits as WindowLimits
+from streams.join.window import LOGS, SPANS, WindowLimits
 from streams.replay import copy
 from streams.replay.copy import Copied, Copier, progress_of
 from streams.replay.jobs import JOB as JOB_CODEC
 from streams.replay.jobs import Jobs, Stored
-from streams.replay.plan import Beyond, Plan, Reach
+from streams.replay.plan import Beyond, Plan, ScanBounds
 from tests.kit.http_stub import Request, stub
 from tests.kit.sink_targets import metrics
 from tests.unit.recorded.recording import (
@@ -91,7 +87,7 @@ from tests.unit.recorded.recording import (
     value_of,
 )
 from tracelink.errors import InvalidRecord, Reason
-from tracelink.kafka.messages import Messages
+from tracelink.kafka.messages import RecordEncoder
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import LOG_RECORD, SPAN, Codec
 from tracelink.model.records import ErrorRule
@@ -110,7 +106,7 @@ _CODECS: list[tuple[Codec[Any], list[Message]]] = [
     (OCCURRENCE, errors()),
     (PROBLEM, problems()),
     (ALERT, messages(NAMES.alerts)),
-    (MARK, marks()),
+    (RESOLUTION, marks()),
     (JOB_CODEC, [one for one in messages(NAMES.jobs) if key_of(one) == "again"]),
 ]
 _RULE = ErrorRule()
@@ -152,7 +148,7 @@ def test_the_groups_have_the_recorded_names() -> None:
 
 @pytest.mark.parametrize("row", rows("sent"), ids=lambda row: f"{row['kind']}-{row['identity']}")
 def test_a_line_of_a_file_becomes_the_recorded_message(row: Json) -> None:
-    made = Messages(NAMES)
+    made = RecordEncoder(NAMES)
     message = (
         made.span(parse_span(row["value"], _RULE))
         if row["kind"] == "span"
@@ -168,7 +164,7 @@ def test_the_records_of_a_file_have_the_recorded_identities(digest: str, tmp_pat
     lines = [json.dumps(values)] if recorded[0]["kind"] == "span" else [json.dumps(one) + "\n" for one in values]
     file = tmp_path / "records"
     file.write_text("".join(lines))
-    with closing(File(file)) as opened:
+    with closing(InputFile(file)) as opened:
         items = [one for one in opened.items() if isinstance(one, Item)]
     assert [(one.identity, one.value) for one in items] == [(row["identity"], row["value"]) for row in recorded]
 
@@ -208,7 +204,7 @@ def limits() -> WindowLimits:
     return JoinSettings.load(idle_gap=SETTINGS["idle_gap"]).limits()
 
 
-def joined(number: int, make: type[Partition], inputs: tuple[str, str]) -> Partition:
+def joined(number: int, make: type[JoinPartition], inputs: tuple[str, str]) -> JoinPartition:
     """Join the recorded inputs of a partition, until all has gone out."""
     found = make(
         number,
@@ -226,11 +222,11 @@ def joined(number: int, make: type[Partition], inputs: tuple[str, str]) -> Parti
     return found
 
 
-def live(number: int) -> Partition:
-    return joined(number, Partition, (NAMES.spans, NAMES.logs))
+def live(number: int) -> JoinPartition:
+    return joined(number, JoinPartition, (NAMES.spans, NAMES.logs))
 
 
-def replayed(number: int) -> Partition:
+def replayed(number: int) -> JoinPartition:
     return joined(number, ReplayedPartition, (JOB.spans, JOB.logs))
 
 
@@ -240,7 +236,7 @@ def sent_to(target: Target, output: Output) -> list[object]:
 
 def buried(topic: str, number: int) -> list[object]:
     """Return the dead letters that the join of a partition has sent to a topic."""
-    letters = [(one, Letter.of((topic, 0), one)) for one in messages(topic)]
+    letters = [(one, DeadLetter.of((topic, 0), one)) for one in messages(topic)]
     return by_text(
         sent(one)
         for one, letter in letters
@@ -276,7 +272,7 @@ def test_a_record_of_the_journal_is_decoded_and_encoded_again(message: Message) 
 @pytest.mark.parametrize("number", PARTITIONS)
 @pytest.mark.parametrize(("join", "topic"), [(live, _JOURNAL), (replayed, _JOB_JOURNAL)])
 def test_the_journal_names_the_parts_that_the_join_puts_out(
-    join: Callable[[int], Partition], topic: str, number: int
+    join: Callable[[int], JoinPartition], topic: str, number: int
 ) -> None:
     recorded = [Entry.decode(value_of(one)) for one in messages(topic, number)]
     partition = join(number)
@@ -288,7 +284,7 @@ def test_the_journal_names_the_parts_that_the_join_puts_out(
 @pytest.mark.parametrize("number", PARTITIONS)
 @pytest.mark.parametrize(("join", "names", "topic"), [(live, NAMES, _JOURNAL), (replayed, JOB, _JOB_JOURNAL)])
 def test_the_join_commits_the_recorded_offsets_and_what_lies_beside_them(
-    join: Callable[[int], Partition],
+    join: Callable[[int], JoinPartition],
     names: TopicNames,
     topic: str,
     number: int,
@@ -330,7 +326,7 @@ def grouped(rules: Rules) -> Iterator[Changes]:
     """Group the recorded occurrences as they came, and let time pass until all is forgotten."""
     settings = AlertSettings.load(quiet_after=SETTINGS["quiet_after"], known_for=SETTINGS["known_for"])
     known, quiet = round(settings.known_for * 1000), round(settings.quiet_after * 1000)
-    found = Problems(rules.match, Limits(known_for=known, quiet_after=quiet))
+    found = Problems(rules.match, ProblemLimits(known_for=known, quiet_after=quiet))
     for message in errors():
         arrived = message.timestamp()[1]
         found.advance(arrived)
@@ -358,8 +354,8 @@ def test_occurrences_raise_the_recorded_alerts(rules: Rules) -> None:
 # Dead letters
 
 
-def letter_of(message: Message) -> Letter:
-    return Letter.of((message.topic() or "", message.partition() or 0), message)
+def letter_of(message: Message) -> DeadLetter:
+    return DeadLetter.of((message.topic() or "", message.partition() or 0), message)
 
 
 @pytest.mark.parametrize("message", _LETTERS, ids=place)
@@ -400,13 +396,13 @@ def cut_out(kind: str) -> Message:
     return found
 
 
-def read(message: Message) -> Read:
+def read(message: Message) -> SourceMessage:
     """Return a message as a sink reads it."""
     origin = Origin(message.topic() or "", message.partition() or 0, message.offset() or 0, message.timestamp()[1])
-    return Read(origin, message.key(), message.value() or b"", redriven(headers_of(message)))
+    return SourceMessage(origin, message.key(), message.value() or b"", redriven(headers_of(message)))
 
 
-def buried_by_sink(letter: DeadLetter) -> Sent:
+def buried_by_sink(letter: OutgoingDeadLetter) -> Sent:
     redact = ElasticsearchSettings.load().redactor().redact
     return letter.message.key, letter.payload, letter.headers("elasticsearch", redact)
 
@@ -422,41 +418,41 @@ def test_a_line_that_elasticsearch_refuses_becomes_the_recorded_letter() -> None
     message = cut_out("log")
     letter = letter_of(message)
     source = message_at(letter.headers.topic, letter.headers.partition, letter.headers.offset)
-    ((part,), report) = decode([read(source)], record_kinds(NAMES)).parts, Report([Became.WRITTEN])
+    ((part,), report) = decode([read(source)], record_kinds(NAMES)).parts, Report([Outcome.WRITTEN])
     (line,) = part.trace["logs"]
     report.refuse_log(part.message, line, InvalidRecord(Reason.REFUSED, letter.headers.detail))
     assert list(map(buried_by_sink, report.dead_letters)) == [sent(message)]
 
 
 def letter_of_mark(mark: Message) -> Message:
-    source, name = Source.parse(mark.key() or b"")
+    source, name = Owner.parse(mark.key() or b"")
     return message_at((JOB if source.job else NAMES).dead_letters, *name)
 
 
 @pytest.mark.parametrize("message", marks(), ids=place)
 def test_a_mark_is_that_of_its_letter(message: Message) -> None:
     letter = letter_of(letter_of_mark(message))
-    source, name = Source.parse(message.key() or b"")
-    found = Marks()
+    source, name = Owner.parse(message.key() or b"")
+    found = Resolutions()
     found.take(message.key() or b"", value_of(message))
-    assert found.of(source, letter) == MARK.decode(value_of(message))
+    assert found.of(source, letter) == RESOLUTION.decode(value_of(message))
     assert found.has(letter)
     assert source.key(name) == message.key()
 
 
 @pytest.mark.parametrize("message", marks(), ids=place)
 def test_a_redrive_sends_the_recorded_message_and_mark(message: Message, monkeypatch: pytest.MonkeyPatch) -> None:
-    mark, letter = MARK.decode(value_of(message)), letter_of(letter_of_mark(message))
-    source, _ = Source.parse(message.key() or b"")
-    verdict = judge(letter, Marks(), source, NAMES, at_most=3)
+    mark, letter = RESOLUTION.decode(value_of(message)), letter_of(letter_of_mark(message))
+    source, _ = Owner.parse(message.key() or b"")
+    verdict = judge(letter, Resolutions(), source, NAMES, at_most=3)
     if mark["action"] == "DISCARDED":
-        verdict = Verdict(letter.name, Outcome.DISCARDED, count=mark["count"])
+        verdict = Verdict(letter.name, Disposition.DISCARDED, count=mark["count"])
     made: list[Written] = []
-    monkeypatch.setattr(settle, "Transactions", keeping(made))
-    monkeypatch.setattr(settle, "time", SimpleNamespace(time_ns=lambda: mark["time"] * 1_000_000))
-    Settler(KafkaSettings.load(), source).settle([(letter, verdict)])
+    monkeypatch.setattr(resolver, "Transactions", keeping(made))
+    monkeypatch.setattr(resolver, "time", SimpleNamespace(time_ns=lambda: mark["time"] * 1_000_000))
+    Resolver(KafkaSettings.load(), source).resolve([(letter, verdict)])
     written = {topic: list(map(_sent, some)) for (topic, _), some in made[0].sent.items()}
-    assert written.pop(NAMES.settled_letters) == [sent(message)]
+    assert written.pop(NAMES.resolutions) == [sent(message)]
     again = [one for one in messages(letter.headers.topic) if redriven(headers_of(one)) and one.key() == letter.key]
     assert written == ({letter.headers.topic: list(map(sent, again))} if mark["action"] == "REDRIVEN" else {})
 
@@ -523,7 +519,7 @@ def copier(monkeypatch: pytest.MonkeyPatch) -> tuple[Copied, Written]:
     stored, made = job(), list[Written]()
     monkeypatch.setattr(copy, "Transactions", keeping(made))
     monkeypatch.setattr(copy, "Reader", Rereader)
-    reaches = {(one["topic"], one["partition"]): Reach(one["head"], one["tail"]) for one in stored.job["inputs"]}
+    reaches = {(one["topic"], one["partition"]): ScanBounds(one["head"], one["tail"]) for one in stored.job["inputs"]}
     beyond = {number: Beyond() for number in PARTITIONS}
     until = stored.job["completeUntil"]
     plan = Plan(stored.selection(), stored.ranges(), reaches, beyond, NAMES.unlinked_logs, until)
@@ -550,7 +546,7 @@ def test_a_replay_commits_the_recorded_offsets_and_what_lies_beside_them(monkeyp
 def test_how_far_the_recorded_copy_is_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
     copied, _ = copier(monkeypatch)
     stored = job()
-    assert progress_of(stored.stretches(), committed(JOB.job_group("copy"))) == copied
+    assert progress_of(stored.offset_ranges(), committed(JOB.job_group("copy"))) == copied
     assert (copied.records, copied.size) == (stored.job["records"], stored.job["bytes"])
 
 

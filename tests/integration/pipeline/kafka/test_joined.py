@@ -14,9 +14,9 @@ from pipeline.kafka.offsets import OffsetLookup
 from pipeline.local.stack import Endpoints
 from pipeline.model import splice
 from streams.join.journal import Ledger
-from streams.join.partition import Partition, Target
+from streams.join.partition import JoinPartition, Target
 from streams.join.settings import JoinSettings
-from streams.join.window import LOGS, SPANS, Limits
+from streams.join.window import LOGS, SPANS, WindowLimits
 from tests.kit.messages import FakeMessage
 from tests.kit.records import key, log_message, span_message, trace_id
 from tests.kit.waiting import wait_for
@@ -162,32 +162,34 @@ def test_where_retention_has_passed_the_begin_it_is_told_from_when_on_there_are_
     traces.put(part("s1-0", 0), partition=1)
     joined = traces.joined()
     names(joined)
-    assert joined.told_from is None
+    assert joined.available_since is None
     traces.admin.delete_records([TopicPartition(traces.names.traces, 0, 2)])[
         TopicPartition(traces.names.traces, 0)
     ].result(20)
     joined = traces.joined()
     assert names(joined) == ["s0-2", "s0-3", "s1-0"]
-    assert joined.told_from == START + 25_000
+    assert joined.available_since == START + 25_000
     joined = traces.joined(begin=26_000)
     assert names(joined) == ["s0-3"]
-    assert joined.told_from is None
+    assert joined.available_since is None
 
 
 def test_where_all_parts_have_gone_the_inputs_say_whether_there_were_any(traces: Traces) -> None:
     traces.put(part("s0-0", 0))
     where = TopicPartition(traces.names.traces, 0, 1)
     traces.admin.delete_records([where])[where].result(20)
-    assert traces.joined().told_from is None
+    assert traces.joined().available_since is None
     traces.put_input(traces.names.logs, at=-1)
-    assert traces.joined().told_from is None
+    assert traces.joined().available_since is None
     traces.put_input(traces.names.logs, at=MINUTE - 1)
-    assert traces.joined().told_from == START + MINUTE
+    assert traces.joined().available_since == START + MINUTE
 
 
 # The early end rests on the order in which the join puts parts out.
 
-LIMITS = Limits(idle_gap=50, max_age=400, root_grace=None, max_records=5, max_bytes=1 << 20, max_record_bytes=1 << 20)
+LIMITS = WindowLimits(
+    idle_gap=50, max_age=400, root_grace=None, max_records=5, max_bytes=1 << 20, max_record_bytes=1 << 20
+)
 BATCH = 20
 HELD = 3000
 """Bytes that an input may run ahead, before it is paused."""
@@ -202,7 +204,9 @@ def put_out(records: Sequence[Record], fetches: Iterator[int]) -> tuple[list[spl
     for kind, time, trace in sorted(records, key=lambda one: one[1]):
         body = log_message(trace) if kind == LOGS else span_message(trace)
         inputs[kind].append(FakeMessage(len(inputs[kind]), START + time, key(trace), body))
-    partition = Partition(0, topics=("spans", "logs"), limits=LIMITS, ledger=Ledger(0), positions=(0, 0), allowance=0)
+    partition = JoinPartition(
+        0, topics=("spans", "logs"), limits=LIMITS, ledger=Ledger(0), positions=(0, 0), allowance=0
+    )
     at = [0, 0]
     now, most = 0.0, 0
     parts: list[bytes] = []

@@ -13,7 +13,7 @@ from pipeline.kafka.reader import Reader
 from pipeline.local.stack import Endpoints
 from tests.kit.waiting import wait_for
 from tracelink.errors import UserError
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 from tracelink.settings import KafkaSettings
 
 HOUR = 3_600_000
@@ -55,10 +55,10 @@ def produce_in_transaction(brokers: str, topic: str, *values: str, commit: bool)
     (producer.commit_transaction if commit else producer.abort_transaction)(20)
 
 
-def read(settings: KafkaSettings, stretches: Mapping[Partition, OffsetRange]) -> dict[Partition, list[str]]:
+def read(settings: KafkaSettings, offset_ranges: Mapping[PartitionId, OffsetRange]) -> dict[PartitionId, list[str]]:
     """Read stretches to their ends."""
-    found: dict[Partition, list[str]] = {}
-    with Reader(settings, "test", stretches) as reader:
+    found: dict[PartitionId, list[str]] = {}
+    with Reader(settings, "test", offset_ranges) as reader:
 
         def at_end() -> bool:
             for partition, messages in reader.poll(0.1):
@@ -66,7 +66,7 @@ def read(settings: KafkaSettings, stretches: Mapping[Partition, OffsetRange]) ->
             return not reader.unread
 
         wait_for("the ends of the stretches", at_end)
-        assert reader.positions == {one: stretch.end for one, stretch in stretches.items()}
+        assert reader.positions == {one: offset_range.end for one, offset_range in offset_ranges.items()}
     return found
 
 
@@ -127,7 +127,7 @@ def test_a_finished_partition_is_read_no_more(settings: KafkaSettings, topic: st
     count = 3000  # more than one poll takes
     produce(settings.kafka_bootstrap_servers, topic, *map(str, range(count)))
     produce(settings.kafka_bootstrap_servers, topic, *map(str, range(count)), partition=1)
-    seen: dict[Partition, int] = {}
+    seen: dict[PartitionId, int] = {}
     with Reader(settings, "test", {(topic, 0): OffsetRange(0, count), (topic, 1): OffsetRange(0, count)}) as reader:
 
         def at_end() -> bool:
@@ -198,7 +198,7 @@ def test_a_leader_that_is_not_known_yet_is_asked_for_again(
     lookup = OffsetLookup(connect(settings))
     once = lookup._ask_once  # noqa: SLF001 - what a broker answers for a moment only
 
-    def ask_once(asked: Mapping[Partition, OffsetSpec], level: IsolationLevel) -> dict[Partition, int]:
+    def ask_once(asked: Mapping[PartitionId, OffsetSpec], level: IsolationLevel) -> dict[PartitionId, int]:
         if refusals:
             raise KafkaException(refusals.pop())
         return once(asked, level)

@@ -13,7 +13,7 @@ from pipeline.local.elasticsearch import ELASTICSEARCH, ELASTICSEARCH_SETTINGS
 from pipeline.local.jars import pinned
 from pipeline.local.kafka import BROKER_SETTINGS
 from pipeline.local.paths import default_cache
-from pipeline.local.server import Place
+from pipeline.local.server import LaunchContext
 from pipeline.local.stack import Endpoints
 from pipeline.local.versions import VERSIONS
 
@@ -81,7 +81,7 @@ def test_kafka_runs_with_the_settings_that_the_pipeline_needs(stack: Endpoints) 
 def test_a_node_that_cannot_start_ends_with_code_1(tmp_path: Path, stack: Endpoints) -> None:
     taken = int(stack.elasticsearch.rpartition(":")[2])
     jars = {lock: tuple(default_cache() / jar.path for jar in pinned(lock)) for lock in ELASTICSEARCH.locks}
-    launch = ELASTICSEARCH.launch(Place(tmp_path, taken, jars, {}, "-Dtracelink.stack=test"))
+    launch = ELASTICSEARCH.launch(LaunchContext(tmp_path, taken, jars, {}, "-Dtracelink.stack=test"))
     # It fails late, when the node's own threads run already.
     ended = subprocess.run(launch.command, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.local.ports import Ports
-from pipeline.local.stack import Endpoints, Stack, Status
+from pipeline.local.stack import Endpoints, ServerStatus, Stack
 from tests.kit.pipeline import pipeline_environment, processes_of
 from tests.kit.processes import Process, metrics, ready, running
 from tests.kit.terminal import in_terminal
@@ -121,7 +121,7 @@ def test_a_server_that_dies_comes_back_and_one_that_is_stopped_ends_all(
     del environment["TRACELINK_KAFKA_BOOTSTRAP_SERVERS"]
     servers = Stack(tmp_path / "stack", only=["kafka"])
 
-    def kafka() -> Status:
+    def kafka() -> ServerStatus:
         return next(server for server in servers.status() if server.server == "kafka")
 
     with up(tmp_path, "--kafka-port", "0", **environment) as (process, _):

@@ -111,8 +111,8 @@ def test_a_real_alertmanager_shows_the_alert_groups_its_refresh_and_tells_that_i
     target.write(batch(over))
     eventually(lambda: alertmanager.alerts(fingerprint) == [])
     eventually(lambda: alertmanager.statuses(fingerprint) == ["firing", "resolved"])
-    (told,) = alertmanager.told[-1]["alerts"]
-    assert told["status"] == "resolved"
+    (notified,) = alertmanager.notified[-1]["alerts"]
+    assert notified["status"] == "resolved"
 
 
 def test_a_real_alertmanager_has_no_alert_left_where_the_severity_changed_in_between(alertmanager: Running) -> None:

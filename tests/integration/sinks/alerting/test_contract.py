@@ -27,7 +27,7 @@ class Target:
     sink: Sink
     times: Callable[[str], int]
     """How often the target has a problem's alert."""
-    away: Callable[[], Sink]
+    unavailable: Callable[[], Sink]
     """The same sink with its target away."""
 
 
@@ -37,7 +37,7 @@ def _memory() -> Iterator[Target]:
     def times(fingerprint: str) -> int:
         return sum(alert["problem"]["fingerprint"] == fingerprint for alert in sink.alerts.values())
 
-    yield Target(sink, times, lambda: MemorySink(away=True))
+    yield Target(sink, times, lambda: MemorySink(unavailable=True))
 
 
 def _alertmanager(running: Running) -> Iterator[Target]:
@@ -122,12 +122,12 @@ def test_check_passes_where_the_target_answers(target: Target) -> None:
 
 
 def test_a_target_that_is_away_is_unavailable_to_check_and_to_write(target: Target) -> None:
-    away = target.away()
+    unavailable = target.unavailable()
     with pytest.raises(Unavailable):
-        away.check()
+        unavailable.check()
     with pytest.raises(Unavailable):
-        away.write(batch(raised()))
-    away.close()
+        unavailable.write(batch(raised()))
+    unavailable.close()
 
 
 def test_close_may_be_called_again(target: Target) -> None:

@@ -18,7 +18,7 @@ from sinks.alerting import slack
 from sinks.alerting.alert_text import Links
 from sinks.alerting.settings import WebhookSettings
 from sinks.alerting.webhook import WebhookSink
-from sinks.base.calls import start
+from sinks.base.background import start
 from sinks.base.contract import Outcome, Refused
 from sinks.base.runner import Patience, Runner
 from tests.kit.alerts import NOW, TRACE_ID, batch, new_fingerprint, raised, state

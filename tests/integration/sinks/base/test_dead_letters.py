@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.failpoints import Point
+from pipeline.failpoints import Failpoint
 from pipeline.local.stack import Endpoints
 from tests.faults.children import Child
 from tests.kit.kafka import read_all
@@ -25,7 +25,7 @@ def test_a_sink_that_dies_before_it_commits_buries_nothing_twice(
     }
     sink = Child("zipkin", ("sink", "zipkin"), environment, tmp_path)
     try:
-        sink.start(Point.BEFORE_COMMIT)
+        sink.start(Failpoint.BEFORE_COMMIT)
         assert sink.wait(30)
         sink.start()
         eventually(lambda: topics.committed(f"{topic_prefix}group", topics.names.traces) == 1, seconds=40)

@@ -12,11 +12,11 @@ import pytest
 from confluent_kafka import Message
 from prometheus_client import CollectorRegistry
 
-from pipeline.failpoints import Point
+from pipeline.failpoints import Failpoint
 from pipeline.local.stack import Endpoints
 from pipeline.model.dead_letters import REDRIVEN
 from pipeline.model.replay_markers import is_end
-from pipeline.runtime.watchdog import End, Ends, watching
+from pipeline.runtime.watchdog import EndOffset, EndOffsetLookup, watching
 from sinks.base.contract import Batch, Report
 from sinks.base.metrics import SinkMetrics
 from sinks.base.runner import Patience, Runner
@@ -31,7 +31,7 @@ from tests.kit.sink_examples import START, log, new_trace_id, span, trace_messag
 from tests.kit.sink_targets import search
 from tests.kit.sink_topics import Topics, headers_of
 from tests.kit.waiting import eventually
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 from tracelink.model.codec import LOG_RECORD, SPAN
 from tracelink.settings import KafkaSettings
 
@@ -198,9 +198,13 @@ def test_a_live_dead_letter_keeps_how_often_it_was_redriven(topics: Topics, stac
 
 def test_a_sink_that_waits_for_the_join_is_not_stuck(topics: Topics, job: Job) -> None:
     """One partition is over, and its end lies beyond what is committed of it; another is still to come."""
-    ask_kafka, looks, enough = Ends(KafkaSettings.load(kafka_bootstrap_servers=job.servers)), count(1), Event()
+    ask_kafka, looks, enough = (
+        EndOffsetLookup(KafkaSettings.load(kafka_bootstrap_servers=job.servers)),
+        count(1),
+        Event(),
+    )
 
-    def ask(partitions: Iterable[Partition]) -> Mapping[Partition, End]:
+    def ask(partitions: Iterable[PartitionId]) -> Mapping[PartitionId, EndOffset]:
         if next(looks) == 30:  # ten in each `stuck_after`
             enough.set()
         return ask_kafka(partitions)
@@ -211,7 +215,7 @@ def test_a_sink_that_waits_for_the_join_is_not_stuck(topics: Topics, job: Job) -
     group = job.names.job_group("sink-memory")
     with reading(job, MemorySink(), stuck_after="0.5") as process:
         eventually(lambda: topics.committed(group, job.names.traces) == 2)
-        with watching(process.runner.progress, ask, end=enough.set, grace=60):
+        with watching(process.runner.watchdog, ask, end=enough.set, grace=60):
             assert enough.wait(30)
         job.end(job.names.traces, partitions=[1])
         process.ends()
@@ -313,7 +317,7 @@ def test_a_replay_whose_sink_dies_writes_the_live_documents_beside_them_and_chan
     arguments = ("sink", "elasticsearch", "--replay", written.job.name)
     sink = Child("elasticsearch", (*arguments, f"--index-suffix={SUFFIX}"), own, tmp_path)
     try:
-        for point in (Point.SINK_WRITTEN, Point.SINK_BEFORE_COMMIT, None):
+        for point in (Failpoint.SINK_WRITTEN, Failpoint.SINK_BEFORE_COMMIT, None):
             sink.start(point) if point else sink.start()
             assert sink.wait(60)
         assert sink.ends == [-9, -9, 0]

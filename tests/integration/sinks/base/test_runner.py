@@ -11,8 +11,8 @@ from confluent_kafka import KafkaError, KafkaException
 from prometheus_client import CollectorRegistry
 
 from pipeline.local.stack import Endpoints
-from pipeline.runtime.watchdog import End, Ends, watching
-from sinks.base.contract import Batch, Kind, Message, Refused, Report
+from pipeline.runtime.watchdog import EndOffset, EndOffsetLookup, watching
+from sinks.base.contract import Batch, Kind, Refused, Report, SourceMessage
 from sinks.base.decoding import decode
 from sinks.base.metrics import SinkMetrics
 from sinks.base.runner import Patience, Runner
@@ -22,7 +22,7 @@ from tests.kit.sink_examples import START, log, new_trace_id, span, trace_messag
 from tests.kit.sink_topics import Topics, headers_of
 from tests.kit.waiting import eventually
 from tracelink.errors import Unavailable, UserError
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 from tracelink.model.codec import LOG_RECORD, SPAN
 from tracelink.settings import KafkaSettings
 
@@ -150,14 +150,14 @@ def test_a_target_that_is_away_is_waited_for_and_gets_the_same_batch_once(topics
     sink, trace_id = MemorySink(), new_trace_id()
     with running(topics, sink) as process:
         eventually(lambda: process.runner.not_ready() is None)
-        sink.away = True
+        sink.unavailable = True
         topics.produce(topics.names.traces, trace_message([span(trace_id)]))
         eventually(lambda: process.value("tracelink_sink_retries_total") >= 3)
         assert process.runner.not_ready() == "set to be away"
         assert committed(topics) < 0
         # The group lives on meanwhile: the next message waits in its partition and is not lost either.
         topics.produce(topics.names.traces, trace_message([span(trace_id, "00000000000000b2")], name="s0-2"))
-        sink.away = False
+        sink.unavailable = False
         eventually(lambda: committed(topics) == 2)
         assert process.runner.not_ready() is None
     assert process.parts("written") == 2
@@ -167,12 +167,12 @@ def test_a_target_that_is_away_is_waited_for_and_gets_the_same_batch_once(topics
 
 def test_a_target_that_is_away_at_start_is_waited_for(topics: Topics) -> None:
     sink = MemorySink()
-    sink.away = True
+    sink.unavailable = True
     topics.produce(topics.names.traces, trace_message([span(new_trace_id())]))
     with running(topics, sink) as process:
         eventually(lambda: process.value("tracelink_sink_retries_total") >= 2)
         assert process.runner.not_ready() == "set to be away"
-        sink.away = False
+        sink.unavailable = False
         eventually(lambda: committed(topics) == 1)
 
 
@@ -180,10 +180,10 @@ def test_a_target_that_goes_away_while_there_is_nothing_to_write_is_noticed(topi
     sink = MemorySink()
     with running(topics, sink) as process:
         eventually(lambda: process.runner.not_ready() is None)
-        sink.away = True
+        sink.unavailable = True
         eventually(lambda: process.runner.not_ready() == "set to be away")
         assert process.value("tracelink_sink_available") == 0
-        sink.away = False
+        sink.unavailable = False
         eventually(lambda: process.runner.not_ready() is None)
         assert process.value("tracelink_sink_available") == 1
 
@@ -267,7 +267,7 @@ def test_a_stop_while_the_target_hangs_leaves_the_batch_uncommitted(topics: Topi
         eventually(lambda: process.ended, seconds=5)
     released.set()
     assert committed(topics) < 0
-    assert process.parts("given_back") == 1
+    assert process.parts("released") == 1
     assert process.value("tracelink_sink_parts_received_total") == 1
 
 
@@ -293,7 +293,7 @@ def test_a_partition_that_leaves_during_a_retry_is_left_to_its_next_owner(topics
             back.set()
             eventually(lambda: process.parts("written") == 1)
             assert second.parts("written") == 1
-    assert process.parts("given_back") == 1
+    assert process.parts("released") == 1
     assert process.value("tracelink_sink_parts_received_total") == 2
     assert len(sink.spans) == 1
     assert not set(sink.spans) & set(other.spans)
@@ -362,7 +362,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
     """Give the batches that were decoded so far."""
     found: list[Batch] = []
 
-    def note(messages: Iterable[Message], kinds: Mapping[str, Kind], *, logs: bool) -> Batch:
+    def note(messages: Iterable[SourceMessage], kinds: Mapping[str, Kind], *, logs: bool) -> Batch:
         made = decode(messages, kinds, logs=logs)
         if made:
             found.append(made)
@@ -443,31 +443,31 @@ def test_a_partition_that_leaves_with_a_prepared_batch_is_left_to_its_next_owner
             other.let.set()
             eventually(lambda: offsets() == [8, 8])
             assert second.parts("written") == 8
-    given_back = sum(part.message.origin.partition == lost for part in prepared.parts)
-    assert given_back > 0
-    assert process.parts("given_back") == given_back
-    assert process.value("tracelink_sink_parts_received_total") == process.parts("written") + given_back
+    released = sum(part.message.origin.partition == lost for part in prepared.parts)
+    assert released > 0
+    assert process.parts("released") == released
+    assert process.value("tracelink_sink_parts_received_total") == process.parts("written") + released
 
 
 @contextmanager
 def watched(topics: Topics, sink: MemorySink, waits: Callable[[Process], object], *, looks: int) -> Iterator[Event]:
     """Run a sink that is watched once it `waits`; gives an event for so many looks, ten in each `stuck_after`."""
-    ends, enough, asked = Ends(KafkaSettings.load(kafka_bootstrap_servers=topics.brokers)), Event(), count(1)
+    ends, enough, asked = EndOffsetLookup(KafkaSettings.load(kafka_bootstrap_servers=topics.brokers)), Event(), count(1)
 
-    def ask(partitions: Iterable[Partition]) -> Mapping[Partition, End]:
+    def ask(partitions: Iterable[PartitionId]) -> Mapping[PartitionId, EndOffset]:
         if next(asked) == looks:
             enough.set()
         return ends(partitions)
 
     with running(topics, sink, stuck_after="0.5") as process:
         eventually(lambda: waits(process))  # a consumer may take longer than `stuck_after` to begin
-        with watching(process.runner.progress, ask, end=enough.set, grace=60):
+        with watching(process.runner.watchdog, ask, end=enough.set, grace=60):
             yield enough
 
 
 def test_a_target_that_is_away_for_long_is_no_reason_to_end(topics: Topics) -> None:
     sink = MemorySink()
-    sink.away = True
+    sink.unavailable = True
     topics.produce(topics.names.traces, trace_message([span(new_trace_id())]))
     with watched(topics, sink, lambda process: process.value("tracelink_sink_retries_total") > 2, looks=30) as enough:
         assert enough.wait(20)

@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition
 from pipeline.cli.root import main
 from pipeline.local.stack import Endpoints
 from pipeline.model.replay_markers import end_headers
-from sinks.base.contract import DeadLetter
+from sinks.base.contract import OutgoingDeadLetter
 from tests.kit.http_stub import Request, stub
 from tests.kit.sink_examples import ERRORED, log, new_trace_id, span, trace_message
 from tests.kit.sink_targets import NOWHERE
@@ -90,8 +90,8 @@ def test_documents_that_are_gone_are_holes_where_they_were(setting: Setting) -> 
         "--from 2026-01-01T00:01:00.000Z --to 2026-01-01T01:00:05.008Z --sink elasticsearch --run"
     )
     assert found["commands"] == [command]
-    (hole,) = found["holes"]
-    assert hole == {
+    (gap,) = found["holes"]
+    assert gap == {
         "from": "2026-01-01T00:01:00.000Z",
         "to": "2026-01-01T01:00:05.008Z",
         "kind": ["elasticsearch"],
@@ -146,10 +146,10 @@ def test_spans_that_zipkin_has_not_are_holes_and_shared_ones_are_none(setting: S
     setting.wait_for_zipkin(short_id, 2)
     found = setting.found("--only", "zipkin")
     assert found["totals"] == counts(parts=6, spans=14, lines=1, missing_spans=5)
-    (hole,) = found["holes"]
-    assert hole["kind"] == ["zipkin"]
-    assert hole["trace_ids"] == sorted([half_id.hex(), none_id.hex()])
-    assert hole["command"].endswith("--from 2026-01-01T01:00:00.000Z --to 2026-01-01T01:00:05.001Z --sink zipkin --run")
+    (gap,) = found["holes"]
+    assert gap["kind"] == ["zipkin"]
+    assert gap["trace_ids"] == sorted([half_id.hex(), none_id.hex()])
+    assert gap["command"].endswith("--from 2026-01-01T01:00:00.000Z --to 2026-01-01T01:00:05.001Z --sink zipkin --run")
 
 
 def test_a_kind_of_a_shared_span_that_is_gone_is_a_hole(setting: Setting) -> None:
@@ -250,7 +250,7 @@ def test_what_is_dead_is_no_hole(setting: Setting) -> None:
 def test_a_part_that_was_refused_as_a_whole_is_no_hole_and_its_lines_still_are(setting: Setting) -> None:
     one = new_trace_id()
     message = setting.put_part(spans(one), [log(one)])
-    setting.put_letter(DeadLetter(message, message.value, InvalidRecord(Reason.REFUSED, "no")), "elasticsearch")
+    setting.put_letter(OutgoingDeadLetter(message, message.value, InvalidRecord(Reason.REFUSED, "no")), "elasticsearch")
     found = setting.found("--only", "elasticsearch")
     assert found["totals"] == counts(parts=1, spans=2, lines=1, missing_lines=1, dead_letters=1)
 
@@ -258,9 +258,11 @@ def test_a_part_that_was_refused_as_a_whole_is_no_hole_and_its_lines_still_are(s
 def test_a_dead_letter_of_another_sink_or_place_excuses_nothing(setting: Setting) -> None:
     one = new_trace_id()
     message, other = setting.put_part(spans(one)), setting.put_part([span(new_trace_id())])
-    setting.put_letter(DeadLetter(message, message.value, InvalidRecord(Reason.REFUSED, "no")), "zipkin")
-    setting.put_letter(DeadLetter(other, SPAN.encode(span(one)), InvalidRecord(Reason.REFUSED, "no"), "span"), "zipkin")
-    line = DeadLetter(other, LOG_RECORD.encode(log(one)), InvalidRecord(Reason.REFUSED, "no"), "log")
+    setting.put_letter(OutgoingDeadLetter(message, message.value, InvalidRecord(Reason.REFUSED, "no")), "zipkin")
+    setting.put_letter(
+        OutgoingDeadLetter(other, SPAN.encode(span(one)), InvalidRecord(Reason.REFUSED, "no"), "span"), "zipkin"
+    )
+    line = OutgoingDeadLetter(other, LOG_RECORD.encode(log(one)), InvalidRecord(Reason.REFUSED, "no"), "log")
     setting.put_letter(line, "elasticsearch")
     assert setting.found("--only", "elasticsearch")["totals"]["missing_parts"] == 2
 

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from pipeline.cli.root import main
 from pipeline.local.stack import Endpoints
 from pipeline.model.problems import PROBLEM, Problem
-from streams.alerts.problems import Limits, Problems
+from streams.alerts.problems import ProblemLimits, Problems
 from streams.alerts.rule import Rule
 from streams.alerts.shown import ago, plain
 from tests.kit.kafka import publish
@@ -59,7 +59,7 @@ def topic(stack: Endpoints, topic_prefix: str) -> Topic:
 
 
 def problem(fingerprint: str = A, time: int = START, rule: Rule | None = None, **fields: object) -> Problem:
-    problems = Problems(matching({fingerprint: rule or Rule()}), Limits())
+    problems = Problems(matching({fingerprint: rule or Rule()}), ProblemLimits())
     problems.observe(occurrence(fingerprint, time), time)
     (state,) = problems.drain().problems[fingerprint]
     return cast("Problem", {**(state or {}), **fields})

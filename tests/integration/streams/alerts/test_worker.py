@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.failpoints import Point
+from pipeline.failpoints import Failpoint
 from pipeline.local.stack import Endpoints
 from pipeline.model.problems import ALERT, PROBLEM, Alert, Problem
 from pipeline.model.splice import splice
@@ -102,7 +102,7 @@ def test_a_worker_that_is_killed_leaves_no_alert_out_and_none_twice(
         worker.wait_until_ready()
         publish(stack.kafka, topic, [errored(1, "buy")])
         read_until(stack.kafka, f"{topic_prefix}alerts", 1)
-        points = (Point.WORKER_ADVANCED, Point.BEFORE_COMMIT, Point.WORKER_COMMITTED)
+        points = (Failpoint.WORKER_ADVANCED, Failpoint.BEFORE_COMMIT, Failpoint.WORKER_COMMITTED)
         for number, (point, name) in enumerate(zip(points, names, strict=True), 2):
             worker.order(point, "KILL")
             publish(stack.kafka, topic, [errored(number, "buy"), errored(10 + number, name)])

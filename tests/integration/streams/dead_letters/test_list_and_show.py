@@ -10,8 +10,8 @@ from pipeline.cli.times import shown
 from pipeline.kafka.offsets import OffsetRange
 from pipeline.local.stack import Endpoints
 from pipeline.settings import ReplayedSettings
-from streams.dead_letters.letter import Filters, Name
-from streams.dead_letters.topic import LettersTopic
+from streams.dead_letters.dead_letter import Filters, Name
+from streams.dead_letters.topic import DeadLettersTopic
 from tests.kit.dead_letter_examples import Pipeline, letter
 from tests.kit.records import key, span_message
 from tests.kit.terminal import in_terminal
@@ -164,18 +164,18 @@ def test_only_the_offsets_that_are_asked_for_are_read(pipeline: Pipeline) -> Non
     now = time.time_ns() // 1_000_000
     for number in range(10):
         pipeline.bury(letter(), timestamp=now + number)
-    topic = LettersTopic(
+    topic = DeadLettersTopic(
         ReplayedSettings.load(kafka_bootstrap_servers=pipeline.kafka, topic_prefix=pipeline.live.prefix)
     )
     where = (pipeline.names.dead_letters, 0)
 
-    def stretch(filters: Filters) -> OffsetRange | None:
-        return topic.stretches(topic.wanted(filters)).get(where)
+    def offset_range(filters: Filters) -> OffsetRange | None:
+        return topic.offset_ranges(topic.query(filters)).get(where)
 
-    assert stretch(Filters(letters=(Name(0, 3), Name(0, 5)))) == (3, 6)
-    assert stretch(Filters(letters=(Name(0, 3), Name(1, 0)))) == (3, 4)
-    assert stretch(Filters(letters=(Name(1, 0),))) is None
-    assert stretch(Filters(since=shown(now + 7))) == (7, 10)
-    assert stretch(Filters()) == (0, 10)
+    assert offset_range(Filters(letters=(Name(0, 3), Name(0, 5)))) == (3, 6)
+    assert offset_range(Filters(letters=(Name(0, 3), Name(1, 0)))) == (3, 4)
+    assert offset_range(Filters(letters=(Name(1, 0),))) is None
+    assert offset_range(Filters(since=shown(now + 7))) == (7, 10)
+    assert offset_range(Filters()) == (0, 10)
     pipeline.pass_retention(4)
-    assert stretch(Filters(letters=(Name(0, 3), Name(0, 5)))) == (4, 6)
+    assert offset_range(Filters(letters=(Name(0, 3), Name(0, 5)))) == (4, 6)

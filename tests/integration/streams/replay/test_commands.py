@@ -150,8 +150,8 @@ def test_jobs_are_listed_shown_and_deleted_with_all_that_is_theirs(inputs: Input
     assert "Or all at once: tracelink replay --resume first --idle-gap=1.0" in printed
     again = refused(on(inputs, *ALL, "--job", "first"))
     assert again.startswith("There is a replay job first already. Go on with it: tracelink replay --resume first;")
-    chosen = said(on(inputs, "--trace-id", "1", "--to", END, "--all-partitions", "--job", "second", "--json"))
-    assert (chosen["records"], chosen["traces"], chosen["asked"]) == (2, 1, "1 trace ids")
+    selected = said(on(inputs, "--trace-id", "1", "--to", END, "--all-partitions", "--job", "second", "--json"))
+    assert (selected["records"], selected["traces"], selected["asked"]) == (2, 1, "1 trace ids")
     lines = on(inputs, "list", "--json").output.splitlines()
     assert [json.loads(line)["job"] for line in lines] == ["first", "second"]
     table = on(inputs, "list").output
@@ -219,11 +219,11 @@ def test_to_delete_a_job_ends_its_copier(inputs: Inputs, monkeypatch: pytest.Mon
     monkeypatch.setattr(AdminClient, "delete_topics", lambda *_, **__: {})
     deleted: list[str] = []
 
-    def tell(now: Copied) -> None:
+    def on_progress(now: Copied) -> None:
         if now.read and not deleted:
             deleted.extend(made.delete("j"))
 
-    copier = Copier(inputs.settings, "j", plan, tell=tell)
+    copier = Copier(inputs.settings, "j", plan, on_progress=on_progress)
     with pytest.raises(UserError, match="this one has ended"):
         copier.run()
     assert len(deleted) == 7

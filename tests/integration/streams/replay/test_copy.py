@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from pipeline.cli.times import shown
-from pipeline.failpoints import Point
+from pipeline.failpoints import Failpoint
 from pipeline.kafka.offsets import group_offsets
 from pipeline.local.stack import Endpoints
 from streams.replay import copy
@@ -85,28 +85,28 @@ def copier(
     *,
     rate: float | None = None,
     stopping: Event | None = None,
-    tell: Callable[[Copied], None] = lambda _: None,
+    on_progress: Callable[[Copied], None] = lambda _: None,
 ) -> Copier:
-    return Copier(inputs.settings, stored.job["name"], plan, rate=rate, stopping=stopping, tell=tell)
+    return Copier(inputs.settings, stored.job["name"], plan, rate=rate, stopping=stopping, on_progress=on_progress)
 
 
 def interrupted(inputs: Inputs, stored: Stored, plan: Plan, rate: float | None = None) -> Copied:
     """Copy until the first transaction is committed, and return how far it has come."""
     stopping = Event()
 
-    def tell(now: Copied) -> None:
+    def on_progress(now: Copied) -> None:
         if now.read:
             stopping.set()
 
     with pytest.raises(Stopped):
-        copier(inputs, stored, plan, rate=rate, stopping=stopping, tell=tell).run()
+        copier(inputs, stored, plan, rate=rate, stopping=stopping, on_progress=on_progress).run()
     return progress(inputs, stored)
 
 
 def progress(inputs: Inputs, stored: Stored) -> Copied:
     group = inputs.names.of_job(stored.job["name"]).job_group("copy")
-    stretches = stored.stretches()
-    return progress_of(stretches, group_offsets(inputs.settings, group, stretches))
+    offset_ranges = stored.offset_ranges()
+    return progress_of(offset_ranges, group_offsets(inputs.settings, group, offset_ranges))
 
 
 def test_bytes_keys_headers_and_times_are_those_of_the_live_records(inputs: Inputs) -> None:
@@ -151,7 +151,7 @@ def test_ten_kills_leave_the_same_records_as_none(inputs: Inputs) -> None:
     random_traffic(inputs, random.Random(4), traces=20, span=20_000)
     copied(inputs, "whole", ALL)
     chance = random.Random(8)
-    points = (Point.REPLAY_SENT, Point.REPLAY_COMMITTED, Point.BEFORE_COMMIT)
+    points = (Failpoint.REPLAY_SENT, Failpoint.REPLAY_COMMITTED, Failpoint.BEFORE_COMMIT)
     kills = [f"{chance.choice(points)}:{chance.randint(1, 5)}" for _ in range(10)]
     options = ["killed", "--from", shown(START - FAR), "--to", shown(START + FAR), *inputs.options]
     ended = subprocess.run(
@@ -203,7 +203,7 @@ def test_a_copy_stops_also_where_nothing_comes(inputs: Inputs) -> None:
     stored, plan = replays(inputs).create("j", ALL)
     stopping = Event()
     with pytest.raises(Stopped):
-        copier(inputs, stored, plan, stopping=stopping, tell=lambda _: stopping.set()).run()
+        copier(inputs, stored, plan, stopping=stopping, on_progress=lambda _: stopping.set()).run()
 
 
 def test_what_a_group_has_committed_is_told_once_its_transaction_has_ended(
@@ -247,12 +247,12 @@ def test_a_second_copier_of_a_job_fences_the_first(inputs: Inputs) -> None:
     stored, plan = replays(inputs).create("j", ALL)
     others: list[Copied] = []
 
-    def tell(now: Copied) -> None:
+    def on_progress(now: Copied) -> None:
         if now.read and not others:
             others.append(copier(inputs, stored, plan).run())
 
     with pytest.raises(UserError, match="Another process copies this job; this one has ended"):
-        copier(inputs, stored, plan, tell=tell).run()
+        copier(inputs, stored, plan, on_progress=on_progress).run()
     assert others[0].read == others[0].total
     assert inputs.job("j") == copies(inputs, "j", records)
 

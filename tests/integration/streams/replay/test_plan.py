@@ -28,10 +28,10 @@ def inputs(stack: Endpoints, topic_prefix: str) -> Inputs:
     return Inputs(stack.kafka, topic_prefix)
 
 
-def chosen(plan: Plan, records: list[Message], chance: random.Random) -> set[Place]:
+def selected(plan: Plan, records: list[Message], chance: random.Random) -> set[Place]:
     """Return what a plan chooses of all records, which it is given in runs of any lengths."""
     found: list[Place] = []
-    for partition, (start, end) in plan.stretches().items():
+    for partition, (start, end) in plan.offset_ranges().items():
         mine = [one for one in records if place(one)[:2] == partition and start <= place(one)[2] < end]
         mine.sort(key=place)
         while mine:
@@ -45,7 +45,7 @@ def chosen(plan: Plan, records: list[Message], chance: random.Random) -> set[Pla
 def is_as_expected(inputs: Inputs, asked: Selection, records: list[Message], plan: Plan | None = None) -> set[Place]:
     plan = plan or inputs.plan(asked)
     wanted, cut = expected(inputs, records, asked)
-    assert chosen(plan, records, random.Random(1)) == set(map(place, wanted)), asked
+    assert selected(plan, records, random.Random(1)) == set(map(place, wanted)), asked
     assert plan.cut == cut
     return set(map(place, wanted))
 
@@ -83,7 +83,7 @@ def test_ranges_before_everything_behind_everything_and_of_no_length_have_nothin
     for begin, end in ((-FAR, 0), (GAP + 1, FAR), (0, 0), (GAP, 0)):
         plan = inputs.plan(selection(begin, end))
         assert is_as_expected(inputs, selection(begin, end), records, plan) == set()
-        assert len(plan.reaches) == 3 * PARTITIONS
+        assert len(plan.scan_bounds) == 3 * PARTITIONS
     assert len(is_as_expected(inputs, selection(-FAR, 1), records)) == 2
     assert len(is_as_expected(inputs, selection(GAP, FAR), records)) == 2
 
@@ -132,8 +132,8 @@ def test_what_arrives_after_the_planning_is_not_chosen_then_or_when_it_is_planne
         after = inputs.records()
         assert len(after) > len(before)
         wanted = {place(one) for one in expected(inputs, before, asked)[0]}
-        assert chosen(plan, after, random.Random(1)) == wanted
-        assert all(reach.tail <= ranges[one].limit for one, reach in plan.reaches.items())
+        assert selected(plan, after, random.Random(1)) == wanted
+        assert all(reach.tail <= ranges[one].limit for one, reach in plan.scan_bounds.items())
         before = after
 
 

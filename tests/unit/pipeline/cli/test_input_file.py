@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.input_file import Item, Refusal, Source
+from pipeline.cli.input_file import InputFile, Item, Refusal
 from tracelink.errors import UserError
 
 
 def items(path: Path) -> list[Item | Refusal]:
-    source = Source(path)
+    source = InputFile(path)
     try:
         return list(source.items())
     finally:
@@ -114,4 +114,4 @@ def test_a_file_that_cannot_be_read_is_the_users_mistake(tmp_path: Path, name: s
     elif content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=name):
-        Source(path)
+        InputFile(path)

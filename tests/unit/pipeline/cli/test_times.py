@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.cli.times import Moment, parse, shown
+from pipeline.cli.times import TimeSpec, parse, shown
 from tracelink.kafka.topics import TopicNames
 
 NAMES = TopicNames("t.")
@@ -74,7 +74,7 @@ def test_whatever_is_no_moment_that_can_be_shown_again_is_refused(text: str) -> 
 
 def test_an_option_refuses_what_is_no_moment_and_keeps_the_text_of_what_is() -> None:
     @click.command()
-    @click.option("--from", "begin", type=Moment())
+    @click.option("--from", "begin", type=TimeSpec())
     def command(begin: str) -> None:
         click.echo(f"<{begin}>")
 

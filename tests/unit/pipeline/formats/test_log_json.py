@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.log_json import parse_log
-from pipeline.formats.refusals import Refused
 from tracelink.model.codec import LOG_RECORD
 from tracelink.model.records import NO_TRACE, ErrorRule, Flag, LogRecord
 
@@ -144,7 +144,7 @@ def test_without_a_message_the_exceptions_message_is_taken() -> None:
     ],
 )
 def test_what_is_no_line_is_refused(line: object, reason: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidInput) as refused:
         parse_log(line, "f-1", ErrorRule())
     assert refused.value.reason == reason
 
@@ -163,7 +163,7 @@ NAMES = st.sampled_from(
 def test_any_json_object_is_refused_or_encodes_whole(more: dict[str, object]) -> None:
     try:
         record = parse(orjson.loads(orjson.dumps({**LEAST, **more})))
-    except Refused:
+    except InvalidInput:
         return
     decoded = LOG_RECORD.decode(LOG_RECORD.encode(record))
     assert (decoded["message"], decoded["fields"]) == (record["message"], record["fields"])
@@ -176,6 +176,6 @@ def test_deep_nesting_is_kept_or_refused_and_never_breaks(depth: int) -> None:
         value = {"a": value}
     try:
         fields = parse({**LEAST, "deep": value})["fields"]
-    except Refused:
+    except InvalidInput:
         return
     assert len(fields) == 1

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.formats.refusals import Refused
+from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.times import parse_time
 
 MICROSECONDS = 1_674_984_128_552_459
@@ -65,7 +65,7 @@ def test_units_are_told_by_the_magnitude(value: object, expected: int) -> None:
     ],
 )
 def test_what_is_no_time_is_refused(value: object) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidInput) as refused:
         parse_time(value)
     assert refused.value.reason == "time"
 
@@ -74,5 +74,5 @@ def test_what_is_no_time_is_refused(value: object) -> None:
 def test_anything_is_a_time_within_64_bits_or_refused(value: object) -> None:
     try:
         assert 0 <= parse_time(value) < 2**63
-    except Refused:
+    except InvalidInput:
         return

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.formats.refusals import Refused
+from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.zipkin_json import parse_span
-from tracelink.kafka.messages import Messages
+from tracelink.kafka.messages import RecordEncoder
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import SPAN
 from tracelink.model.records import ErrorRule, Flag, Span
@@ -129,7 +129,7 @@ def test_what_zipkin_has_no_field_for_becomes_a_tag_and_never_an_error() -> None
     ],
 )
 def test_what_would_be_a_wrong_span_is_refused_by_the_field(more: dict[str, object], reason: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidInput) as refused:
         parse(more)
     assert refused.value.reason == reason
     assert refused.value.detail
@@ -137,7 +137,7 @@ def test_what_would_be_a_wrong_span_is_refused_by_the_field(more: dict[str, obje
 
 @pytest.mark.parametrize("value", [None, 7, "text", [], [LEAST]])
 def test_what_is_no_object_is_refused(value: object) -> None:
-    with pytest.raises(Refused, match="no object"):
+    with pytest.raises(InvalidInput, match="no object"):
         parse_span(value, ErrorRule())
 
 
@@ -156,7 +156,7 @@ def test_any_json_object_is_refused_or_encodes_whole(more: dict[str, object]) ->
     text = orjson.dumps({**LEAST, **more})
     try:
         span = parse_span(orjson.loads(text), ErrorRule())
-    except Refused:
+    except InvalidInput:
         return
-    decoded = SPAN.decode(Messages(TopicNames()).span(span).value)
+    decoded = SPAN.decode(RecordEncoder(TopicNames()).span(span).value)
     assert (decoded["id"], decoded["tags"]) == (span["id"], span["tags"])

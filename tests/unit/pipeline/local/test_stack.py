@@ -11,7 +11,7 @@ import pytest
 from pipeline.local import stack, state
 from pipeline.local.events import Event, Ready, Starting
 from pipeline.local.ports import Ports
-from pipeline.local.server import Launch, Place, Server
+from pipeline.local.server import Launch, LaunchContext, Server
 from pipeline.local.stack import Endpoints, Stack
 from tests.kit.waiting import eventually
 from tracelink.errors import UserError
@@ -24,8 +24,8 @@ while not pathlib.Path(sys.argv[2], "end").exists():
 """
 
 
-def _launch(place: Place) -> Launch:
-    return Launch((sys.executable, "-c", _SERVE, place.mark, str(place.data)))
+def _launch(context: LaunchContext) -> Launch:
+    return Launch((sys.executable, "-c", _SERVE, context.mark, str(context.data)))
 
 
 def _replace_servers(monkeypatch: pytest.MonkeyPatch, ready: Callable[[int], bool]) -> None:

@@ -16,7 +16,7 @@ from tests.kit.processes import metrics, ready, url_in
 
 
 class Work:
-    progress = None
+    watchdog = None
     group = ""
 
     def __init__(self, _registry: CollectorRegistry) -> None:

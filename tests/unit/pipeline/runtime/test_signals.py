@@ -5,13 +5,13 @@ from threading import Event
 
 import pytest
 
-from pipeline.runtime.signals import ending_by_signal, told_to_stop, undisturbed
+from pipeline.runtime.signals import ending_by_signal, stopping_on_signal, undisturbed
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_being_told_to_stop_is_noted_and_handlers_come_back(number: signal.Signals) -> None:
     before, stop = signal.getsignal(number), Event()
-    with told_to_stop(stop.set):
+    with stopping_on_signal(stop.set):
         assert not stop.is_set()
         signal.raise_signal(number)
         assert stop.is_set()
@@ -21,7 +21,7 @@ def test_being_told_to_stop_is_noted_and_handlers_come_back(number: signal.Signa
 def test_a_signal_that_is_ignored_stays_so() -> None:
     before, stop = signal.signal(signal.SIGHUP, signal.SIG_IGN), Event()
     try:
-        with told_to_stop(stop.set), ending_by_signal():
+        with stopping_on_signal(stop.set), ending_by_signal():
             signal.raise_signal(signal.SIGHUP)
         assert not stop.is_set()
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN

@@ -9,11 +9,11 @@ from threading import Event
 
 import pytest
 
-from pipeline.runtime.watchdog import STUCK_EXIT_CODE, End, Progress, Stuck, watching
+from pipeline.runtime.watchdog import STUCK_EXIT_CODE, EndOffset, Stuck, Watchdog, watching
 from sinks.base.settings import SinkSettings
 from streams.join.settings import JoinSettings
 from tracelink.errors import Unavailable
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 
 ONE, TWO = ("tracelink.traces", 3), ("tracelink.traces", 4)
 STUCK_AFTER = 100.0
@@ -24,16 +24,16 @@ class Kafka:
 
     def __init__(self, **ends: int) -> None:
         self.stable = {ONE: ends.get("one", 0), TWO: ends.get("two", 0)}
-        self.open: dict[Partition, int] = {}
+        self.open: dict[PartitionId, int] = {}
         self.away = False
         self.asked = 0
         self.members = 1
 
-    def __call__(self, partitions: Iterable[Partition]) -> Mapping[Partition, End]:
+    def __call__(self, partitions: Iterable[PartitionId]) -> Mapping[PartitionId, EndOffset]:
         self.asked += 1
         if self.away:
             raise Unavailable("Kafka is away")
-        return {one: End(self.stable[one], self.open.get(one, self.stable[one])) for one in partitions}
+        return {one: EndOffset(self.stable[one], self.open.get(one, self.stable[one])) for one in partitions}
 
     def is_empty(self) -> bool:
         if self.away:
@@ -45,28 +45,28 @@ class Watched:
     """A worker that is looked at each `interval`, in a time that passes when it is told to."""
 
     def __init__(self, kafka: Kafka) -> None:
-        self.progress = Progress(STUCK_AFTER)
+        self.watchdog = Watchdog(STUCK_AFTER)
         self.now = 5000.0
         self._kafka = kafka
 
-    def report(self, done: Mapping[Partition, int], *, excused: bool = False) -> None:
-        self.progress.report(self.now, done, excused=excused)
+    def report(self, done: Mapping[PartitionId, int], *, excused: bool = False) -> None:
+        self.watchdog.report(self.now, done, excused=excused)
 
     def passes(self, seconds: float) -> str | None:
         """Let time pass without a report."""
         until = self.now + seconds
-        while self.now < until and self.progress.stuck is None:
-            self.now += self.progress.interval
-            self.progress.look(self.now, self._kafka, self._kafka.is_empty)
-        return self.progress.stuck
+        while self.now < until and self.watchdog.stuck is None:
+            self.now += self.watchdog.interval
+            self.watchdog.look(self.now, self._kafka, self._kafka.is_empty)
+        return self.watchdog.stuck
 
-    def repeats(self, done: Mapping[Partition, int], seconds: float, *, excused: bool = False) -> str | None:
+    def repeats(self, done: Mapping[PartitionId, int], seconds: float, *, excused: bool = False) -> str | None:
         """Let time pass, with the same report again and again."""
         until = self.now + seconds
-        while self.now < until and self.progress.stuck is None:
+        while self.now < until and self.watchdog.stuck is None:
             self.report(done, excused=excused)
-            self.passes(self.progress.interval)
-        return self.progress.stuck
+            self.passes(self.watchdog.interval)
+        return self.watchdog.stuck
 
 
 def test_a_worker_that_stands_still_with_lag_is_stuck_and_says_since_when_and_where() -> None:
@@ -75,7 +75,7 @@ def test_a_worker_that_stands_still_with_lag_is_stuck_and_says_since_when_and_wh
     assert worker.repeats({ONE: 4711, TWO: 7}, 20) == (
         "no progress for 100 s at a lag of 9, most of it on tracelink.traces[3], which stands at offset 4711"
     )
-    assert worker.progress.not_ready() == worker.progress.stuck
+    assert worker.watchdog.not_ready() == worker.watchdog.stuck
 
 
 def test_a_loop_that_hangs_is_stuck_though_it_reports_nothing() -> None:
@@ -87,7 +87,7 @@ def test_a_loop_that_hangs_is_stuck_though_it_reports_nothing() -> None:
 
 
 @pytest.mark.parametrize("done", [{}, {ONE: 10}], ids=["without partitions", "at the end of everything"])
-def test_a_loop_that_hangs_is_stuck_though_there_is_no_work(done: Mapping[Partition, int]) -> None:
+def test_a_loop_that_hangs_is_stuck_though_there_is_no_work(done: Mapping[PartitionId, int]) -> None:
     worker = Watched(Kafka(one=10))
     assert worker.repeats(done, 10 * STUCK_AFTER) is None
     assert worker.passes(STUCK_AFTER - 10) is None
@@ -113,9 +113,9 @@ def test_a_loop_that_goes_round_and_gets_no_further_does_not_hang() -> None:
     worker = Watched(Kafka(one=10))
     worker.report({ONE: 4})
     for _ in range(8):
-        worker.progress.alive(worker.now)
+        worker.watchdog.alive(worker.now)
         assert worker.passes(STUCK_AFTER / 10) is None
-    worker.progress.alive(worker.now)
+    worker.watchdog.alive(worker.now)
     assert "hangs" not in (worker.passes(STUCK_AFTER / 2) or "hangs")
 
 
@@ -140,7 +140,7 @@ def test_a_partition_without_records_need_not_be_begun() -> None:
 def test_a_worker_at_the_end_of_everything_is_not_stuck_however_long() -> None:
     worker = Watched(Kafka(one=10, two=3))
     assert worker.repeats({ONE: 10, TWO: 3}, 10 * STUCK_AFTER) is None
-    assert worker.progress.not_ready() is None
+    assert worker.watchdog.not_ready() is None
 
 
 def test_a_worker_that_moves_slowly_is_not_stuck() -> None:
@@ -154,9 +154,9 @@ def test_kafka_is_not_asked_while_everything_moves() -> None:
     kafka = Kafka(one=100)
     worker = Watched(kafka)
     for offset in range(20):
-        worker.repeats({ONE: offset}, worker.progress.interval)
+        worker.repeats({ONE: offset}, worker.watchdog.interval)
     assert kafka.asked == 0
-    worker.passes(worker.progress.interval)
+    worker.passes(worker.watchdog.interval)
     assert kafka.asked == 1
 
 
@@ -172,7 +172,7 @@ def test_a_worker_without_partitions_is_stuck_where_nobody_has_them() -> None:
     worker = Watched(kafka)
     worker.report({ONE: 4})
     assert worker.repeats({}, STUCK_AFTER) is None
-    assert worker.repeats({}, 3 * worker.progress.interval) == (
+    assert worker.repeats({}, 3 * worker.watchdog.interval) == (
         "its group has had no members for 100 s, and it is to be one"
     )
 
@@ -183,7 +183,7 @@ def test_a_worker_that_joins_while_its_group_is_empty_has_its_time_each_time() -
     worker = Watched(kafka)
     for offset in range(4):
         assert worker.repeats({}, STUCK_AFTER - 10) is None
-        assert worker.repeats({ONE: offset}, 2 * worker.progress.interval) is None
+        assert worker.repeats({ONE: offset}, 2 * worker.watchdog.interval) is None
 
 
 def test_a_group_that_kafka_does_not_tell_of_is_not_taken_for_empty() -> None:
@@ -215,14 +215,14 @@ def test_an_open_transaction_is_waited_for_and_named_and_is_no_lag() -> None:
     kafka.open[ONE] = 9000
     worker = Watched(kafka)
     assert worker.repeats({ONE: 4711, TWO: 7}, 3 * STUCK_AFTER) is None
-    assert worker.progress.not_ready() == (
+    assert worker.watchdog.not_ready() == (
         "waiting for a transaction that is open on tracelink.traces[3] at offset 4711, for 290 s so far"
     )
     kafka.stable[ONE] = 9000
     worker.repeats({ONE: 4711, TWO: 7}, 10)
-    assert worker.progress.not_ready() is None
+    assert worker.watchdog.not_ready() is None
     worker.repeats({ONE: 9000, TWO: 7}, 10)
-    assert worker.progress.not_ready() is None
+    assert worker.watchdog.not_ready() is None
 
 
 def test_an_open_transaction_excuses_no_other_partition() -> None:
@@ -244,9 +244,9 @@ def test_transactions_that_come_and_go_are_not_waited_for() -> None:
     worker = Watched(kafka)
     for stable, high in pairwise(range(10, 30)):
         kafka.stable[ONE], kafka.open[ONE] = stable, high
-        worker.repeats({ONE: stable}, worker.progress.interval)
-        worker.passes(worker.progress.interval)
-        assert worker.progress.not_ready() is None
+        worker.repeats({ONE: stable}, worker.watchdog.interval)
+        worker.passes(worker.watchdog.interval)
+        assert worker.watchdog.not_ready() is None
 
 
 def test_while_kafka_is_away_nothing_counts_and_that_is_said() -> None:
@@ -254,10 +254,10 @@ def test_while_kafka_is_away_nothing_counts_and_that_is_said() -> None:
     kafka.away = True
     worker = Watched(kafka)
     assert worker.repeats({ONE: 4}, 10 * STUCK_AFTER) is None
-    assert worker.progress.not_ready() == "Kafka is away"
+    assert worker.watchdog.not_ready() == "Kafka is away"
     kafka.away = False
     assert worker.repeats({ONE: 4}, STUCK_AFTER - 10) is None
-    assert worker.progress.not_ready() is None
+    assert worker.watchdog.not_ready() is None
     assert worker.repeats({ONE: 4}, 20) is not None
 
 
@@ -277,11 +277,11 @@ def test_the_time_is_a_setting_of_the_join_and_of_the_sinks(monkeypatch: pytest.
 
 
 def test_a_stuck_worker_is_told_to_end_and_its_end_says_why() -> None:
-    progress, ended = Progress(0.1), Event()
-    progress.report(0.0, {ONE: 4})
+    watchdog, ended = Watchdog(0.1), Event()
+    watchdog.report(0.0, {ONE: 4})
     with (
         pytest.raises(Stuck, match=r"no progress for .* stands at offset 4") as caught,
-        watching(progress, Kafka(one=10), end=ended.set, grace=60),
+        watching(watchdog, Kafka(one=10), end=ended.set, grace=60),
     ):
         assert ended.wait(20)
     assert caught.value.exit_code == STUCK_EXIT_CODE
@@ -290,15 +290,15 @@ def test_a_stuck_worker_is_told_to_end_and_its_end_says_why() -> None:
 def test_a_worker_that_gets_on_is_left_alone() -> None:
     kafka, ended, looked = Kafka(one=4), Event(), Event()
 
-    def ask(partitions: Iterable[Partition]) -> Mapping[Partition, End]:
+    def ask(partitions: Iterable[PartitionId]) -> Mapping[PartitionId, EndOffset]:
         if kafka.asked > 20:  # twice as many looks as make a worker stuck
             looked.set()
-        progress.alive(time.monotonic())
+        watchdog.alive(time.monotonic())
         return kafka(partitions)
 
-    progress = Progress(0.1)
-    progress.report(time.monotonic(), {ONE: 4})
-    with watching(progress, ask, end=ended.set, grace=60):
+    watchdog = Watchdog(0.1)
+    watchdog.report(time.monotonic(), {ONE: 4})
+    with watching(watchdog, ask, end=ended.set, grace=60):
         assert looked.wait(20)
     assert not ended.is_set()
 
@@ -306,12 +306,12 @@ def test_a_worker_that_gets_on_is_left_alone() -> None:
 HANGS = """
 import threading
 from pipeline.runtime.log_config import configure_logging
-from pipeline.runtime.watchdog import End, Progress, watching
+from pipeline.runtime.watchdog import EndOffset, Watchdog, watching
 
 configure_logging("info")
-progress = Progress(0.1)
-progress.report(0.0, {("tracelink.traces", 3): 4})
-with watching(progress, lambda partitions: {one: End(10, 10) for one in partitions}, end=lambda: None, grace=0.1):
+watchdog = Watchdog(0.1)
+watchdog.report(0.0, {("tracelink.traces", 3): 4})
+with watching(watchdog, lambda partitions: {one: EndOffset(10, 10) for one in partitions}, end=lambda: None, grace=0.1):
     threading.Event().wait()
 """
 

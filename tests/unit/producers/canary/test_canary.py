@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.analysis.error_origin import error_origin
+from pipeline.analysis.root_cause import root_cause_span
 from pipeline.model.problems import OCCURRENCE, PROBLEM, Occurrence, Problem
 from pipeline.model.splice import splice
-from producers.canary.books import Books
 from producers.canary.metrics import CanaryMetrics
+from producers.canary.probes import ProbeRecorder
 from producers.canary.settings import CANARY_STAGES, CanarySettings
 from producers.canary.stores import ElasticsearchStore, ZipkinStore, missing_documents, missing_spans
 from producers.canary.topics import Sightings
 from producers.canary.trace import SERVICE, Canary, canary
 from streams.alerts.fingerprint import Fields
 from streams.alerts.occurrence import occurrence
-from streams.alerts.problems import Limits, Problems
+from streams.alerts.problems import ProblemLimits, Problems
 from streams.alerts.rule import DEFAULTS
 from tests.kit.http_stub import Request, stub
 from tests.kit.traces import trace
@@ -47,7 +47,7 @@ class Kept:
     def __init__(self, *stages: str) -> None:
         self._registry = CollectorRegistry()
         metrics = CanaryMetrics(self._registry, stages or CANARY_STAGES)
-        self.books = Books(metrics, stages or CANARY_STAGES, every=60, within=60)
+        self.recorder = ProbeRecorder(metrics, stages or CANARY_STAGES, every=60, within=60)
 
     def metric(self, name: str, stage: str | None = None) -> float | None:
         return self._registry.get_sample_value(f"tracelink_canary_{name}", {"stage": stage} if stage else {})
@@ -78,7 +78,7 @@ def located(found: Canary) -> Occurrence:
 
 def counted(*found: Canary) -> Problem:
     """Return the problem of canaries, as it is written after the last one."""
-    problems = Problems(lambda *_: DEFAULTS, Limits())
+    problems = Problems(lambda *_: DEFAULTS, ProblemLimits())
     for one in found:
         problems.observe(located(one), AT // 1000)
     (problem,) = problems
@@ -93,7 +93,7 @@ def test_a_canary_is_an_errored_trace_of_one_service_that_fails_below_its_root()
     assert (root["kind"], root["parentId"], child["parentId"]) == ("SERVER", None, root["id"])
     assert all(span["flags"] & Flag.ERROR for span in OURS.spans)
     assert [bool(log["flags"] & Flag.ERROR) for log in OURS.logs] == [False, False, True]
-    origin = error_origin(trace(OURS.spans, OURS.logs))
+    origin = root_cause_span(trace(OURS.spans, OURS.logs))
     assert origin is not None
     assert (origin.service, origin.operation, origin.type) == (SERVICE, child["name"], "CanaryError")
     assert len({log["id"] for log in (*OURS.logs, *OTHER.logs)}) == 6
@@ -116,90 +116,90 @@ def test_its_records_reach_the_topics_as_those_of_a_service_do() -> None:
 
 def test_each_stage_is_as_fresh_as_it_was_seen_after_sending() -> None:
     kept = Kept()
-    course = kept.books.begin("c", now=100, wall=WALL)
+    probe = kept.recorder.begin("c", now=100, wall=WALL)
     for stage, now in zip(CANARY_STAGES, (101.5, 102, 103, 104), strict=True):
-        assert kept.books.note(course, stage, None, now)
-    assert course.is_over(104)
-    kept.books.settle(course, 104)
+        assert kept.recorder.note(probe, stage, None, now)
+    assert probe.is_over(104)
+    kept.recorder.settle(probe, 104)
     assert [kept.metric("freshness_seconds", stage) for stage in CANARY_STAGES] == [1.5, 2, 3, 4]
     assert kept.metric("last_success_timestamp_seconds", "zipkin") == WALL + 4
     assert [kept.metric("missed_total", stage) for stage in CANARY_STAGES] == [0] * 4
     assert kept.metric("sent_total") == 1
-    assert kept.books.not_ready(105) is None
+    assert kept.recorder.not_ready(105) is None
 
 
 def test_a_stage_that_does_not_see_it_in_time_has_missed_it_and_the_others_have_not() -> None:
     kept = Kept()
-    first = kept.books.begin("first", now=0, wall=WALL)
+    first = kept.recorder.begin("first", now=0, wall=WALL)
     for stage in CANARY_STAGES:
-        kept.books.note(first, stage, None, 2)
-    kept.books.settle(first, 2)
-    second = kept.books.begin("second", now=60, wall=WALL + 60)
+        kept.recorder.note(first, stage, None, 2)
+    kept.recorder.settle(first, 2)
+    second = kept.recorder.begin("second", now=60, wall=WALL + 60)
     for stage in CANARY_STAGES[:-1]:
-        kept.books.note(second, stage, None, 63)
-    kept.books.note(second, "zipkin", "0 of 2 spans", 119)
+        kept.recorder.note(second, stage, None, 63)
+    kept.recorder.note(second, "zipkin", "0 of 2 spans", 119)
     assert not second.is_over(120)
     assert second.is_over(120.1)
-    kept.books.settle(second, 120.1)
+    kept.recorder.settle(second, 120.1)
     assert [kept.metric("missed_total", stage) for stage in CANARY_STAGES] == [0, 0, 0, 1]
     assert kept.metric("last_success_timestamp_seconds", "zipkin") == WALL + 2
     assert kept.metric("freshness_seconds", "zipkin") == pytest.approx(60.1)
     assert kept.metric("freshness_seconds", "joined") == 3
-    assert kept.books.not_ready(121) == "canary second was missed: zipkin: 0 of 2 spans"
+    assert kept.recorder.not_ready(121) == "canary second was missed: zipkin: 0 of 2 spans"
 
 
 def test_what_is_seen_when_its_time_is_up_is_missed() -> None:
     kept = Kept("joined")
-    course = kept.books.begin("c", now=0, wall=WALL)
-    assert not kept.books.note(course, "joined", None, 60.5)
-    kept.books.settle(course, 60.5)
+    probe = kept.recorder.begin("c", now=0, wall=WALL)
+    assert not kept.recorder.note(probe, "joined", None, 60.5)
+    kept.recorder.settle(probe, 60.5)
     assert kept.metric("missed_total", "joined") == 1
     assert kept.metric("last_success_timestamp_seconds", "joined") == 0
 
 
 def test_a_stage_that_was_seen_stays_seen_and_one_that_is_off_says_nothing() -> None:
     kept = Kept("joined")
-    course = kept.books.begin("c", now=0, wall=WALL)
-    assert kept.books.note(course, "joined", None, 1)
-    assert not kept.books.note(course, "joined", "gone", 2)
-    assert not kept.books.note(course, "zipkin", None, 2)
-    course.fail("Kafka is away")
-    assert (course.seconds, course.missing) == ({"joined": 1}, {})
+    probe = kept.recorder.begin("c", now=0, wall=WALL)
+    assert kept.recorder.note(probe, "joined", None, 1)
+    assert not kept.recorder.note(probe, "joined", "gone", 2)
+    assert not kept.recorder.note(probe, "zipkin", None, 2)
+    probe.fail("Kafka is away")
+    assert (probe.seconds, probe.missing) == ({"joined": 1}, {})
     assert kept.metric("missed_total", "zipkin") is None
 
 
 def test_a_canary_that_cannot_be_sent_is_missed_everywhere_and_the_next_one_may_come_through() -> None:
     kept = Kept("joined", "zipkin")
-    course = kept.books.begin("c", now=0, wall=WALL)
-    course.fail("Kafka does not answer")
-    kept.books.settle(course, 10)
+    probe = kept.recorder.begin("c", now=0, wall=WALL)
+    probe.fail("Kafka does not answer")
+    kept.recorder.settle(probe, 10)
     assert kept.metric("freshness_seconds", "joined") == 60
-    assert kept.books.not_ready(11) == "canary c was missed: joined, zipkin: Kafka does not answer"
-    course = kept.books.begin("d", now=60, wall=WALL + 60)
-    assert kept.books.not_ready(61) is not None
+    assert kept.recorder.not_ready(11) == "canary c was missed: joined, zipkin: Kafka does not answer"
+    probe = kept.recorder.begin("d", now=60, wall=WALL + 60)
+    assert kept.recorder.not_ready(61) is not None
     for stage in ("joined", "zipkin"):
-        kept.books.note(course, stage, None, 62)
-    kept.books.settle(course, 62)
-    assert kept.books.not_ready(62) is None
+        kept.recorder.note(probe, stage, None, 62)
+    kept.recorder.settle(probe, 62)
+    assert kept.recorder.not_ready(62) is None
 
 
 def test_a_process_is_not_ready_before_its_first_canary_nor_where_none_follows() -> None:
     kept = Kept("joined")
-    assert kept.books.not_ready(0) == "the first canary is on its way"
-    course = kept.books.begin("c", now=0, wall=WALL)
-    assert kept.books.not_ready(1) == "the first canary is on its way"
-    kept.books.note(course, "joined", None, 1)
-    kept.books.settle(course, 1)
-    assert kept.books.not_ready(179) is None
-    assert kept.books.not_ready(200) == "no canary has come through for 200 s"
+    assert kept.recorder.not_ready(0) == "the first canary is on its way"
+    probe = kept.recorder.begin("c", now=0, wall=WALL)
+    assert kept.recorder.not_ready(1) == "the first canary is on its way"
+    kept.recorder.note(probe, "joined", None, 1)
+    kept.recorder.settle(probe, 1)
+    assert kept.recorder.not_ready(179) is None
+    assert kept.recorder.not_ready(200) == "no canary has come through for 200 s"
 
 
 def test_the_next_one_is_due_a_minute_after_the_last_was_sent_or_at_once_where_that_took_longer() -> None:
     kept = Kept("joined")
-    assert kept.books.due(5) == 0
-    kept.books.begin("c", now=5, wall=WALL)
-    assert kept.books.due(10) == 55
-    assert kept.books.due(70) == 0
+    assert kept.recorder.due(5) == 0
+    kept.recorder.begin("c", now=5, wall=WALL)
+    assert kept.recorder.due(10) == 55
+    assert kept.recorder.due(70) == 0
 
 
 # What the topics tell

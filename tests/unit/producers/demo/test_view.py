@@ -4,7 +4,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from producers.demo.errored import ErroredTrace, Places, lines
+from producers.demo.errored import ErroredTrace, StoreLinks, lines
 from producers.demo.figures import Samples, figures
 from producers.demo.load import Answered, Load
 from producers.demo.view import View
@@ -85,7 +85,7 @@ def test_an_errored_trace_is_said_with_its_page_and_its_query() -> None:
         flags=1, traceId=trace_id(7), name="part", opened=0, closed=0, reason="IDLE", spans=[failed], logs=[line]
     )
     text = f"{7:032x}"
-    said = lines(ErroredTrace.of(trace), Places("http://zipkin:9411/", "http://es:9200", "tracelink-"))
+    said = lines(ErroredTrace.of(trace), StoreLinks("http://zipkin:9411/", "http://es:9200", "tracelink-"))
     assert said[0] == "payment POST /charges: GatewayError: no answer"
     assert said[1].endswith(f" http://zipkin:9411/zipkin/traces/{text}")
     assert said[2].endswith(f' trace.id : "{text}"')

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from pipeline.cli.input_file import Item, Refusal
 from producers.send.records import Parser, Ready, in_order
-from tracelink.kafka.messages import Messages
+from tracelink.kafka.messages import RecordEncoder
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.records import ErrorRule
 
-PARSER = Parser(Messages(TopicNames()), ErrorRule(), 1024)
+PARSER = Parser(RecordEncoder(TopicNames()), ErrorRule(), 1024)
 
 
 def spans(name: str, times: Sequence[int | None]) -> list[Item]:

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
-from sinks.elasticsearch.span_metrics import Call, Request, ServiceBooks, ServiceMetrics, observe
+from sinks.elasticsearch.span_metrics import Request, ServiceCall, ServiceMetrics, ServiceMetricsRecorder, observe
 from tests.kit.sink_examples import ERRORED, ROOT, new_trace_id, part, span
 from tracelink.model.records import Span, Trace
 
@@ -15,7 +15,7 @@ def made(*spans: Span) -> Trace:
     return part(spans).trace
 
 
-def count(books: ServiceBooks, trace: Trace) -> None:
+def count(books: ServiceMetricsRecorder, trace: Trace) -> None:
     books.count([(trace, observe(trace))])
 
 
@@ -34,17 +34,17 @@ def test_requests_are_the_spans_of_those_who_answer() -> None:
 
 def test_a_call_joins_the_parents_service_and_the_spans_own() -> None:
     trace = made(of("web", A, "CLIENT"), of("shop", B, "SERVER", A, flags=ERRORED))
-    assert observe(trace).calls == [Call("web", "shop", errored=True)]
+    assert observe(trace).calls == [ServiceCall("web", "shop", errored=True)]
 
 
 def test_a_client_and_a_server_that_share_a_span_id_are_one_call() -> None:
     trace = made(of("web", A, "CLIENT", remoteEndpoint={"serviceName": "shop-alias"}), of("shop", A, "SERVER"))
-    assert observe(trace).calls == [Call("web", "shop", errored=False)]
+    assert observe(trace).calls == [ServiceCall("web", "shop", errored=False)]
 
 
 def test_a_call_to_what_sends_no_spans_is_known_by_its_remote_name() -> None:
     trace = made(of("shop", A, "CLIENT", remoteEndpoint={"serviceName": "mysql"}), of("shop", B, "CLIENT"))
-    assert observe(trace).calls == [Call("shop", "mysql", errored=False)]
+    assert observe(trace).calls == [ServiceCall("shop", "mysql", errored=False)]
 
 
 def test_a_service_that_calls_itself_or_has_no_parent_here_calls_nobody() -> None:
@@ -56,12 +56,12 @@ def test_spans_without_a_kind_are_requests_where_they_enter_a_service() -> None:
         made(of("web", A, None, flags=ROOT), of("web", B, None, A), of("shop", C, None, B, duration=1_000_000))
     )
     assert [(one.service, one.seconds) for one in observed.requests] == [("web", 0.02), ("shop", 1.0)]
-    assert observed.calls == [Call("web", "shop", errored=False)]
+    assert observed.calls == [ServiceCall("web", "shop", errored=False)]
 
 
 def test_durations_carry_the_trace_id_as_exemplar_and_names_are_bounded() -> None:
     registry = CollectorRegistry()
-    books = ServiceBooks(ServiceMetrics(registry), most=1)
+    books = ServiceMetricsRecorder(ServiceMetrics(registry), most=1)
     count(books, made(of("web", A, "CLIENT"), of("shop", B, "SERVER", A, duration=250_000, flags=ERRORED)))
     count(books, made(of("shop", A, "CLIENT"), of("stock", B, "SERVER", A), of("mail", C, "CONSUMER", A)))
     shown = generate_latest(registry).decode()  # type: ignore[no-untyped-call]  # it has no annotations

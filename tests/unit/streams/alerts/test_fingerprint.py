@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.model.problems import Origin
+from pipeline.model.problems import RootCause
 from streams.alerts.fingerprint import VALID_ADD, VALID_IGNORE, Fields, fingerprint, normalised
 
 USUAL = Fields()
 
 
-def failed(**fields: object) -> Origin:
+def failed(**fields: object) -> RootCause:
     made: dict[str, object] = {
         "service": "payment",
         "operation": "POST /charge",
@@ -27,7 +27,7 @@ def failed(**fields: object) -> Origin:
         "logger": "shop.Charge",
         "tags": {"region": "eu", "customer": "gold"},
     }
-    return cast("Origin", made | fields)
+    return cast("RootCause", made | fields)
 
 
 def test_a_fingerprint_is_sixteen_hex_characters_and_stays_what_it_is() -> None:

@@ -14,21 +14,21 @@ from streams.alerts.metrics import AlertMetrics
 from streams.alerts.settings import AlertSettings
 from streams.worker.handler import Due, Turn
 from tests.kit.problem_examples import START, occurrence
-from tracelink.kafka.topics import Partition, TopicNames
+from tracelink.kafka.topics import PartitionId, TopicNames
 
 if TYPE_CHECKING:
-    from streams.worker.past import Past
+    from streams.worker.restore import RestoreReader
 
 _NAMES = TopicNames()
-_HERE: Partition = (_NAMES.errors, 0)
-_ELSEWHERE: Partition = (_NAMES.errors, 1)
+_HERE: PartitionId = (_NAMES.errors, 0)
+_ELSEWHERE: PartitionId = (_NAMES.errors, 1)
 _A, _B = "a" * 16, "b" * 16
 
 
 class _Nothing:
     """A past in which nothing was done."""
 
-    def committed(self, partitions: Sequence[Partition]) -> dict[Partition, GroupOffset]:
+    def committed(self, partitions: Sequence[PartitionId]) -> dict[PartitionId, GroupOffset]:
         return {one: GroupOffset(0, None) for one in partitions}
 
     def journal(self, _: object) -> Iterator[Message]:
@@ -47,13 +47,13 @@ class Worked:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.handler = AlertGrouping(AlertSettings.load(), AlertMetrics(self.registry))
-        self.handler.assign([_HERE, _ELSEWHERE], cast("Past", _Nothing()))
+        self.handler.assign([_HERE, _ELSEWHERE], cast("RestoreReader", _Nothing()))
         self.turn = Turn(cast("Consumer", _Ends()))
         self.turn.now, self.turn.wall = 1.0, START
         assert self.go_on() == []
         assert self.handler.due() is None
 
-    def see(self, fingerprint: str, offset: int, where: Partition = _HERE) -> None:
+    def see(self, fingerprint: str, offset: int, where: PartitionId = _HERE) -> None:
         value = OCCURRENCE.encode(occurrence(fingerprint, START + offset, offset))
         stamp = (TIMESTAMP_LOG_APPEND_TIME, START + offset)
         message = Message(topic=where[0], partition=where[1], offset=offset, value=value, timestamp=stamp)
@@ -71,7 +71,7 @@ class Worked:
         return value("tracelink_alerts_known_problems"), value("tracelink_alerts_firing_problems")
 
 
-def _offsets(due: Due) -> dict[Partition, int]:
+def _offsets(due: Due) -> dict[PartitionId, int]:
     return {(one.topic, one.partition): one.offset for one in due.offsets({})}
 
 

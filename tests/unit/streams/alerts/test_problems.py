@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model.problems import ALERT, PROBLEM, Problem
-from streams.alerts.problems import Limits, Problems
+from streams.alerts.problems import ProblemLimits, Problems
 from streams.alerts.rule import Rule, Threshold
 from tests.kit.problem_examples import HOUR, MINUTE, SECOND, START, matching, occurrence
 
-_LIMITS = Limits(known_for=24 * HOUR, quiet_after=15 * MINUTE, most=100)
+_LIMITS = ProblemLimits(known_for=24 * HOUR, quiet_after=15 * MINUTE, most=100)
 _A, _B = "a" * 16, "b" * 16
 
 
 class Seen:
     """A partition's problems, and everything they have told."""
 
-    def __init__(self, limits: Limits = _LIMITS, states: Iterable[Problem] = (), **rules: Rule) -> None:
+    def __init__(self, limits: ProblemLimits = _LIMITS, states: Iterable[Problem] = (), **rules: Rule) -> None:
         self.rules = {name * 16: rule for name, rule in rules.items()}
         self.problems = Problems(matching(self.rules), limits, states)
         self.told: list[str] = []
@@ -213,7 +213,7 @@ def test_a_problem_that_was_muted_throughout_ends_in_silence() -> None:
 
 
 def test_more_problems_than_may_be_known_forget_the_one_seen_least_lately() -> None:
-    seen = Seen(Limits(most=2))
+    seen = Seen(ProblemLimits(most=2))
     for number, name in enumerate("abcabd"):
         seen.see(name * 16, at=START + number)
     # c made a go, which came again and made b go, and so on: each is told over before it is forgotten.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.model.problems import Origin
+from pipeline.model.problems import RootCause
 from streams.alerts.fingerprint import Fields
 from streams.alerts.rule import Rule, Threshold
 from streams.alerts.rules import Rules
@@ -42,8 +42,8 @@ def mistakes(text: str | bytes) -> list[str]:
     return raised.value.message.splitlines()
 
 
-def origin(**fields: object) -> Origin:
-    return cast("Origin", {**occurrence(), **fields})
+def origin(**fields: object) -> RootCause:
+    return cast("RootCause", {**occurrence(), **fields})
 
 
 def in_rule(line: str) -> str:

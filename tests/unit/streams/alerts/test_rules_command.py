@@ -60,7 +60,7 @@ def traces(tmp_path: Path) -> Path:
     return path
 
 
-def tried(*arguments: str | Path) -> dict[str, Any]:
+def report_problems(*arguments: str | Path) -> dict[str, Any]:
     done = run("test", *arguments, "--json")
     assert done.exit_code == 0, done.output
     found: dict[str, Any] = json.loads(done.stdout)
@@ -80,7 +80,7 @@ def test_a_wrong_file_is_told_with_its_lines(rules: Path) -> None:
 
 
 def test_what_would_have_alerted_is_shown(rules: Path, traces: Path) -> None:
-    found = tried(rules, "--traces", traces)
+    found = report_problems(rules, "--traces", traces)
     assert (found["traces"], found["errored"], found["refused"], found["unlinkedLogs"]) == (6, 5, 0, 0)
     many, one = found["problems"]
     assert (many["count"], many["service"], many["operation"]) == (4, "payment", "POST /pay")
@@ -119,10 +119,10 @@ def test_the_table_has_a_line_a_problem_and_says_what_it_adds_up_to(rules: Path,
 
 def test_a_mute_holds_at_the_times_of_the_traces(rules: Path, traces: Path) -> None:
     rules.write_text(RULES + "mute.until = 2026-09-21T14:13:23Z\n")
-    many, _ = tried(rules, "--traces", traces)["problems"]
+    many, _ = report_problems(rules, "--traces", traces)["problems"]
     assert (many["muted"], many["alerts"]) == (False, ["NEW", "RATE"])
     rules.write_text(RULES + "mute.until = 2026-09-21T15:00:00Z\n")
-    many, one = tried(rules, "--traces", traces)["problems"]
+    many, one = report_problems(rules, "--traces", traces)["problems"]
     assert (many["muted"], many["alerts"]) == (True, [])
     assert one["alerts"] == ["NEW"]
     assert "none" in run("test", rules, "--traces", traces).stdout
@@ -132,11 +132,11 @@ def test_what_is_quiet_for_long_is_told_again(rules: Path, tmp_path: Path) -> No
     traces = tmp_path / "traces.jsonl.gz"
     lines = [json.dumps(errored(number, at=number * 3600)) for number in (3, 1, 2)]
     traces.write_bytes(gzip.compress("\n".join(lines).encode()))
-    (found,) = tried(rules, "--spans", traces)["problems"]
+    (found,) = report_problems(rules, "--spans", traces)["problems"]
     assert found["alerts"] == ["NEW", "RESOLVED", "BACK", "RESOLVED", "BACK"]
-    (found,) = tried(rules, "--spans", traces, "--quiet-after", "7200")["problems"]
+    (found,) = report_problems(rules, "--spans", traces, "--quiet-after", "7200")["problems"]
     assert found["alerts"] == ["NEW"]
-    (found,) = tried(rules, "--spans", traces, "--known-for", "1800")["problems"]
+    (found,) = report_problems(rules, "--spans", traces, "--known-for", "1800")["problems"]
     assert (found["count"], found["alerts"]) == (3, ["NEW", "RESOLVED", "NEW", "RESOLVED", "NEW"])
 
 
@@ -145,7 +145,7 @@ def test_log_lines_are_joined_by_their_trace_id(rules: Path, tmp_path: Path) -> 
     spans.write_text(json.dumps([span(1)]))
     line = {"time": "2026-09-21T14:13:20Z", "level": "error", "service": "payment", "message": "no answer"}
     logs.write_text("\n".join(json.dumps(one) for one in ({**line, "trace_id": f"{1:032x}", "span_id": "a"}, line)))
-    found = tried(rules, "--traces", spans, "--logs", logs)
+    found = report_problems(rules, "--traces", spans, "--logs", logs)
     (problem,) = found["problems"]
     assert (found["traces"], found["errored"], found["unlinkedLogs"]) == (1, 1, 1)
     assert (problem["operation"], problem["message"]) == ("POST /pay", "no answer")
@@ -155,16 +155,16 @@ def test_log_lines_are_joined_by_their_trace_id(rules: Path, tmp_path: Path) -> 
 def test_the_fields_of_the_fingerprint_tell_problems_apart(rules: Path, tmp_path: Path) -> None:
     traces = tmp_path / "traces.json"
     traces.write_text(json.dumps([span(number, error="x", tenant=f"t{number % 2}") for number in range(1, 5)]))
-    assert len(tried(rules, "--traces", traces)["problems"]) == 1
+    assert len(report_problems(rules, "--traces", traces)["problems"]) == 1
     rules.write_text('fingerprint.add = ["tags.tenant"]\n' + RULES)
-    assert len(tried(rules, "--traces", traces)["problems"]) == 2
+    assert len(report_problems(rules, "--traces", traces)["problems"]) == 2
 
 
 def test_the_http_status_of_an_error_is_a_setting(rules: Path, tmp_path: Path) -> None:
     traces = tmp_path / "traces.json"
     traces.write_text(json.dumps([{**span(1), "tags": {"http.status_code": "404"}}]))
-    assert tried(rules, "--traces", traces)["errored"] == 0
-    assert tried(rules, "--traces", traces, "--error-http-status", "400")["errored"] == 1
+    assert report_problems(rules, "--traces", traces)["errored"] == 0
+    assert report_problems(rules, "--traces", traces, "--error-http-status", "400")["errored"] == 1
 
 
 def test_refused_lines_are_shown_and_the_rest_counts(rules: Path, tmp_path: Path) -> None:
@@ -190,7 +190,10 @@ def test_texts_of_services_are_neither_markup_nor_commands_to_the_terminal(rules
 def test_secrets_are_not_shown(rules: Path, tmp_path: Path) -> None:
     traces = tmp_path / "traces.json"
     traces.write_text(json.dumps([errored(1, error="login of ann@example.org with password=hunter2 failed")]))
-    for output in (run("test", rules, "--traces", traces).stdout, json.dumps(tried(rules, "--traces", traces))):
+    for output in (
+        run("test", rules, "--traces", traces).stdout,
+        json.dumps(report_problems(rules, "--traces", traces)),
+    ):
         assert "login of" in output
         assert "hunter2" not in output
         assert "ann@example.org" not in output
@@ -209,6 +212,6 @@ def test_wrong_usage_is_told(rules: Path, tmp_path: Path) -> None:
 def test_every_errored_trace_of_recorded_data_is_in_a_problem(rules: Path) -> None:
     data = recorded("trainticket")
     assert data.logs
-    found = tried(rules, "--traces", data.spans, "--logs", data.logs)
+    found = report_problems(rules, "--traces", data.spans, "--logs", data.logs)
     assert found["errored"] == len(data.errored) == sum(problem["count"] for problem in found["problems"])
     assert found["traces"] == len(data.traces)

@@ -4,21 +4,21 @@ import pytest
 
 from pipeline.analysis.redaction import Redactor
 from pipeline.model.splice import splice
+from streams.dead_letters.dead_letter import DeadLetter
 from streams.dead_letters.diagnosis import Diagnosis, diagnose
-from streams.dead_letters.letter import Letter
+from streams.dead_letters.redaction import AsItIs, Redacts
 from streams.dead_letters.show_view import dump, show_lines
-from streams.dead_letters.texts import AsItIs, Redacts
 from tests.kit.dead_letter_examples import NAMES, START, letter
 from tests.kit.records import key, log_message, span_message, trace_id
 from tracelink.errors import Reason
 from tracelink.model.codec import HEADER_BYTES, SPAN
 
 
-def faults(one: Letter) -> list[tuple[int, str]]:
+def faults(one: DeadLetter) -> list[tuple[int, str]]:
     return [(fault.at, fault.why) for fault in diagnose(one).faults]
 
 
-def text(one: Letter, redactor: Redacts | None = None) -> str:
+def text(one: DeadLetter, redactor: Redacts | None = None) -> str:
     lines = show_lines(one, None, diagnose(one), NAMES.prefix, START, redactor or Redactor())
     return "\n".join(lines)
 
@@ -105,11 +105,11 @@ def test_the_fields_are_shown_with_their_places_and_the_wrong_byte_with_a_mark_u
     assert f"{11:>8} traceId = {trace_id(1).hex()}" in shown
     assert f"Wrong at byte {at + 2}, in name: no UTF-8: invalid start byte" in shown
     lines = shown.splitlines()
-    (mark,) = [number for number, line in enumerate(lines) if line.strip() == "^^"]
-    column = lines[mark].index("^^")
-    assert lines[mark - 1][column : column + 2] == "ff"
-    assert "|000000000000" in lines[mark - 2]  # what was read, and is no secret, stays
-    assert int(lines[mark - 1][:8], 16) + (column - 10) // 3 == at + 2
+    (resolution,) = [number for number, line in enumerate(lines) if line.strip() == "^^"]
+    column = lines[resolution].index("^^")
+    assert lines[resolution - 1][column : column + 2] == "ff"
+    assert "|000000000000" in lines[resolution - 2]  # what was read, and is no secret, stays
+    assert int(lines[resolution - 1][:8], 16) + (column - 10) // 3 == at + 2
 
 
 def test_a_dump_marks_the_byte_that_is_missing_at_the_end() -> None:

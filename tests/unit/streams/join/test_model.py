@@ -53,7 +53,7 @@ class Arrival(NamedTuple):
     kind: int
     trace: int
     errored: bool
-    poison: bool
+    invalid: bool
     repeats: bool
 
 
@@ -73,7 +73,7 @@ def _arrival(number: int) -> Arrival:
         kind=number >> 5 & 1,
         trace=(1, 1, 2, 3)[number >> 6 & 3],
         errored=number >> 8 & 7 == 7,
-        poison=number >> 11 & 7 == 7,
+        invalid=number >> 11 & 7 == 7,
         repeats=number >> 14 & 3 == 3,
     )
 
@@ -121,7 +121,7 @@ class JoinModel(RuleBasedStateMachine):
         self.broker = Broker(partitions)
         self.workers = [Worker(name, self.broker, late_for) for name in "abc"[:workers]]
         self.good: Counter[str] = Counter()
-        self.poison: set[tuple[bytes, bytes, bytes]] = set()
+        self.invalid: set[tuple[bytes, bytes, bytes]] = set()
         self.errored: set[bytes] = set()
         self.last: dict[tuple[int, int], tuple[int, bool]] = {}
         self.serial = 0
@@ -169,7 +169,7 @@ class JoinModel(RuleBasedStateMachine):
     def the_books_balance_wherever_a_worker_stands(self) -> None:
         for worker in self.workers:
             counted = worker.metrics
-            gone = (counted.joined, counted.dead_letters, counted.open_records, counted.given_back)
+            gone = (counted.joined, counted.dead_letters, counted.open_records, counted.released)
             assert _total(counted.records) == sum(map(_total, gone)), worker.name
 
     def teardown(self) -> None:
@@ -202,9 +202,9 @@ class JoinModel(RuleBasedStateMachine):
     def append_one(self, record: Arrival) -> None:
         number, body = record.trace % len(self.broker.inputs), b"?"
         came, where = self.broker.now, self.broker.inputs[number][record.kind]
-        if record.poison:
+        if record.invalid:
             topic = INPUTS[record.kind].encode()
-            self.poison.add((topic, str(number).encode(), str(len(where)).encode()))
+            self.invalid.add((topic, str(number).encode(), str(len(where)).encode()))
         else:
             body = self.body(record)
         stamp = max(0, came - record.back)
@@ -262,7 +262,7 @@ class JoinModel(RuleBasedStateMachine):
         assert all(part["flags"] == reduce(or_, (record["flags"] for record in _records(part))) for part in parts)
         assert max(Counter((part["traceId"], part["name"]) for part in parts).values(), default=1) == 1
         letters = Counter(_origin(message) for message in out if message.topic == NAMES.dead_letters)
-        assert letters == Counter(self.poison)
+        assert letters == Counter(self.invalid)
         told = Counter(message.key for message in out if message.topic == NAMES.error_traces)
         # Where nothing is remembered, a trace that errs again may be told again.
         assert (told if self.late_for else Counter(told.keys())) == Counter(self.errored)

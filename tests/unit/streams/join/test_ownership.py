@@ -4,7 +4,7 @@ import pytest
 
 from streams.join.journal import Ledger
 from streams.join.ownership import Committed, Ownership
-from streams.join.partition import Partition
+from streams.join.partition import JoinPartition
 from streams.join.window import LOGS, SPANS
 from tests.kit.join_model import make_partition
 from tests.kit.messages import FakeMessage
@@ -13,7 +13,7 @@ from tests.kit.records import key, log_message, span_message
 BEGINNING = Committed((0, 0))
 
 
-def with_a_closed_part_after_an_open_one() -> tuple[Ownership, Partition]:
+def with_a_closed_part_after_an_open_one() -> tuple[Ownership, JoinPartition]:
     """Trace 1 holds the offsets where they are, trace 2 is full and goes out."""
     ownership = Ownership(make_partition)
     ownership.assign({0: BEGINNING}, {0: Ledger(0)})
@@ -46,7 +46,7 @@ def test_a_message_is_sent_once_in_a_transaction_and_again_after_an_abort() -> N
 def test_a_partition_that_nobody_committed_for_comes_back_as_it_was() -> None:
     ownership, partition = with_a_closed_part_after_an_open_one()
     committed = commit(ownership, at=0)
-    ownership.park()
+    ownership.revoke()
     assert ownership.partitions() == []
     assert ownership.unknown({0: committed}) == {}
     assert ownership.assign({0: committed}, {}) == []
@@ -56,7 +56,7 @@ def test_a_partition_that_nobody_committed_for_comes_back_as_it_was() -> None:
 def test_a_transaction_of_another_worker_shows_though_it_left_the_offsets_where_they_were() -> None:
     ownership, partition = with_a_closed_part_after_an_open_one()
     committed = commit(ownership, at=0)
-    ownership.park()
+    ownership.revoke()
     by_another = Committed(committed.positions, committed.journal, 1, committed.times)
     assert ownership.unknown({0: by_another}) == {0: by_another}
     assert ownership.assign({0: by_another}, {0: Ledger(0)}) == [partition]
@@ -66,7 +66,7 @@ def test_a_transaction_of_another_worker_shows_though_it_left_the_offsets_where_
 def test_a_lost_partition_leaves_nothing_behind() -> None:
     ownership, partition = with_a_closed_part_after_an_open_one()
     list(ownership.unsent())
-    assert ownership.lose() == [partition]
+    assert ownership.release_all() == [partition]
     ownership.assign({0: BEGINNING}, {0: Ledger(0)})
     assert list(ownership.unsent()) == []
     assert ownership.due() == {}
@@ -75,8 +75,8 @@ def test_a_lost_partition_leaves_nothing_behind() -> None:
 def test_a_parked_partition_does_not_outlive_the_membership() -> None:
     ownership, partition = with_a_closed_part_after_an_open_one()
     committed = commit(ownership, at=0)
-    ownership.park()
-    assert ownership.lose() == [partition]
+    ownership.revoke()
+    assert ownership.release_all() == [partition]
     assert ownership.unknown({0: committed}) == {0: committed}
 
 

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from pipeline.model.splice import decode
 from streams.join.journal import Entry, Ledger
-from streams.join.partition import Outgoing, Output, Partition, Target
-from streams.join.window import LOGS, SPANS, Limits
+from streams.join.partition import JoinPartition, Output, Target, TargetMessage
+from streams.join.window import LOGS, SPANS, WindowLimits
 from tests.kit.messages import CREATE_TIME, FakeMessage
 from tests.kit.records import key, log_message, span_message
 
-LIMITS = Limits(
+LIMITS = WindowLimits(
     idle_gap=5000, max_age=60_000, root_grace=None, max_records=1000, max_bytes=1_000_000, max_record_bytes=100_000
 )
 WALL = 2_000_000_000_000
@@ -23,8 +23,8 @@ def partition(
     positions: tuple[int, int] = (0, 0),
     times: tuple[int, int] = (0, 0),
     late_for: int = 600_000,
-) -> Partition:
-    return Partition(
+) -> JoinPartition:
+    return JoinPartition(
         3,
         topics=("spans", "logs"),
         limits=LIMITS,
@@ -43,11 +43,11 @@ def a_log(offset: int, stamp: int, trace: int = 1, *, errored: bool = False) -> 
     return FakeMessage(offset, stamp, key(trace), log_message(trace, errored=errored))
 
 
-def sent(output: Output, target: Target) -> list[Outgoing]:
+def sent(output: Output, target: Target) -> list[TargetMessage]:
     return [message for message in output.messages if message.target is target]
 
 
-def commit(one: Partition, at: int = 0) -> tuple[Entry, Output]:
+def commit(one: JoinPartition, at: int = 0) -> tuple[Entry, Output]:
     (entry,) = one.entries()
     return entry, one.committed([at], [entry])
 

@@ -11,14 +11,16 @@ from pipeline.model.dead_letters import REDRIVEN
 from pipeline.model.replay_markers import ORIGIN, end_headers
 from pipeline.model.splice import decode, head
 from streams.join.journal import Entry, Ledger
-from streams.join.origins import Origins
-from streams.join.partition import Outgoing, Output, Partition, Target
+from streams.join.offset_map import OffsetMap
+from streams.join.partition import JoinPartition, Output, Target, TargetMessage
 from streams.join.replayed import ReplayedPartition
-from streams.join.window import LOGS, SPANS, Limits
+from streams.join.window import LOGS, SPANS, WindowLimits
 from tests.kit.messages import CREATE_TIME, FakeMessage
 from tests.kit.records import key, log_message, span_message
 
-LIMITS = Limits(idle_gap=300, max_age=700, root_grace=None, max_records=4, max_bytes=10_000, max_record_bytes=5000)
+LIMITS = WindowLimits(
+    idle_gap=300, max_age=700, root_grace=None, max_records=4, max_bytes=10_000, max_record_bytes=5000
+)
 LATE_FOR = 600_000
 ALLOWANCE = 1000
 NEVER = 0
@@ -65,21 +67,21 @@ def replayed(
     )
 
 
-def receive(one: Partition, kind: int, *messages: FakeMessage) -> None:
+def receive(one: JoinPartition, kind: int, *messages: FakeMessage) -> None:
     one.receive(kind, messages, now=0, wall=NEVER)
     one.advance(now=0)
 
 
-def commit(one: Partition, at: int = 0) -> tuple[Entry, Output]:
+def commit(one: JoinPartition, at: int = 0) -> tuple[Entry, Output]:
     (entry,) = one.entries()
     return entry, one.committed([at], [entry])
 
 
-def is_marker(message: Outgoing) -> bool:
+def is_marker(message: TargetMessage) -> bool:
     return (message.key, message.value, message.headers) == (None, None, end_headers())
 
 
-def names(messages: Sequence[Outgoing]) -> list[str]:
+def names(messages: Sequence[TargetMessage]) -> list[str]:
     return [
         decode(one.value).trace["name"] for one in messages if one.target is Target.TRACES and one.value is not None
     ]
@@ -121,7 +123,7 @@ def test_an_input_that_has_ended_holds_nothing_back() -> None:
     receive(one, LOGS, an_end(0))
     receive(one, SPANS, a_span(0, 1000, 1), a_span(1, 5000, 2))
     assert names(one.pending.messages) == ["s3-0"]
-    assert not one.through
+    assert not one.drained
 
 
 def test_behind_the_last_part_lies_one_end_marker_on_the_same_partition() -> None:
@@ -133,11 +135,11 @@ def test_behind_the_last_part_lies_one_end_marker_on_the_same_partition() -> Non
     part, marker = one.pending.messages
     assert (part.target, part.partition) == (marker.target, marker.partition) == (Target.TRACES, 3)
     assert is_marker(marker)
-    assert not one.through  # not before it is committed
+    assert not one.drained  # not before it is committed
     commit(one)
     one.advance(now=0)
     assert one.pending.messages == []
-    assert one.through
+    assert one.drained
     assert 1200 + LIMITS.max_age < one.watermark < 10_000
 
 
@@ -159,7 +161,7 @@ def test_a_trace_that_may_have_gone_on_after_the_copy_is_left_to_the_live_join()
     assert (one.left, one.window.records, len(one.window)) == (2, 0, 0)
     assert one.low() == (2, 1)
     commit(one)
-    assert one.through
+    assert one.drained
 
 
 def test_a_part_that_a_later_record_or_its_size_has_closed_is_whole_at_any_time() -> None:
@@ -176,7 +178,7 @@ def test_positions_end_at_the_end_markers_so_that_another_worker_finds_them() ->
     assert first.low() == (0, 0)
     receive(first, LOGS, a_log(0, 1000), an_end(1))
     entry, _ = commit(first)
-    assert first.through
+    assert first.drained
     assert first.low() == (first.next_offset(SPANS), first.next_offset(LOGS)) == (2, 1)
     ledger = Ledger(LATE_FOR, first.low())
     ledger.learn(0, Entry.decode(entry.encode()))
@@ -184,7 +186,7 @@ def test_positions_end_at_the_end_markers_so_that_another_worker_finds_them() ->
     receive(second, SPANS, an_end(2))
     receive(second, LOGS, an_end(1))
     assert second.pending.messages == []  # the marker has gone out with the parts
-    assert second.through
+    assert second.drained
 
 
 def test_a_worker_that_dies_before_its_last_commit_leaves_the_end_marker_to_another() -> None:
@@ -233,7 +235,7 @@ def test_a_time_is_taken_as_it_was_copied_whatever_the_time_of_day() -> None:
 
 
 def test_the_way_back_to_live_offsets_is_forgotten_below_what_is_needed() -> None:
-    origins = Origins()
+    origins = OffsetMap()
     for offset in range(5000):
         origins.note(offset, 2 * offset)
     origins.forget(4000)
@@ -271,7 +273,7 @@ def lives(draw: st.DrawFn) -> tuple[list[Lived], list[Lived]]:
 Parts = dict[tuple[Target, str], bytes]
 
 
-def parts_of(messages: Sequence[Outgoing], traces: set[int]) -> Parts:
+def parts_of(messages: Sequence[TargetMessage], traces: set[int]) -> Parts:
     wanted = {key(trace) for trace in traces}
     found: Parts = {}
     for one in messages:
@@ -284,7 +286,7 @@ def parts_of(messages: Sequence[Outgoing], traces: set[int]) -> Parts:
 
 def run_live(inputs: tuple[list[Lived], list[Lived]], traces: set[int], chance: Random) -> Parts:
     """Read the inputs while they grow, now and then with the clock running on."""
-    one = Partition(
+    one = JoinPartition(
         3, topics=("spans", "logs"), limits=LIMITS, ledger=Ledger(LATE_FOR), positions=(0, 0), allowance=ALLOWANCE
     )
     at, ended, now = [0, 0], [False, False], 1900
@@ -311,7 +313,7 @@ class Worker:
 
     def __init__(self, inputs: tuple[list[Lived], list[Lived]], traces: set[int], chance: Random) -> None:
         self.partition = replayed()
-        self.gone_out: list[Outgoing] = []
+        self.gone_out: list[TargetMessage] = []
         self.topics = [_copy([lived for lived in records if lived.trace in traces], chance) for records in inputs]
         self._journal: list[Entry] = []
         self._positions = self._times = (0, 0)
@@ -351,11 +353,11 @@ def _copy(records: list[Lived], chance: Random) -> list[Copied]:
 def run_replayed(inputs: tuple[list[Lived], list[Lived]], traces: set[int], chance: Random) -> Parts:
     """Read copies of the traces' records to their ends, with workers that come and go."""
     worker = Worker(inputs, traces, chance)
-    while not worker.partition.through:
+    while not worker.partition.drained:
         worker.read(chance.choice([SPANS, LOGS]), chance.randint(0, 5), chance.choice([0, 50, 100_000]))
         if chance.random() < 0.4:
             worker.commit()
-        if chance.random() < 0.2 and not worker.partition.through:
+        if chance.random() < 0.2 and not worker.partition.drained:
             worker.die()
     assert is_marker(worker.gone_out[-1])
     assert not any(map(is_marker, worker.gone_out[:-1]))

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model.splice import decode
-from streams.join.window import LOGS, SPANS, Closed, Limits, Window
+from streams.join.window import LOGS, SPANS, Closed, Window, WindowLimits
 from tests.kit.records import key, log_message, span_message
 from tracelink.model.records import Flag
 
-LIMITS = Limits(
+LIMITS = WindowLimits(
     idle_gap=5000, max_age=60_000, root_grace=None, max_records=1000, max_bytes=1_000_000, max_record_bytes=100_000
 )
 SPAN = span_message(1)
@@ -21,7 +21,7 @@ LOG = log_message(1)
 class Feeder:
     """Feeds a window with records that have no more than a trace and a time."""
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
+    def __init__(self, limits: WindowLimits = LIMITS) -> None:
         self.window = Window(3, limits)
         self.offsets = [0, 0]
 
@@ -88,7 +88,7 @@ def test_a_root_span_closes_its_part_after_the_grace() -> None:
 
 
 @pytest.mark.parametrize("limits", [replace(LIMITS, max_records=3), replace(LIMITS, max_bytes=3 * len(SPAN))])
-def test_a_full_part_closes_and_the_next_record_opens_another(limits: Limits) -> None:
+def test_a_full_part_closes_and_the_next_record_opens_another(limits: WindowLimits) -> None:
     feeder = Feeder(limits)
     for _ in range(4):
         feeder.feed(1000)

@@ -16,9 +16,9 @@ from streams.worker.clients import Clients
 from streams.worker.engine import TransactionalWorker
 from streams.worker.handler import Due, Outgoing, Turn
 from tracelink.errors import UserError
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 
-_HERE: Partition = ("errors", 0)
+_HERE: PartitionId = ("errors", 0)
 _SETTINGS = AlertSettings.load()
 
 Callback = Callable[[object, list[TopicPartition]], None]
@@ -133,7 +133,7 @@ class _Copier:
         self._at: int | None = None
         self._unsent: list[bytes] = []
 
-    def assign(self, partitions: Sequence[Partition], _: object) -> dict[Partition, int]:
+    def assign(self, partitions: Sequence[PartitionId], _: object) -> dict[PartitionId, int]:
         return dict.fromkeys(partitions, 7)
 
     def receive(self, _topic: str, _number: int, messages: Sequence[Message], _turn: Turn) -> None:
@@ -161,7 +161,7 @@ class _Copier:
     def release(self, *, committed: bool) -> None:  # noqa: ARG002 - it holds nothing
         self._at = None
 
-    def progress(self) -> dict[Partition, int]:
+    def progress(self) -> dict[PartitionId, int]:
         return {}
 
 

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 
 from tests.kit.strategies import spans
-from tracelink.kafka.messages import Messages
+from tracelink.kafka.messages import RecordEncoder
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import SPAN
 from tracelink.model.records import Endpoint, Span
 
-MESSAGES = Messages(TopicNames())
+MESSAGES = RecordEncoder(TopicNames())
 
 
 @given(spans())

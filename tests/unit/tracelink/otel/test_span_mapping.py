@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from tracelink.kafka.messages import Messages
+from tracelink.kafka.messages import RecordEncoder
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import SPAN
 from tracelink.model.records import ErrorRule, Flag, Span
@@ -195,7 +195,7 @@ ODD = st.recursive(
 @given(st.dictionaries(st.text(max_size=8), ODD, max_size=5))
 def test_whatever_the_attributes_hold_the_span_is_encoded_and_comes_back(attributes: dict[str, object]) -> None:
     span = mapped(attributes, kind=SpanKind.CLIENT)
-    decoded = SPAN.decode(Messages(TopicNames()).span(span).value)
+    decoded = SPAN.decode(RecordEncoder(TopicNames()).span(span).value)
     assert decoded["tags"] == span["tags"]
 
 

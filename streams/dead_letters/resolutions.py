@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
-from streams.dead_letters.letter import Letter, Name
+from streams.dead_letters.dead_letter import DeadLetter, Name
 from tracelink.model.codec import Codec, load_schema
 
 Action = Literal["REDRIVEN", "DISCARDED"]
@@ -13,7 +13,7 @@ _CLOCKS_DIFFER = 60_000
 """Milliseconds by which the clock of the command may be ahead of that of who writes dead letters."""
 
 
-class Mark(TypedDict):
+class Resolution(TypedDict):
     """What became of a letter; see the schema."""
 
     action: Action
@@ -23,11 +23,11 @@ class Mark(TypedDict):
     count: int
 
 
-MARK: Codec[Mark] = Codec(load_schema("settled_letter"))
+RESOLUTION: Codec[Resolution] = Codec(load_schema("settled_letter"))
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Owner:
     """Whose letters: the live ones, or a replay job's."""
 
     job: str | None = None
@@ -37,38 +37,38 @@ class Source:
         return f"{self.job}/{name}".encode() if self.job else str(name).encode()
 
     @staticmethod
-    def parse(key: bytes) -> "tuple[Source, Name]":
+    def parse(key: bytes) -> "tuple[Owner, Name]":
         """Read the key of a mark; raises ValueError."""
         job, slash, name = key.decode().rpartition("/")
-        return Source(job if slash else None), Name.parse(name)
+        return Owner(job if slash else None), Name.parse(name)
 
 
-class Marks:
+class Resolutions:
     """The newest mark of each letter, from the records of their topic in its order."""
 
     def __init__(self) -> None:
-        self._marks: dict[bytes, Mark] = {}
-        self._sent: dict[bytes, list[Mark]] | None = None
+        self._resolutions: dict[bytes, Resolution] = {}
+        self._sent: dict[bytes, list[Resolution]] | None = None
 
     def take(self, key: bytes, value: bytes | None) -> None:
         """Take a record in; raises InvalidRecord where it is no mark."""
         self._sent = None
         if not value:
-            self._marks.pop(key, None)
+            self._resolutions.pop(key, None)
         else:
-            self._marks[key] = MARK.decode(value)
+            self._resolutions[key] = RESOLUTION.decode(value)
 
-    def of(self, source: Source, letter: Letter) -> Mark | None:
+    def of(self, owner: Owner, letter: DeadLetter) -> Resolution | None:
         """Return what became of a letter; None where it is open. A mark of another one at that place does not count."""
-        mark = self._marks.get(source.key(letter.name))
-        return mark if mark is not None and mark["letterTimestamp"] == letter.timestamp else None
+        resolution = self._resolutions.get(owner.key(letter.name))
+        return resolution if resolution is not None and resolution["letterTimestamp"] == letter.timestamp else None
 
-    def has(self, letter: Letter) -> bool:
+    def has(self, letter: DeadLetter) -> bool:
         """Tell whether a letter with the same key and payload was settled, wherever it lay."""
         digest = letter.digest()
-        return any(mark["digest"] == digest for mark in self._marks.values())
+        return any(resolution["digest"] == digest for resolution in self._resolutions.values())
 
-    def count(self, letter: Letter) -> int:
+    def count(self, letter: DeadLetter) -> int:
         """Return how many times this message was redriven so far, as far as its header or a mark tells.
 
         A record that has gone through the join has lost its header. But a letter cannot come of a redrive that was
@@ -76,29 +76,31 @@ class Marks:
         """
         if self._sent is None:
             self._sent = {}
-            for mark in self._marks.values():
-                if mark["action"] == "REDRIVEN":
-                    self._sent.setdefault(mark["digest"], []).append(mark)
+            for resolution in self._resolutions.values():
+                if resolution["action"] == "REDRIVEN":
+                    self._sent.setdefault(resolution["digest"], []).append(resolution)
         alike = self._sent.get(letter.digest(), ()) if self._sent else ()
-        before = [mark["count"] for mark in alike if mark["time"] <= letter.timestamp + _CLOCKS_DIFFER]
+        before = [
+            resolution["count"] for resolution in alike if resolution["time"] <= letter.timestamp + _CLOCKS_DIFFER
+        ]
         return max(letter.headers.redriven, *before, 0)
 
-    def outdated(self, begins: Mapping[tuple[Source, int], int], gone: Iterable[Source] = ()) -> list[bytes]:
+    def outdated(self, begins: Mapping[tuple[Owner, int], int], gone: Iterable[Owner] = ()) -> list[bytes]:
         """Return the keys of marks whose letters are no more.
 
         `begins` are the offsets of the oldest letters by source and partition; `gone` are jobs that were deleted.
         """
         deleted = frozenset(gone)
         found: list[bytes] = []
-        for key in self._marks:
+        for key in self._resolutions:
             try:
-                source, name = Source.parse(key)
+                owner, name = Owner.parse(key)
             except ValueError:
                 continue
-            if source in deleted or name.offset < begins.get((source, name.partition), 0):
+            if owner in deleted or name.offset < begins.get((owner, name.partition), 0):
                 found.append(key)
         return found
 
     def jobs(self) -> set[str]:
         """Return the replay jobs that there are marks of."""
-        return {key.decode(errors="replace").rpartition("/")[0] for key in self._marks if b"/" in key}
+        return {key.decode(errors="replace").rpartition("/")[0] for key in self._resolutions if b"/" in key}

@@ -12,7 +12,7 @@ _COPIES_A_SECOND = 200_000
 
 
 @dataclass(slots=True)
-class Count:
+class Estimate:
     """Records, traces, the bytes of the records' values, and the messages that are read to find them."""
 
     records: int = 0
@@ -25,23 +25,23 @@ class Count:
         return self.read / min(rate or _COPIES_A_SECOND, _COPIES_A_SECOND)
 
 
-def count(settings: KafkaSettings, plan: Plan, tell: Callable[[int, int], None]) -> Count:
-    """Count what a plan chooses, one partition after the other; `tell` gets the messages read, of how many."""
-    stretches = plan.stretches()
-    total = sum(stretch.end - stretch.start for stretch in stretches.values())
-    found = Count()
-    for number in sorted({number for _, number in stretches}):
-        mine = {one: stretch for one, stretch in stretches.items() if one[1] == number}
+def estimate(settings: KafkaSettings, plan: Plan, on_progress: Callable[[int, int], None]) -> Estimate:
+    """Count what a plan chooses, one partition after the other; `on_progress` gets the messages read, of how many."""
+    offset_ranges = plan.offset_ranges()
+    total = sum(offset_range.end - offset_range.start for offset_range in offset_ranges.values())
+    found = Estimate()
+    for number in sorted({number for _, number in offset_ranges}):
+        mine = {one: offset_range for one, offset_range in offset_ranges.items() if one[1] == number}
         keys: set[bytes | None] = set()
         with Reader(settings, f"{settings.topic_prefix}replay.trial", mine) as reader:
             while reader.unread:
                 for partition, messages in reader.poll():
                     found.read += len(messages)
-                    chosen = plan.choose(partition, messages)
-                    found.records += len(chosen)
-                    found.size += sum(len(one.value() or b"") for one in chosen)
+                    selected = plan.choose(partition, messages)
+                    found.records += len(selected)
+                    found.size += sum(len(one.value() or b"") for one in selected)
                     if partition[0] != plan.unlinked:
-                        keys.update(one.key() for one in chosen if one.key())
-                tell(found.read, total)
+                        keys.update(one.key() for one in selected if one.key())
+                on_progress(found.read, total)
         found.traces += len(keys)
     return found

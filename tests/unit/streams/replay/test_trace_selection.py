@@ -1,6 +1,6 @@
 import pytest
 
-from streams.replay.chosen import partition_of
+from streams.replay.trace_selection import partition_of
 
 _PARTITIONS = 0x7FFFFFFF
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.analysis.error_origin import MOST_LINES, ErrorOrigin, error_origin
+from pipeline.analysis.root_cause import MOST_LINES, RootCauseSpan, root_cause_span
 from tests.kit import records as kit
 from tests.kit.datasets import needs_shared
 from tests.kit.traces import any_trace, rearranged, tangled_trace, trace, zipkin_spans
@@ -43,13 +43,13 @@ def errored_line(message: str, service: str = "payment", **fields: object) -> Lo
     return line(message, service, **{"flags": ERRORED, "level": "ERROR"} | fields)
 
 
-def found(*records: Span | LogRecord) -> ErrorOrigin | None:
+def found(*records: Span | LogRecord) -> RootCauseSpan | None:
     spans = [one for one in records if "message" not in one]
     logs = [one for one in records if "message" in one]
-    return error_origin(trace(spans, logs))  # type: ignore[arg-type]  # told apart by a field
+    return root_cause_span(trace(spans, logs))  # type: ignore[arg-type]  # told apart by a field
 
 
-def origin(*records: Span | LogRecord) -> ErrorOrigin:
+def origin(*records: Span | LogRecord) -> RootCauseSpan:
     one = found(*records)
     assert one is not None
     return one
@@ -155,11 +155,11 @@ def test_the_statuses_and_tags_are_those_of_its_span() -> None:
 
 @pytest.mark.parametrize("kind", ["CLIENT", "PRODUCER"])
 def test_the_peer_is_the_other_side_of_a_call_that_is_not_in_the_trace(kind: str) -> None:
-    call = failed(B, A, "shop", kind=kind, remoteEndpoint={"serviceName": "postgres"})
-    assert origin(call).peer == "postgres"
-    assert origin(call, called(B, A, "db", kind="SERVER", shared=True)).peer is None
-    assert origin(call, called(C, B, "db", kind="CONSUMER")).peer is None
-    assert origin(call, called(C, B, "shop", kind=None)).peer == "postgres"
+    node = failed(B, A, "shop", kind=kind, remoteEndpoint={"serviceName": "postgres"})
+    assert origin(node).peer == "postgres"
+    assert origin(node, called(B, A, "db", kind="SERVER", shared=True)).peer is None
+    assert origin(node, called(C, B, "db", kind="CONSUMER")).peer is None
+    assert origin(node, called(C, B, "shop", kind=None)).peer == "postgres"
 
 
 def test_a_server_has_no_peer() -> None:
@@ -232,9 +232,9 @@ def test_an_error_tag_that_only_says_yes_is_no_message(nothing: str) -> None:
 
 
 def test_where_the_span_says_nothing_an_errored_line_of_its_service_does() -> None:
-    call = failed(B, A, "payment", kind="CLIENT", tags={"error": "true"})
+    node = failed(B, A, "payment", kind="CLIENT", tags={"error": "true"})
     failure = errored_line("no answer", spanId=A)
-    assert said(failed(A, None, "payment"), call, failure) == (None, "no answer")
+    assert said(failed(A, None, "payment"), node, failure) == (None, "no answer")
 
 
 @pytest.mark.parametrize(
@@ -311,13 +311,13 @@ def test_a_line_that_came_twice_is_shown_once() -> None:
 
 @given(st.data(), tangled_trace())
 def test_neither_order_nor_repeats_change_the_origin(data: st.DataObject, whole: Trace) -> None:
-    assert error_origin(data.draw(rearranged(whole))) == error_origin(whole)
+    assert root_cause_span(data.draw(rearranged(whole))) == root_cause_span(whole)
 
 
 @given(any_trace())
 def test_any_errored_trace_has_an_origin(whole: Trace) -> None:
     errored = any(record["flags"] & ERRORED for record in (*whole["spans"], *whole["logs"]))
-    assert (error_origin(whole) is not None) == errored
+    assert (root_cause_span(whole) is not None) == errored
 
 
 @given(st.integers(1, 6), st.sampled_from(["s0", "s1", "s2"]), st.integers(-(10**9), 10**9))
@@ -366,8 +366,8 @@ def test_in_zipkins_trace_of_kafka_it_is_the_consumer_that_failed_first_of_the_d
 
 @needs_shared
 def test_in_yelps_trace_of_shared_ids_it_is_the_server_and_for_a_cache_its_client() -> None:
-    calls = "f5f268651b2a2b34", "2e8cfb154b59a41f"
-    assert origin(*made_to_fail("yelp", *calls)).service == "mobile_api"
-    assert origin(*made_to_fail("yelp", *calls, "7a778764a0d0b594")).service == "spectre"
-    cache = origin(*made_to_fail("yelp", *calls, "6a65182ea4f684c3"))
+    nodes = "f5f268651b2a2b34", "2e8cfb154b59a41f"
+    assert origin(*made_to_fail("yelp", *nodes)).service == "mobile_api"
+    assert origin(*made_to_fail("yelp", *nodes, "7a778764a0d0b594")).service == "spectre"
+    cache = origin(*made_to_fail("yelp", *nodes, "6a65182ea4f684c3"))
     assert (cache.service, cache.peer) == ("mobile_api", "memcache")

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 
-from pipeline.cli.input_file import Item, Refusal, Source
+from pipeline.cli.input_file import InputFile, Item, Refusal
+from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.log_json import parse_log
-from pipeline.formats.refusals import Refused
 from pipeline.formats.zipkin_json import parse_span
 from pipeline.model.problems import Alert, Occurrence, Problem
 from streams.alerts.occurrence import Redact, occurrence
-from streams.alerts.problems import Limits, Problems
+from streams.alerts.problems import ProblemLimits, Problems
 from streams.alerts.rule import Rule
 from streams.alerts.rules import Rules
 from tracelink.model.records import NO_TRACE, ErrorRule, LogRecord, Span, Trace
@@ -45,7 +45,7 @@ class Traces:
         return [self._trace(one) for one in self._spans.keys() | self._logs.keys()]
 
     def _read(self, path: Path, take: Callable[[Item], None]) -> None:
-        source = Source(path)
+        source = InputFile(path)
         try:
             for entry in source.items():
                 if isinstance(entry, Refusal):
@@ -53,7 +53,7 @@ class Traces:
                     continue
                 try:
                     take(entry)
-                except Refused as error:
+                except InvalidInput as error:
                     self.refused.append(Refusal(entry.place, error.reason, error.detail))
         finally:
             source.close()
@@ -89,7 +89,7 @@ class Traces:
 
 
 @dataclass(slots=True)
-class Tried:
+class ProblemReport:
     """A problem at the end of a trial, and what was told of it."""
 
     problem: Problem
@@ -109,7 +109,7 @@ def errored(traces: Iterable[Trace], rules: Rules, redact: Redact) -> list[Occur
     return sorted(found, key=itemgetter("time", "traceId"))
 
 
-def tried(occurrences: Iterable[Occurrence], rules: Rules, limits: Limits) -> list[Tried]:
+def report_problems(occurrences: Iterable[Occurrence], rules: Rules, limits: ProblemLimits) -> list[ProblemReport]:
     """Return the problems that a worker would have made of occurrences that come at their times, frequent ones first.
 
     Time ends with the last occurrence: what fires then is not told to be over.
@@ -127,7 +127,7 @@ def tried(occurrences: Iterable[Occurrence], rules: Rules, limits: Limits) -> li
         states |= {fingerprint: state for fingerprint, state in changes.states() if state}
         alerts += changes.alerts
     found = {
-        fingerprint: Tried(state, rules.match(state, fingerprint), counts[fingerprint])
+        fingerprint: ProblemReport(state, rules.match(state, fingerprint), counts[fingerprint])
         for fingerprint, state in states.items()
     }
     for alert in alerts:

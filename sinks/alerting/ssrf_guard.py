@@ -19,7 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from sinks.base.calls import start
+from sinks.base.background import start
 from sinks.base.contract import Refused
 from tracelink.errors import Unavailable, UserError
 
@@ -36,7 +36,7 @@ _NOT_PUBLIC = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Target:
     """Where to call, taken apart once: what is checked, named in TLS and connected to is one and the same host."""
 
     scheme: str
@@ -54,7 +54,7 @@ class Place:
         return f"{self.scheme}://{host}" + (f":{self.port}" if self.port != usual else "")
 
 
-def place(url: str, setting: str) -> Place:
+def target(url: str, setting: str) -> Target:
     """Take a URL apart; raises UserError that names the setting and does not show the URL."""
     wrong = f"{setting} is no address: it must be http://HOST[:PORT][/PATH], or https."
     try:
@@ -68,7 +68,7 @@ def place(url: str, setting: str) -> Place:
     host = _host(parts.host)
     if host is None:
         raise UserError(wrong)
-    return Place(parts.scheme, host, parts.port or {"http": 80, "https": 443}[parts.scheme], parts.request_uri)
+    return Target(parts.scheme, host, parts.port or {"http": 80, "https": 443}[parts.scheme], parts.request_uri)
 
 
 def host_of(text: str) -> str | None:
@@ -117,18 +117,18 @@ def _is_public(one: IPv4Address | IPv6Address) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class SsrfGuard:
     """Which hosts and which networks may be called."""
 
     hosts: frozenset[str]
     networks: tuple[Network, ...] = ()
 
-    def admit(self, target: Place) -> None:
+    def admit(self, target: Target) -> None:
         """Raise UserError for a host that is not among those allowed."""
         if target.host not in self.hosts:
             raise UserError(f"{target.host} is not among TRACELINK_ALLOW_HOSTS.")
 
-    def connect(self, target: Place, until: float) -> socket.socket:
+    def connect(self, target: Target, until: float) -> socket.socket:
         """Resolve, check and connect, until a time of the monotonic clock; raises Unavailable or Refused."""
         self.admit(target)
         found = _resolve(target, until)
@@ -159,7 +159,7 @@ class Guard:
         raise Unavailable(f"{target.where} cannot be connected to: {why}")
 
 
-def _resolve(target: Place, until: float) -> list[Any]:
+def _resolve(target: Target, until: float) -> list[Any]:
     # The resolver has time-outs of its own, which nobody can cut short.
     answer = start(lambda: socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM))
     try:
@@ -184,7 +184,7 @@ class _Pinned:
 
     response_class: type[http.client.HTTPResponse] = _Answer
 
-    def pin(self, guard: Guard, target: Place, until: float) -> None:
+    def pin(self, guard: SsrfGuard, target: Target, until: float) -> None:
         """Say where to connect to, and until when."""
         self._guard, self._target, self._until = guard, target, until
         self._lock = Lock()

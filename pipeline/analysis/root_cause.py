@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import orjson
 
-from pipeline.analysis.span_tree import SENDING, Call, CallTree, within
+from pipeline.analysis.span_tree import SENDING, SpanNode, SpanTree, within
 from tracelink.model.records import Flag, LogRecord, Span, Trace, grpc_status, http_status
 
 MOST_LINES = 10
@@ -27,7 +27,7 @@ _THROWN_WITHIN = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorOrigin:
+class RootCauseSpan:
     """The service and operation that failed first, and what it said."""
 
     service: str | None
@@ -44,7 +44,7 @@ class ErrorOrigin:
     """At most ten, oldest first: errored lines of the span, and what the span and its service logged just before."""
 
 
-def error_origin(trace: Trace) -> ErrorOrigin | None:
+def root_cause_span(trace: Trace) -> RootCauseSpan | None:
     """Return the origin of a part's error, or None where nothing in it is errored.
 
     An error travels from callee to caller, so the origin is the deepest errored span that called no errored one; of
@@ -52,28 +52,28 @@ def error_origin(trace: Trace) -> ErrorOrigin | None:
     with an exception before others; else from its exception event, its `exception.*` tags, its `error` tag. Without
     errored spans the origin is that of the first errored log line.
     """
-    tree = CallTree(trace["spans"])
+    tree = SpanTree(trace["spans"])
     logs = _in_order(trace["logs"])
-    if call := _first_failed(tree):
-        return _of_call(call, call.service, _lines(tree, logs, call, call.service))
+    if node := _first_failed(tree):
+        return _of_node(node, node.service, _lines(tree, logs, node, node.service))
     first = next((log for log in logs if log["flags"] & Flag.ERROR), None)
     if first is None:
         return None
     service = first.get("service") or None
-    if call := tree.find(first.get("spanId"), service):
-        service = service or call.service
-        return _of_call(call, service, _lines(tree, logs, call, service))
+    if node := tree.find(first.get("spanId"), service):
+        service = service or node.service
+        return _of_node(node, service, _lines(tree, logs, node, service))
     lines = _lines_without_span(logs, first)
     line = lines.telling() or first
     kind, message = _said_by_line(line)
-    return ErrorOrigin(service, None, message, kind, logger=line.get("logger") or None, lines=lines.around(line))
+    return RootCauseSpan(service, None, message, kind, logger=line.get("logger") or None, lines=lines.around(line))
 
 
-def _first_failed(tree: CallTree) -> Call | None:
+def _first_failed(tree: SpanTree) -> SpanNode | None:
     # Calls come in the order of their ids, which decides where depths and times are equal. The deepest has no errored
     # callee: that would be deeper.
-    errored = [call for call in tree.calls if call.errored]
-    return min(errored, key=lambda call: (-call.depth, _started(call.span)), default=None)
+    errored = [node for node in tree.nodes if node.errored]
+    return min(errored, key=lambda node: (-node.depth, _started(node.span)), default=None)
 
 
 def _started(span: Span) -> float:
@@ -81,8 +81,8 @@ def _started(span: Span) -> float:
     return start if start > 0 else math.inf
 
 
-def _of_call(call: Call, service: str | None, lines: "_Lines") -> ErrorOrigin:
-    span, tags = call.span, call.span.get("tags") or {}
+def _of_node(node: SpanNode, service: str | None, lines: "_Lines") -> RootCauseSpan:
+    span, tags = node.span, node.span.get("tags") or {}
     line = lines.telling()
     kind, message = _said_by_line(line) if line else (None, None)
     for source in (_said_by_event, _said_by_tags):
@@ -91,25 +91,25 @@ def _of_call(call: Call, service: str | None, lines: "_Lines") -> ErrorOrigin:
             kind, message = kind or other_kind, message or other_message
     if not (kind or message) and (line := lines.telling_elsewhere()):
         kind, message = _said_by_line(line)
-    return ErrorOrigin(
+    return RootCauseSpan(
         service=service,
         operation=span.get("name") or None,
         message=message,
         type=kind,
         http_status=http_status(tags),
         grpc_status=grpc_status(tags),
-        peer=_peer(call),
+        peer=_peer(node),
         logger=(line.get("logger") or None) if line else None,
         tags=MappingProxyType(dict(tags)),
         lines=lines.around(line, _ended(span)),
     )
 
 
-def _peer(call: Call) -> str | None:
-    remote = call.span.get("remoteEndpoint")
-    if not remote or call.span.get("kind") not in SENDING:
+def _peer(node: SpanNode) -> str | None:
+    remote = node.span.get("remoteEndpoint")
+    if not remote or node.span.get("kind") not in SENDING:
         return None
-    answered = any(child.receives or child.service != call.service for child in call.children)
+    answered = any(child.receives or child.service != node.service for child in node.children)
     return None if answered else remote.get("serviceName") or None
 
 
@@ -145,16 +145,16 @@ class _Lines:
         return tuple(sorted(shown, key=_time))
 
 
-def _lines(tree: CallTree, logs: list[LogRecord], call: Call, service: str | None) -> _Lines:
+def _lines(tree: SpanTree, logs: list[LogRecord], node: SpanNode, service: str | None) -> _Lines:
     """Return the lines of a call; those that no span tells the place of count as its own where it has no errored ones.
 
     They have no span id, or that of a span which did not arrive: then the service is all that is known of them.
     """
     of_service = [log for log in logs if log.get("service") == service]
     placed = [(log, tree.find(log.get("spanId"), log.get("service"))) for log in logs]
-    own = [log for log, place in placed if within(place, call)]
+    own = [log for log, place in placed if within(place, node)]
     if not _telling(own):
-        own = [log for log, p in placed if within(p, call) or (p is None and log.get("service") == service)]
+        own = [log for log, p in placed if within(p, node) or (p is None and log.get("service") == service)]
     return _Lines(own, of_service)
 
 

@@ -23,8 +23,8 @@ from urllib.parse import unquote, unquote_plus
 import urllib3
 
 from pipeline.runtime.http_client import trusting
-from sinks.alerting.guard import Guard, Place, PlainConnection, TlsConnection, host_of, place
-from sinks.alerting.settings import OutboundSettings, networks_of
+from sinks.alerting.settings import EgressSettings, networks_of
+from sinks.alerting.ssrf_guard import PlainConnection, SsrfGuard, Target, TlsConnection, host_of, target
 from sinks.base.contract import Refused
 from sinks.base.metrics import SinkMetrics
 from tracelink.errors import InvalidRecord, Reason, Unavailable, UserError
@@ -144,14 +144,14 @@ def _user_and_password(value: str) -> set[str]:
     return {both, user, password}
 
 
-class Endpoint:
+class EgressClient:
     """One address that is called; from one thread at a time."""
 
     def __init__(
         self,
-        target: Place,
-        guard: Guard,
-        settings: OutboundSettings,
+        target: Target,
+        guard: SsrfGuard,
+        settings: EgressSettings,
         names: Names,
         *,
         headers: Mapping[str, str],
@@ -161,7 +161,7 @@ class Endpoint:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         guard.admit(target)
-        self.place = target
+        self.target = target
         self.shown = f"{names.what} at {target.where}"
         self._guard = guard
         self._names = names
@@ -178,7 +178,7 @@ class Endpoint:
     def reach(self) -> None:
         """Connect, and say nothing; raises Unavailable or Refused."""
         self._heed()
-        self._guard.connect(self.place, time.monotonic() + self._timeout).close()
+        self._guard.connect(self.target, time.monotonic() + self._timeout).close()
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -221,7 +221,7 @@ class Endpoint:
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, str, str | None]:
         """Return the status, the answer's first words as they may be shown, and its Retry-After."""
-        target, started = self.place, time.perf_counter()
+        target, started = self.target, time.perf_counter()
         connection = (
             TlsConnection(target.host, target.port, ssl_context=self._tls)
             if target.scheme == "https"
@@ -268,24 +268,24 @@ class Endpoint:
         )
 
 
-def endpoints(
+def egress_clients(
     urls: Iterable[str],
-    settings: OutboundSettings,
+    settings: EgressSettings,
     names: Names,
     metrics: SinkMetrics,
     *,
     headers: Mapping[str, str],
     ca: Path | None,
-) -> list[Endpoint]:
+) -> list[EgressClient]:
     """Return an endpoint for each URL; raises UserError for settings that cannot be."""
-    places = [place(url, names.url) for url in urls]
-    hosts = frozenset(one.host for one in places)
+    targets = [target(url, names.url) for url in urls]
+    hosts = frozenset(one.host for one in targets)
     if settings.allow_hosts is not None:
         hosts = frozenset(_allowed_host(one.strip()) for one in settings.allow_hosts.split(",") if one.strip())
-    guard = Guard(hosts, networks_of(settings.allow_networks))
+    guard = SsrfGuard(hosts, networks_of(settings.allow_networks))
     # Reading the certificates takes a while.
-    tls = trusting(ca, names.ca) if any(one.scheme == "https" for one in places) else None
-    return [Endpoint(one, guard, settings, names, headers=headers, tls=tls, metrics=metrics) for one in places]
+    tls = trusting(ca, names.ca) if any(one.scheme == "https" for one in targets) else None
+    return [EgressClient(one, guard, settings, names, headers=headers, tls=tls, metrics=metrics) for one in targets]
 
 
 def _allowed_host(text: str) -> str:

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from pipeline.failpoints import Point
+from pipeline.failpoints import Failpoint
 from pipeline.kafka.admin import connect
 from pipeline.kafka.transactions import Transactions
 from pipeline.local.stack import Endpoints
-from streams.dead_letters.letter import Name
-from streams.dead_letters.marks import MARK, Source
-from streams.dead_letters.settle import Settler
-from streams.dead_letters.verdict import Outcome, Verdict
+from streams.dead_letters.dead_letter import Name
+from streams.dead_letters.resolutions import RESOLUTION, Owner
+from streams.dead_letters.resolver import Resolver
+from streams.dead_letters.verdict import Disposition, Verdict
 from tests.faults.children import Child
 from tests.kit.dead_letter_examples import Pipeline, letter
 from tests.kit.kafka import publish, read_all, read_until
@@ -120,7 +120,7 @@ def test_a_message_that_comes_back_without_its_header_is_stopped(pipeline: Pipel
     for count in (1, 2, 3):
         name = pipeline.bury(letter(b"poison", topic=pipeline.live.traces, kind="span"))
         assert pipeline.redrive(name)["sent"] == 1
-        assert MARK.decode(pipeline.marks()[name.encode()] or b"")["count"] == count
+        assert RESOLUTION.decode(pipeline.resolutions()[name.encode()] or b"")["count"] == count
     back = pipeline.bury(letter(b"poison", topic=pipeline.live.traces, kind="span"))
     (refused,) = pipeline.redrive(back, code=1)["refused"]
     assert (refused["outcome"], refused["count"]) == ("too_often", 4)
@@ -210,7 +210,7 @@ def test_one_that_is_killed_before_it_commits_has_sent_nothing_and_the_next_send
     names = [pipeline.bury(letter(b"%d" % number, topic=pipeline.live.spans)) for number in range(5)]
     redriving = child(pipeline, tmp_path, *names)
     try:
-        redriving.start(Point.BEFORE_COMMIT)
+        redriving.start(Failpoint.BEFORE_COMMIT)
         assert redriving.wait(60)
         assert redriving.ends == [-9]
         assert pipeline.open() == names
@@ -268,14 +268,14 @@ def test_ctrl_c_ends_it_in_good_order_and_says_what_is_done(pipeline: Pipeline, 
 
 def test_whoever_comes_second_takes_over_and_the_first_is_told(pipeline: Pipeline) -> None:
     one = letter(b"once", name=Name(0, 0), topic=pipeline.live.spans)
-    verdict = Verdict(one.name, Outcome.SENT, pipeline.live.spans, 1)
-    with Settler(settings_of(pipeline), Source()) as first:
-        first.settle([(one, verdict)])
-        with Settler(settings_of(pipeline), Source()) as second:
+    verdict = Verdict(one.name, Disposition.SENT, pipeline.live.spans, 1)
+    with Resolver(settings_of(pipeline), Owner()) as first:
+        first.resolve([(one, verdict)])
+        with Resolver(settings_of(pipeline), Owner()) as second:
             with pytest.raises(UserError, match="Another redrive or discard has begun"):
-                first.settle([(one, verdict)])
+                first.resolve([(one, verdict)])
             assert len(pipeline.messages(pipeline.live.spans)) == 1
-            second.settle([(one, verdict)])
+            second.resolve([(one, verdict)])
     assert len(pipeline.messages(pipeline.live.spans)) == 2
 
 
@@ -319,13 +319,13 @@ def test_marks_of_letters_that_retention_has_passed_are_forgotten_and_others_are
     other = pipeline.bury(letter(topic=pipeline.live.spans), partition=1)
     pipeline.discard("--all")
     pipeline.pass_retention(2)
-    publish(pipeline.kafka, pipeline.live.settled_letters, [(b"deleted/0-7", pipeline.marks()[names[0].encode()])])
+    publish(pipeline.kafka, pipeline.live.resolutions, [(b"deleted/0-7", pipeline.resolutions()[names[0].encode()])])
     assert pipeline.run("discard", "--all", "--dry-run").exit_code == 0
-    assert None not in pipeline.marks().values()
+    assert None not in pipeline.resolutions().values()
     assert pipeline.discard("--all")["marksForgotten"] == 3
-    marks = pipeline.marks()
-    assert {name for name, value in marks.items() if value is None} == {b"0-0", b"0-1", b"deleted/0-7"}
-    assert {name for name, value in marks.items() if value is not None} == {names[2].encode(), other.encode()}
+    resolutions = pipeline.resolutions()
+    assert {name for name, value in resolutions.items() if value is None} == {b"0-0", b"0-1", b"deleted/0-7"}
+    assert {name for name, value in resolutions.items() if value is not None} == {names[2].encode(), other.encode()}
     assert pipeline.discard("--all")["marksForgotten"] == 0
 
 
@@ -349,8 +349,8 @@ def test_poison_is_buried_shown_redriven_and_counted_when_it_comes_back(pipeline
         assert back["letter"] != found["letter"]
         # Whether the join has carried the header on or not.
         assert pipeline.redrive(back["letter"])["sent"] == 1
-        mark = MARK.decode(pipeline.marks()[back["letter"].encode()] or b"")
-        assert mark["count"] == 2
+        resolution = RESOLUTION.decode(pipeline.resolutions()[back["letter"].encode()] or b"")
+        assert resolution["count"] == 2
         read_until(pipeline.kafka, live.dead_letters, 3)
         (third,) = pipeline.listed()
         (refused,) = pipeline.redrive(third["letter"], "--at-most", "2", code=1)["refused"]

@@ -15,8 +15,8 @@ from typing import NamedTuple, Self
 
 from prometheus_client import CollectorRegistry
 
-from producers.canary.books import Books, Course
 from producers.canary.metrics import CanaryMetrics
+from producers.canary.probes import Probe, ProbeRecorder
 from producers.canary.settings import CANARY_STAGES, CanarySettings
 from producers.canary.stores import ElasticsearchStore, Store, ZipkinStore
 from producers.canary.topics import TOPIC_STAGES, Topics
@@ -73,13 +73,13 @@ class _Asker:
                 time.sleep(_ASK_AGAIN_SECONDS)
 
 
-class Flights:
+class ProbeRunner:
     """Sends and follows; a context manager that hands over what is still buffered at its end.
 
     `not_ready` and `stop` may be called from any thread. Raises UserError for settings that cannot be.
     """
 
-    progress = None  # all that it waits for has limits
+    watchdog = None  # all that it waits for has limits
     group = ""
 
     def __init__(self, settings: CanarySettings, registry: CollectorRegistry) -> None:
@@ -87,7 +87,7 @@ class Flights:
         self.stages = tuple(stage for stage in CANARY_STAGES if stage in wanted)
         self._settings = settings
         self._stop = Event()
-        self._books = Books(
+        self._recorder = ProbeRecorder(
             CanaryMetrics(registry, self.stages),
             self.stages,
             every=settings.canary_every,
@@ -110,7 +110,7 @@ class Flights:
 
     def not_ready(self) -> str | None:
         """Return where the last canary was missed, or None."""
-        return self._books.not_ready(time.monotonic())
+        return self._recorder.not_ready(time.monotonic())
 
     def stop(self) -> None:
         """End within a moment; what was sent last is not followed to its end."""
@@ -119,17 +119,17 @@ class Flights:
     def run(self) -> None:
         """Send one after the other until told to stop, and log where one was missed."""
         well = False
-        while not self._stop.wait(self._books.due(time.monotonic())):
-            course = self.fly(lambda _: None, lambda *_: None)
-            if course is None:
+        while not self._stop.wait(self._recorder.due(time.monotonic())):
+            probe = self.run_probe(lambda _: None, lambda *_: None)
+            if probe is None:
                 return
-            if course.missing:
+            if probe.missing:
                 _log.warning("%s", self.not_ready())
             elif not well:
-                _log.info("canary %s came through in %.1f s", course.shown_id, max(course.seconds.values()))
-            well = not course.missing
+                _log.info("canary %s came through in %.1f s", probe.shown_id, max(probe.seconds.values()))
+            well = not probe.missing
 
-    def fly(self, began: Callable[[Course], None], seen: Callable[[Course, str], None]) -> Course | None:
+    def run_probe(self, began: Callable[[Probe], None], seen: Callable[[Probe, str], None]) -> Probe | None:
         """Send one and follow it to its end, telling of it and of each stage; None where told to stop before."""
         sent = canary(secrets.token_bytes(_ID_BYTES), time.time_ns() // 1000)
         with ExitStack() as opened:
@@ -140,24 +140,24 @@ class Flights:
                 except Unavailable as error:
                     trouble = str(error)
             # Only now: to look where the topics end takes a while.
-            course = self._books.begin(sent.shown, now=time.monotonic(), wall=time.time())
-            began(course)
+            probe = self._recorder.begin(sent.shown, now=time.monotonic(), wall=time.time())
+            began(probe)
             if trouble is None:
                 sent.publish(self._publisher)
                 for asker in self._askers:
                     opened.callback(asker.let_go)
                     asker.follow(sent)
-                self._follow(sent, course, topics, seen)
+                self._follow(sent, probe, topics, seen)
             else:
-                course.fail(trouble)
+                probe.fail(trouble)
         if self._stop.is_set():
             return None
-        self._books.settle(course, time.monotonic())
-        return course
+        self._recorder.settle(probe, time.monotonic())
+        return probe
 
-    def _follow(self, sent: Canary, course: Course, topics: Topics | None, seen: Callable[[Course, str], None]) -> None:
+    def _follow(self, sent: Canary, probe: Probe, topics: Topics | None, seen: Callable[[Probe, str], None]) -> None:
         acknowledged = False
-        while not self._stop.is_set() and not course.is_over(time.monotonic()):
+        while not self._stop.is_set() and not probe.is_over(time.monotonic()):
             acknowledged = acknowledged or self._publisher.flush(_TICK_SECONDS)
             found = topics.poll(_TICK_SECONDS) if topics else {}
             answers = [Answer(sent, *one, time.monotonic()) for one in found.items()]
@@ -168,7 +168,7 @@ class Flights:
             except Empty:
                 pass
             for answer in answers:
-                if answer.canary is sent and self._books.note(course, answer.stage, answer.missing, answer.at):
-                    seen(course, answer.stage)
-        if not acknowledged and course.missing:
-            course.fail(f"Kafka has not acknowledged it within {course.within:g} s")
+                if answer.canary is sent and self._recorder.note(probe, answer.stage, answer.missing, answer.at):
+                    seen(probe, answer.stage)
+        if not acknowledged and probe.missing:
+            probe.fail(f"Kafka has not acknowledged it within {probe.within:g} s")

@@ -7,7 +7,7 @@ are negative, or zero.
 from collections.abc import Iterable
 
 
-class Chains:
+class TraceExtents:
     """Follows the traces of a range outward, each up to a gap longer than `gap`.
 
     `beyond` has the distance of the last record of each trace that goes on outside of the range.

@@ -3,7 +3,7 @@
 import orjson
 
 
-class Refused(Exception):
+class InvalidInput(Exception):
     """A line that is no record: `reason` is one of few, for counting; `detail` says what is wrong with this one."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -19,7 +19,7 @@ def kept(value: object) -> str:
     try:
         return orjson.dumps(value).decode()
     except TypeError as error:
-        raise Refused("value", f"cannot be kept as text ({error})") from None
+        raise InvalidInput("value", f"cannot be kept as text ({error})") from None
 
 
 def shown(value: object) -> str:

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from pipeline.cli.input_file import Refusal
 from pipeline.model.problems import Alert
+from streams.alerts.rules_test import ProblemReport
 from streams.alerts.shown import plain, printed, severity, table
-from streams.alerts.trial import Tried
 
 _SHOWN_REFUSALS = 10
 _COLUMNS = (
@@ -22,13 +22,13 @@ _WHOLE = ("count", "fingerprint", "rule", "severity", "muted", "over threshold",
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class RulesReport:
     """A trial's outcome: traces read, errored ones among them, their problems, and lines that are no record."""
 
     traces: int
     errored: int
     unlinked: int
-    problems: Sequence[Tried]
+    problems: Sequence[ProblemReport]
     refused: Sequence[Refusal]
 
     @property
@@ -37,18 +37,18 @@ class Trial:
         return sorted((alert for one in self.problems for alert in one.alerts), key=lambda alert: alert["time"])
 
 
-def print_trial(trial: Trial) -> None:
+def print_report(report: RulesReport) -> None:
     """Print the problems, and what would have been told of them."""
-    if trial.problems:
-        printed(table(_COLUMNS, [_row(one) for one in trial.problems], whole=_WHOLE))
-    events = Counter(alert["event"] for alert in trial.alerts)
+    if report.problems:
+        printed(table(_COLUMNS, [_row(one) for one in report.problems], whole=_WHOLE))
+    events = Counter(alert["event"] for alert in report.alerts)
     told = ", ".join(f"{count:,} {event}" for event, count in sorted(events.items()))
     click.echo(
-        f"Traces: {trial.traces:,}, errored: {trial.errored:,}. Problems: {len(trial.problems):,}. "
+        f"Traces: {report.traces:,}, errored: {report.errored:,}. Problems: {len(report.problems):,}. "
         f"Alerts: {told or 'none'}."
     )
-    if trial.unlinked:
-        click.echo(f"Log lines without a trace id, which play no part: {trial.unlinked:,}.")
+    if report.unlinked:
+        click.echo(f"Log lines without a trace id, which play no part: {report.unlinked:,}.")
 
 
 def print_refused(refused: Sequence[Refusal]) -> None:
@@ -61,17 +61,17 @@ def print_refused(refused: Sequence[Refusal]) -> None:
         click.echo(f"  … and {len(refused) - _SHOWN_REFUSALS:,} more", err=True)
 
 
-def print_json(trial: Trial) -> None:
+def print_json(report: RulesReport) -> None:
     """Print the outcome as one JSON object: counts, the problems as their topic has them, and the alerts."""
-    click.echo(json.dumps(_json(trial)))
+    click.echo(json.dumps(_json(report)))
 
 
-def _json(trial: Trial) -> dict[str, object]:
+def _json(report: RulesReport) -> dict[str, object]:
     return {
-        "traces": trial.traces,
-        "errored": trial.errored,
-        "unlinkedLogs": trial.unlinked,
-        "refused": len(trial.refused),
+        "traces": report.traces,
+        "errored": report.errored,
+        "unlinkedLogs": report.unlinked,
+        "refused": len(report.refused),
         "problems": [
             {
                 **one.problem,
@@ -79,16 +79,16 @@ def _json(trial: Trial) -> dict[str, object]:
                 "overThreshold": one.over,
                 "alerts": [alert["event"] for alert in one.alerts],
             }
-            for one in trial.problems
+            for one in report.problems
         ],
         "alerts": [
             {"event": alert["event"], "time": alert["time"], "fingerprint": alert["problem"]["fingerprint"]}
-            for alert in trial.alerts
+            for alert in report.alerts
         ],
     }
 
 
-def _row(one: Tried) -> Sequence[str | Text]:
+def _row(one: ProblemReport) -> Sequence[str | Text]:
     problem = one.problem
     events = Counter(alert["event"] for alert in one.alerts)
     over = "" if one.over is None else ("yes" if one.over else "no")

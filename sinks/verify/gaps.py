@@ -14,7 +14,7 @@ from tracelink.model.records import shown_trace_id
 _MINUTE_MS = 60_000
 _APART_MS = 600_000
 _FEW = 20
-_SPARSE = 0.1
+_PARTIAL = 0.1
 _REMEMBERED = 100_000
 
 
@@ -23,10 +23,10 @@ class _Minute:
     """What was opened in a minute: messages without a hole, and those with one."""
 
     sound: int = 0
-    holed: int = 0
+    incomplete: int = 0
     first: int = 0
     last: int = 0
-    loose: int = 0
+    untraced: int = 0
     """Missing lines that have no trace."""
     stores: set[str] = field(default_factory=set)
     traces: set[bytes] = field(default_factory=set)
@@ -34,7 +34,7 @@ class _Minute:
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class Gap:
     """A stretch of time in which something is missing: from `begin` to before `end`, in milliseconds."""
 
     begin: int
@@ -45,16 +45,16 @@ class Hole:
     """The traces of which something is missing, sorted."""
     complete: bool
     """Whether these are all: only so many are remembered."""
-    loose: int
+    untraced: int
     """Missing lines without a trace: only their time selects them."""
-    holed: int
+    incomplete: int
     """Messages of which something is missing, of all in the stretch."""
     messages: int
 
     @property
     def by_trace(self) -> bool:
         """Whether the ids of traces select all that is missing."""
-        return self.complete and not self.loose
+        return self.complete and not self.untraced
 
     @property
     def few(self) -> bool:
@@ -62,12 +62,12 @@ class Hole:
         return self.by_trace and len(self.traces) <= _FEW
 
     @property
-    def sparse(self) -> bool:
+    def partial(self) -> bool:
         """Whether a replay of the whole stretch would mostly repeat what is there."""
-        return self.by_trace and not self.few and self.holed < _SPARSE * self.messages
+        return self.by_trace and not self.few and self.incomplete < _PARTIAL * self.messages
 
 
-class Holes:
+class Gaps:
     """Gathers what is missing, message by message in any order."""
 
     def __init__(self, remembered: int = _REMEMBERED) -> None:
@@ -82,13 +82,13 @@ class Holes:
             minute.sound += 1
             return
         end = judged.closed + 1
-        minute.first = min(minute.first, judged.opened) if minute.holed else judged.opened
-        minute.last = max(minute.last, end) if minute.holed else end
-        minute.holed += 1
+        minute.first = min(minute.first, judged.opened) if minute.incomplete else judged.opened
+        minute.last = max(minute.last, end) if minute.incomplete else end
+        minute.incomplete += 1
         minute.stores |= {"elasticsearch"} if counts.in_elasticsearch else set()
         minute.stores |= {"zipkin"} if counts.missing_spans else set()
         if judged.trace_id is None:
-            minute.loose += counts.missing
+            minute.untraced += counts.missing
         elif judged.trace_id not in minute.traces:
             if self._room:
                 minute.traces.add(judged.trace_id)
@@ -96,7 +96,7 @@ class Holes:
             else:
                 minute.forgotten = True
 
-    def stretches(self) -> list[Hole]:
+    def ranges(self) -> list[Gap]:
         """Return the holes in the order of time.
 
         Those are one that lie less than ten minutes apart, or have no whole minute with a sound message between them.
@@ -105,7 +105,7 @@ class Holes:
         between: list[_Minute] = []
         last = 0
         for _, minute in sorted(self._minutes.items()):
-            if not minute.holed:
+            if not minute.incomplete:
                 between.append(minute)
                 continue
             if found and (minute.first - last <= _APART_MS or not between):
@@ -115,34 +115,34 @@ class Holes:
                 last = minute.last
             last = max(last, minute.last)
             between = []
-        return [_hole(minutes) for minutes in found]
+        return [_gap(minutes) for minutes in found]
 
 
-def _hole(minutes: Sequence[_Minute]) -> Hole:
-    holed = [minute for minute in minutes if minute.holed]
-    return Hole(
-        begin=min(minute.first for minute in holed),
-        end=max(minute.last for minute in holed),
-        stores=tuple(sorted(set().union(*(minute.stores for minute in holed)))),
-        traces=tuple(sorted(set().union(*(minute.traces for minute in holed)))),
-        complete=not any(minute.forgotten for minute in holed),
-        loose=sum(minute.loose for minute in holed),
-        holed=sum(minute.holed for minute in holed),
-        messages=sum(minute.holed + minute.sound for minute in minutes),
+def _gap(minutes: Sequence[_Minute]) -> Gap:
+    incomplete = [minute for minute in minutes if minute.incomplete]
+    return Gap(
+        begin=min(minute.first for minute in incomplete),
+        end=max(minute.last for minute in incomplete),
+        stores=tuple(sorted(set().union(*(minute.stores for minute in incomplete)))),
+        traces=tuple(sorted(set().union(*(minute.traces for minute in incomplete)))),
+        complete=not any(minute.forgotten for minute in incomplete),
+        untraced=sum(minute.untraced for minute in incomplete),
+        incomplete=sum(minute.incomplete for minute in incomplete),
+        messages=sum(minute.incomplete + minute.sound for minute in minutes),
     )
 
 
-def command(hole: Hole, given: Iterable[str] = (), missing: str | None = None) -> str:
+def command(gap: Gap, given: Iterable[str] = (), missing: str | None = None) -> str:
     """Return the command that fills a hole, as a shell takes it.
 
     `given` are the flags that lead to the same servers; `missing` is the file that has the missing traces' ids.
     """
     words = ["tracelink", "replay"]
-    if hole.few:
-        words += [word for one in hole.traces for word in ("--trace-id", shown_trace_id(one))]
-    elif hole.sparse and missing is not None:
+    if gap.few:
+        words += [word for one in gap.traces for word in ("--trace-id", shown_trace_id(one))]
+    elif gap.partial and missing is not None:
         words += ["--trace-ids", missing]
-    words += ["--from", shown(hole.begin), "--to", shown(hole.end)]
-    if len(hole.stores) == 1:
-        words += ["--sink", hole.stores[0]]
+    words += ["--from", shown(gap.begin), "--to", shown(gap.end)]
+    if len(gap.stores) == 1:
+        words += ["--sink", gap.stores[0]]
     return shlex.join([*words, *given, "--run"])

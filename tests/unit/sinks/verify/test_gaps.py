@@ -8,8 +8,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.verify.holes import Hole, Holes, command
-from sinks.verify.tally import Counts, Judged, Place, Row, Tally
+from sinks.verify.gaps import Gap, Gaps, command
+from sinks.verify.tally import Counts, Judged, Position, Row, Tally
 
 START = 1_795_521_600_000
 """2026-11-24T12:00Z, the begin of a minute and of an hour."""
@@ -28,19 +28,23 @@ def judged(
     if lacks:
         counts.add(LACKS[lacks])
     return Judged(
-        Place("traces", partition, 0), START + opened, START + opened + lasts, None if of is None else trace(of), counts
+        Position("traces", partition, 0),
+        START + opened,
+        START + opened + lasts,
+        None if of is None else trace(of),
+        counts,
     )
 
 
-def stretches(*messages: Judged, remembered: int = 100_000) -> list[Hole]:
-    holes = Holes(remembered)
+def ranges(*messages: Judged, remembered: int = 100_000) -> list[Gap]:
+    gaps = Gaps(remembered)
     for message in messages:
-        holes.add(message)
-    return holes.stretches()
+        gaps.add(message)
+    return gaps.ranges()
 
 
 def commands(*messages: Judged, missing: str | None = None) -> list[str]:
-    return [command(hole, (), missing) for hole in stretches(*messages)]
+    return [command(gap, (), missing) for gap in ranges(*messages)]
 
 
 MESSAGES = st.lists(
@@ -57,19 +61,19 @@ MESSAGES = st.lists(
 
 @given(MESSAGES)
 def test_every_hole_lies_in_a_stretch_that_begins_and_ends_with_a_hole(messages: list[Judged]) -> None:
-    found = stretches(*messages)
-    holed = [message for message in messages if message.counts.missing]
-    for message in holed:
-        assert any(hole.begin <= message.opened and message.closed < hole.end for hole in found)
-    for hole in found:
-        assert hole.begin in {message.opened for message in holed}
-        assert hole.end - 1 in {message.closed for message in holed}
-    assert sum(hole.holed for hole in found) == len(holed)
+    found = ranges(*messages)
+    incomplete = [message for message in messages if message.counts.missing]
+    for message in incomplete:
+        assert any(gap.begin <= message.opened and message.closed < gap.end for gap in found)
+    for gap in found:
+        assert gap.begin in {message.opened for message in incomplete}
+        assert gap.end - 1 in {message.closed for message in incomplete}
+    assert sum(gap.incomplete for gap in found) == len(incomplete)
 
 
 @given(MESSAGES)
 def test_stretches_lie_apart_with_sound_messages_between_and_in_order(messages: list[Judged]) -> None:
-    found = stretches(*messages)
+    found = ranges(*messages)
     for one, next_one in pairwise(found):
         assert next_one.begin - one.end > 10 * MINUTE
         assert any(not message.counts.missing and one.begin < message.opened < next_one.begin for message in messages)
@@ -77,33 +81,33 @@ def test_stretches_lie_apart_with_sound_messages_between_and_in_order(messages: 
 
 @given(MESSAGES)
 def test_what_a_stretch_names_is_what_is_missing_in_it(messages: list[Judged]) -> None:
-    holed = [message for message in messages if message.counts.missing]
-    for hole in stretches(*messages):
-        inside = [message for message in holed if hole.begin <= message.opened < hole.end]
-        assert set(hole.traces) == {message.trace_id for message in inside} - {None}
-        assert hole.loose == sum(message.counts.missing for message in inside if message.trace_id is None)
-        assert ("elasticsearch" in hole.stores) == any(message.counts.in_elasticsearch for message in inside)
-        assert ("zipkin" in hole.stores) == any(message.counts.missing_spans for message in inside)
+    incomplete = [message for message in messages if message.counts.missing]
+    for gap in ranges(*messages):
+        inside = [message for message in incomplete if gap.begin <= message.opened < gap.end]
+        assert set(gap.traces) == {message.trace_id for message in inside} - {None}
+        assert gap.untraced == sum(message.counts.missing for message in inside if message.trace_id is None)
+        assert ("elasticsearch" in gap.stores) == any(message.counts.in_elasticsearch for message in inside)
+        assert ("zipkin" in gap.stores) == any(message.counts.missing_spans for message in inside)
 
 
 @given(MESSAGES, st.randoms())
 def test_the_order_in_which_messages_come_does_not_matter(messages: list[Judged], random: object) -> None:
     mixed = list(messages)
     random.shuffle(mixed)  # type: ignore[attr-defined]  # Hypothesis gives a random.Random
-    assert stretches(*mixed) == stretches(*messages)
+    assert ranges(*mixed) == ranges(*messages)
 
 
 @given(MESSAGES, st.integers(0, 10))
 def test_only_so_many_ids_are_remembered_and_a_stretch_says_that_it_has_more(messages: list[Judged], most: int) -> None:
-    whole, found = stretches(*messages), stretches(*messages, remembered=most)
-    assert sum(len(hole.traces) for hole in found) <= most
+    whole, found = ranges(*messages), ranges(*messages, remembered=most)
+    assert sum(len(gap.traces) for gap in found) <= most
     for one, full in zip(found, whole, strict=True):
         if one.complete:
             assert one == full
         else:
             assert one == replace(full, traces=one.traces, complete=False)
             assert not one.few
-            assert not one.sparse
+            assert not one.partial
 
 
 @given(MESSAGES)
@@ -132,8 +136,8 @@ def test_rows_are_hours_of_partitions_in_their_order() -> None:
 
 
 def test_no_hole_is_no_stretch() -> None:
-    assert stretches() == []
-    assert stretches(judged(0), judged(MINUTE)) == []
+    assert ranges() == []
+    assert ranges(judged(0), judged(MINUTE)) == []
 
 
 def test_few_traces_are_named_one_after_the_other() -> None:
@@ -190,11 +194,11 @@ def test_holes_more_than_ten_minutes_apart_are_two_replays_only_where_sound_trac
 
 def test_a_hole_that_lasts_long_reaches_into_the_next() -> None:
     long, second = judged(0, lacks="parts", lasts=8 * MINUTE), judged(15 * MINUTE, lacks="parts", of=2)
-    (hole,) = stretches(long, judged(MINUTE, lacks="parts", of=4, lasts=0), second, judged(12 * MINUTE, of=3))
-    assert hole.end == START + 15 * MINUTE + 5001
+    (gap,) = ranges(long, judged(MINUTE, lacks="parts", of=4, lasts=0), second, judged(12 * MINUTE, of=3))
+    assert gap.end == START + 15 * MINUTE + 5001
 
 
 def test_flags_are_repeated_as_a_shell_takes_them() -> None:
-    (hole,) = stretches(judged(0, lacks="parts"))
+    (gap,) = ranges(judged(0, lacks="parts"))
     given_flags = ["--topic-prefix", "it's.", "--zipkin-url", "http://z:9411"]
-    assert shlex.split(command(hole, given_flags))[-5:] == [*given_flags, "--run"]
+    assert shlex.split(command(gap, given_flags))[-5:] == [*given_flags, "--run"]

@@ -10,7 +10,7 @@ from producers.canary.metrics import CanaryMetrics
 _NOTHING_YET = "no answer yet"
 
 
-class Course:
+class Probe:
     """The way of one canary: at which stages it was seen, and what is missing at the others."""
 
     def __init__(self, shown_id: str, stages: Iterable[str], within: float, *, now: float, wall: float) -> None:
@@ -50,7 +50,7 @@ class Course:
         return not self._missing or now > self.sent + self.within
 
 
-class Books:
+class ProbeRecorder:
     """Keeps the metrics of one canary after the other, and knows whether all is well.
 
     `not_ready` may be called from any thread.
@@ -61,31 +61,31 @@ class Books:
         self._stages = tuple(stages)
         self._every = every
         self._within = within
-        self._last: Course | None = None
+        self._last: Probe | None = None
         self._begun: float | None = None
 
-    def begin(self, shown_id: str, *, now: float, wall: float) -> Course:
+    def begin(self, shown_id: str, *, now: float, wall: float) -> Probe:
         """Count a canary that is sent now."""
         self._metrics.sent.inc()
         self._begun = now
-        return Course(shown_id, self._stages, self._within, now=now, wall=wall)
+        return Probe(shown_id, self._stages, self._within, now=now, wall=wall)
 
-    def note(self, course: Course, stage: str, missing: str | None, now: float) -> bool:
+    def note(self, probe: Probe, stage: str, missing: str | None, now: float) -> bool:
         """Note what a stage says of it; see Course."""
-        if not course.note(stage, missing, now):
+        if not probe.note(stage, missing, now):
             return False
-        seconds = course.seconds[stage]
+        seconds = probe.seconds[stage]
         self._metrics.freshness_seconds.labels(stage).set(seconds)
-        self._metrics.last_success.labels(stage).set(course.wall + seconds)
+        self._metrics.last_success.labels(stage).set(probe.wall + seconds)
         return True
 
-    def settle(self, course: Course, now: float) -> None:
+    def settle(self, probe: Probe, now: float) -> None:
         """Count where it was missed, once it is over."""
-        for stage in course.missing:
+        for stage in probe.missing:
             self._metrics.missed.labels(stage).inc()
             # What is fresh no more must not look as fresh as the one before.
-            self._metrics.freshness_seconds.labels(stage).set(max(self._within, now - course.sent))
-        self._last = course
+            self._metrics.freshness_seconds.labels(stage).set(max(self._within, now - probe.sent))
+        self._last = probe
 
     def due(self, now: float) -> float:
         """Return the seconds until the next one is to be sent."""

@@ -12,8 +12,8 @@ from pipeline.cli.times import shown
 from pipeline.kafka.joined import JoinedParts
 from pipeline.local.stack import Endpoints
 from pipeline.model import splice
-from streams.replay.chosen import joined_keys, parse_keys, partition_of
 from streams.replay.replay import Asked, Replays
+from streams.replay.trace_selection import joined_keys, parse_keys, partition_of
 from tests.kit.records import key, log_message, span_message, trace_id
 from tests.kit.replay_traffic import FAR, PARTITIONS, START, Inputs
 from tracelink.errors import UserError
@@ -54,7 +54,9 @@ def found(inputs: Inputs, *services: str, errored: bool = False, begin: int = 0,
     """Return the numbers of the traces that are found."""
     parts = JoinedParts(inputs.settings, inputs.lookup, START + begin, START + end)
     seen: list[tuple[int, int]] = []
-    keys = joined_keys(parts, errored=errored, services=frozenset(services), tell=lambda *numbers: seen.append(numbers))
+    keys = joined_keys(
+        parts, errored=errored, services=frozenset(services), on_progress=lambda *numbers: seen.append(numbers)
+    )
     assert seen[-1] == (parts.total, parts.total)
     return {int(one, 16) for one in keys}
 
@@ -142,9 +144,9 @@ def test_all_that_is_asked_for_narrows_it_down_together(inputs: Inputs) -> None:
     put_parts(inputs, *(part(trace, "shop", errored=trace % 2 == 0) for trace in range(1, 9)))
     made = Replays(inputs.settings, Event(), lambda *_: None)
     keys = frozenset(map(key, (1, 2, 4)))
-    chosen = made.select(Asked(*ALL, keys=keys, errored=True, services=frozenset({"shop"})))
-    assert chosen.keys == frozenset({key(2), key(4)})
-    assert chosen.numbers == frozenset(partition_of(key(trace), PARTITIONS) for trace in (2, 4))
+    selected = made.select(Asked(*ALL, keys=keys, errored=True, services=frozenset({"shop"})))
+    assert selected.keys == frozenset({key(2), key(4)})
+    assert selected.numbers == frozenset(partition_of(key(trace), PARTITIONS) for trace in (2, 4))
     one = partition_of(key(2), PARTITIONS)
     assert made.select(Asked(*ALL, keys=frozenset({key(2)}), numbers=frozenset({0, 1}))).numbers == frozenset({one})
     assert made.select(Asked(*ALL, keys=keys, all_partitions=True)).numbers is None

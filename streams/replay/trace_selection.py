@@ -51,11 +51,11 @@ def parse_keys(ids: Iterable[str], files: Iterable[Path]) -> frozenset[bytes]:
 
 
 def joined_keys(
-    parts: JoinedParts, *, errored: bool, services: frozenset[str], tell: Callable[[int, int], None]
+    parts: JoinedParts, *, errored: bool, services: frozenset[str], on_progress: Callable[[int, int], None]
 ) -> frozenset[bytes]:
     """Return the keys of those joined traces that are errored, and that all the services had a part in, if asked for.
 
-    `tell` gets how many messages are read, of how many.
+    `on_progress` gets how many messages are read, of how many.
     """
     erred: set[bytes] = set()
     served: dict[str, set[bytes]] = {service: set() for service in services}
@@ -64,7 +64,7 @@ def joined_keys(
             if part.head is not None and part.head.flags & Flag.ERROR:
                 erred.add(part.head.trace_id)
             _note_services(part, served)
-        tell(parts.done, parts.total)
+        on_progress(parts.done, parts.total)
     found = ([erred] if errored else []) + list(served.values())
     return frozenset(one.hex().encode() for one in set.intersection(*found))
 

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from pipeline.runtime.http_client import headers_of
-from sinks.alerting import outbound
-from sinks.alerting.guard import Guard, Place, host_of, is_allowed, place
-from sinks.alerting.outbound import Bucket, Endpoint, Names, endpoints
-from sinks.alerting.settings import OutboundSettings
+from sinks.alerting import egress_client
+from sinks.alerting.egress_client import Bucket, EgressClient, Names, egress_clients
+from sinks.alerting.settings import EgressSettings
+from sinks.alerting.ssrf_guard import SsrfGuard, Target, host_of, is_allowed, target
 from sinks.base.contract import Refused
 from tests.kit.http_stub import Answer, Request, stub
 from tests.kit.sink_targets import metrics
@@ -34,13 +34,13 @@ LOOPBACK = "127.0.0.0/8,::1/128"
 OK: Answer = lambda _: (200, "ok")  # noqa: E731 - the shortest of servers
 
 
-def endpoint(url: str, *, ca: Path | None = None, headers: dict[str, str] | None = None, **given: object) -> Endpoint:
-    settings = OutboundSettings.load(**({"allow_networks": LOOPBACK, "request_timeout": "5"} | given))
-    (made,) = endpoints([url], settings, NAMES, metrics(), headers=headers or {}, ca=ca)
+def client(url: str, *, ca: Path | None = None, headers: dict[str, str] | None = None, **given: object) -> EgressClient:
+    settings = EgressSettings.load(**({"allow_networks": LOOPBACK, "request_timeout": "5"} | given))
+    (made,) = egress_clients([url], settings, NAMES, metrics(), headers=headers or {}, ca=ca)
     return made
 
 
-def ask(made: Endpoint, path: str = "/") -> InvalidRecord | None:
+def ask(made: EgressClient, path: str = "/") -> InvalidRecord | None:
     return made.ask("POST", path, b"{}")
 
 
@@ -84,7 +84,7 @@ def test_an_address_that_is_not_public_is_refused(address: str, monkeypatch: pyt
     assert not is_allowed(address, ())
     resolving(monkeypatch, [address])
     with pytest.raises(Refused, match="TRACELINK_ALLOW_NETWORKS"):
-        ask(endpoint("http://inside.example.org", allow_networks=""))
+        ask(client("http://inside.example.org", allow_networks=""))
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"])
@@ -122,7 +122,7 @@ def test_a_network_that_is_allowed_lets_its_addresses_pass_and_no_other(
 )  # fmt: skip
 def test_loopback_is_refused_however_it_is_written(url: str) -> None:
     with pytest.raises(Refused, match="is not public"):
-        ask(endpoint(url, allow_networks=""))
+        ask(client(url, allow_networks=""))
 
 
 def test_the_address_that_was_checked_is_the_one_that_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def test_the_address_that_was_checked_is_the_one_that_is_connected_to(monkeypatc
     monkeypatch.setattr(socket, "socket", Watched)
     # Public at the first look, the metadata service of a cloud at the second.
     asked = resolving(monkeypatch, ["8.8.8.8"], ["169.254.169.254"])
-    rebinding = endpoint("http://rebinding.example.org:8080", allow_networks="")
+    rebinding = client("http://rebinding.example.org:8080", allow_networks="")
     with pytest.raises(Unavailable):
         ask(rebinding)
     assert asked == ["rebinding.example.org"]
@@ -149,37 +149,37 @@ def test_the_address_that_was_checked_is_the_one_that_is_connected_to(monkeypatc
 def test_of_several_addresses_only_those_allowed_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     with stub(OK) as url:
         resolving(monkeypatch, ["10.0.0.1", "::1", "127.0.0.1"])
-        made = endpoint(url.replace("127.0.0.1", "mixed.example.org"), allow_networks="127.0.0.0/8")
+        made = client(url.replace("127.0.0.1", "mixed.example.org"), allow_networks="127.0.0.0/8")
         assert ask(made) is None
 
 
 def test_a_host_that_is_not_allowed_is_refused_at_start() -> None:
     with pytest.raises(UserError, match=r"evil\.example\.org is not among TRACELINK_ALLOW_HOSTS"):
-        endpoint("http://evil.example.org", allow_hosts="hooks.example.org, other.example.org")
-    endpoint("http://HOOKS.example.org./x", allow_hosts="hooks.example.org")
-    endpoint("http://b\u00fccher.example", allow_hosts="B\u00dcCHER.example")
-    endpoint("http://[::1]:80", allow_hosts="::1")
+        client("http://evil.example.org", allow_hosts="hooks.example.org, other.example.org")
+    client("http://HOOKS.example.org./x", allow_hosts="hooks.example.org")
+    client("http://b\u00fccher.example", allow_hosts="B\u00dcCHER.example")
+    client("http://[::1]:80", allow_hosts="::1")
     with pytest.raises(UserError, match="ALLOW_HOSTS: 'h:80' is no host"):
-        endpoint("http://h", allow_hosts="h:80")
+        client("http://h", allow_hosts="h:80")
 
 
 def test_the_guard_itself_refuses_a_host_that_is_not_allowed() -> None:
     with pytest.raises(UserError, match="ALLOW_HOSTS"):
-        Guard(frozenset({"a"})).connect(Place("http", "b", 80, "/"), time.monotonic() + 1)
+        SsrfGuard(frozenset({"a"})).connect(Target("http", "b", 80, "/"), time.monotonic() + 1)
 
 
 @pytest.mark.parametrize(
     ("url", "found"),
     [
-        ("http://A.Example.", Place("http", "a.example", 80, "/")),
-        ("https://a:8443/x?y=1#z", Place("https", "a", 8443, "/x?y=1")),
-        ("http://[2001:DB8::0:1]:9093/p", Place("http", "2001:db8::1", 9093, "/p")),
-        ("http://b\u00fccher.example", Place("http", "xn--bcher-kva.example", 80, "/")),
+        ("http://A.Example.", Target("http", "a.example", 80, "/")),
+        ("https://a:8443/x?y=1#z", Target("https", "a", 8443, "/x?y=1")),
+        ("http://[2001:DB8::0:1]:9093/p", Target("http", "2001:db8::1", 9093, "/p")),
+        ("http://b\u00fccher.example", Target("http", "xn--bcher-kva.example", 80, "/")),
     ],
 )
-def test_a_url_is_taken_apart_once(url: str, found: Place) -> None:
-    assert place(url, "X") == found
-    assert place(found.where + found.path, "X") == found
+def test_a_url_is_taken_apart_once(url: str, found: Target) -> None:
+    assert target(url, "X") == found
+    assert target(found.where + found.path, "X") == found
 
 
 @pytest.mark.parametrize(
@@ -192,14 +192,14 @@ def test_a_url_is_taken_apart_once(url: str, found: Place) -> None:
 )  # fmt: skip
 def test_what_is_no_address_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(UserError) as caught:
-        place(url + "?s3cret", "TRACELINK_X_URL")
+        target(url + "?s3cret", "TRACELINK_X_URL")
     assert "TRACELINK_X_URL is no address" in caught.value.message
     assert "s3cret" not in caught.value.message
 
 
 def test_credentials_in_a_url_are_refused_with_a_hint_and_not_shown() -> None:
     with pytest.raises(UserError, match="as a header") as caught:
-        place("http://user:s3cret@h", "TRACELINK_X_URL")
+        target("http://user:s3cret@h", "TRACELINK_X_URL")
     assert "s3cret" not in caught.value.message
 
 
@@ -222,7 +222,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
         stub(lambda _: (status, ""), headers={"Location": f"{target}/inside"}) as url,
         pytest.raises(Refused, match=f"{status}.*redirects are not followed, TRACELINK_X_URL"),
     ):
-        ask(endpoint(url))
+        ask(client(url))
     assert seen == []
 
 
@@ -230,13 +230,13 @@ def test_proxies_of_the_environment_are_not_taken(monkeypatch: pytest.MonkeyPatc
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     with stub(OK) as url:
-        assert ask(endpoint(url)) is None
+        assert ask(client(url)) is None
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 599])
 def test_a_target_that_is_overloaded_is_unavailable(status: int) -> None:
     with stub(lambda _: (status, "busy")) as url, pytest.raises(Unavailable, match=f"{status}: .busy"):
-        ask(endpoint(url))
+        ask(client(url))
 
 
 @pytest.mark.parametrize(
@@ -245,13 +245,13 @@ def test_a_target_that_is_overloaded_is_unavailable(status: int) -> None:
 )
 def test_a_target_that_refuses_everything_names_the_setting(status: int, setting: str) -> None:
     with stub(lambda _: (status, "no")) as url, pytest.raises(Refused, match=setting):
-        ask(endpoint(url))
+        ask(client(url))
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_content_that_is_refused_is_returned(status: int) -> None:
     with stub(lambda _: (status, "too odd\u001b[31m")) as url:
-        refusal = ask(endpoint(url))
+        refusal = ask(client(url))
     assert refusal is not None
     assert str(status) in refusal.detail
     assert "too odd" in refusal.detail
@@ -273,12 +273,12 @@ class Clock:
         self.now += seconds
 
 
-def clocked(url: str, clock: Clock, **given: object) -> Endpoint:
-    settings = OutboundSettings.load(**({"allow_networks": LOOPBACK} | given))
-    where = place(url, "X")
-    return Endpoint(
+def clocked(url: str, clock: Clock, **given: object) -> EgressClient:
+    settings = EgressSettings.load(**({"allow_networks": LOOPBACK} | given))
+    where = target(url, "X")
+    return EgressClient(
         where,
-        Guard(frozenset({where.host}), (ip_network("127.0.0.0/8"),)),
+        SsrfGuard(frozenset({where.host}), (ip_network("127.0.0.0/8"),)),
         settings,
         NAMES,
         headers={},
@@ -410,7 +410,7 @@ def trickle(first: bytes, then: bytes, pause: float) -> Callable[[socket.socket,
 def test_an_answer_that_never_begins_or_trickles_ends_with_the_time_out(first: bytes, then: bytes) -> None:
     started = time.monotonic()
     with server(trickle(first, then, 0.05)) as url, pytest.raises(Unavailable):
-        ask(endpoint(url, request_timeout="0.4"))
+        ask(client(url, request_timeout="0.4"))
     assert time.monotonic() - started < 3
 
 
@@ -420,7 +420,7 @@ def test_a_body_without_end_is_read_up_to_a_bound_and_the_status_holds(*, chunke
     piece = b"100\r\n" + b"x" * 256 + b"\r\n" if chunked else b"x" * 256
     started = time.monotonic()
     with server(trickle(head, piece, 0.0)) as url:
-        assert ask(endpoint(url, request_timeout="30")) is None
+        assert ask(client(url, request_timeout="30")) is None
     assert time.monotonic() - started < 5
 
 
@@ -429,7 +429,7 @@ def test_a_body_that_trickles_ends_with_the_time_out_and_the_status_holds(*, chu
     head = b"HTTP/1.1 200 OK\r\n" + (b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n")
     started = time.monotonic()
     with server(trickle(head, b"1\r\nx\r\n" if chunked else b"x", 0.05)) as url:
-        assert ask(endpoint(url, request_timeout="1")) is None
+        assert ask(client(url, request_timeout="1")) is None
     assert time.monotonic() - started < 5
 
 
@@ -444,7 +444,7 @@ def test_an_answer_that_comes_before_all_was_sent_counts() -> None:
 
         thread = Thread(target=refuse)
         thread.start()
-        refusal = endpoint(f"http://127.0.0.1:{listening.getsockname()[1]}").ask("POST", "/", b"x" * 50_000_000)
+        refusal = client(f"http://127.0.0.1:{listening.getsockname()[1]}").ask("POST", "/", b"x" * 50_000_000)
         thread.join()
     assert refusal is not None
     assert "413" in refusal.detail
@@ -452,11 +452,11 @@ def test_an_answer_that_comes_before_all_was_sent_counts() -> None:
 
 def test_headers_without_end_are_no_answer() -> None:
     with server(trickle(b"HTTP/1.1 200 OK\r\n", b"X-More: y\r\n" * 50, 0.0)) as url, pytest.raises(Unavailable):
-        ask(endpoint(url))
+        ask(client(url))
 
 
 def test_a_target_that_is_not_there_is_unavailable() -> None:
-    for made in (endpoint("http://127.0.0.1:1"), endpoint("http://no-such-host.invalid")):
+    for made in (client("http://127.0.0.1:1"), client("http://no-such-host.invalid")):
         with pytest.raises(Unavailable, match="cannot be"):
             ask(made)
         with pytest.raises(Unavailable, match="cannot be"):
@@ -467,7 +467,7 @@ def test_a_name_that_is_never_resolved_ends_with_the_time_out(monkeypatch: pytes
     let = Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: let.wait(10))
     with pytest.raises(Unavailable, match="not resolved in time"):
-        ask(endpoint("http://slow.example.org", request_timeout="0.1"))
+        ask(client("http://slow.example.org", request_timeout="0.1"))
     let.set()
 
 
@@ -526,24 +526,24 @@ def test_tls_is_verified_for_the_name_and_not_for_the_address(
     names: list[str] = []
     resolving(monkeypatch, ["127.0.0.1"])
     with tls_server(certificate, names) as port:
-        assert ask(endpoint(f"https://hooks.example.org.:{port}", ca=certificate[0])) is None
+        assert ask(client(f"https://hooks.example.org.:{port}", ca=certificate[0])) is None
         with pytest.raises(Refused, match="TRACELINK_X_CA"):
-            ask(endpoint(f"https://other.example.org:{port}", ca=certificate[0]))
+            ask(client(f"https://other.example.org:{port}", ca=certificate[0]))
         with pytest.raises(Refused, match="TRACELINK_X_CA"):
-            ask(endpoint(f"https://hooks.example.org:{port}"))
+            ask(client(f"https://hooks.example.org:{port}"))
     assert names == ["hooks.example.org", "other.example.org", "hooks.example.org"]
 
 
 def test_a_target_without_tls_is_refused_and_one_that_hangs_in_it_is_unavailable() -> None:
     with stub(OK) as url, pytest.raises(Refused, match="No TLS"):
-        ask(endpoint(url.replace("http", "https")))
+        ask(client(url.replace("http", "https")))
     with server(trickle(b"", b"", 0.05)) as url, pytest.raises(Unavailable):
-        ask(endpoint(url.replace("http", "https"), request_timeout="0.3"))
+        ask(client(url.replace("http", "https"), request_timeout="0.3"))
 
 
 def test_a_file_without_certificates_is_a_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="TRACELINK_X_CA"):
-        endpoint("https://h", ca=tmp_path / "absent.pem")
+        client("https://h", ca=tmp_path / "absent.pem")
 
 
 @pytest.mark.parametrize(
@@ -563,7 +563,7 @@ def test_headers_are_sent() -> None:
         return 204, ""
 
     with stub(answer) as url:
-        ask(endpoint(url, headers=headers_of(SecretStr("Authorization: Bearer a:b; X-Scope-OrgID: shop;"), "X")))
+        ask(client(url, headers=headers_of(SecretStr("Authorization: Bearer a:b; X-Scope-OrgID: shop;"), "X")))
     assert seen[0]["authorization"] == "Bearer a:b"
     assert seen[0]["x-scope-orgid"] == "shop"
     assert seen[0]["user-agent"].startswith("tracelink/")
@@ -572,7 +572,7 @@ def test_headers_are_sent() -> None:
 @pytest.mark.parametrize("networks", ["10.0.0.1/8", "all", "10.0.0.0/8;::1/128"])
 def test_networks_that_are_none_are_refused(networks: str) -> None:
     with pytest.raises(UserError, match="TRACELINK_ALLOW_NETWORKS"):
-        OutboundSettings.load(allow_networks=networks)
+        EgressSettings.load(allow_networks=networks)
 
 
 SECRET = "/services/T0/B0/s3cret%2Dpath/x?key=s3cret+query&t=1"  # noqa: S105 - of a test
@@ -581,7 +581,7 @@ SECRET = "/services/T0/B0/s3cret%2Dpath/x?key=s3cret+query&t=1"  # noqa: S105 - 
 def answered(text: str, headers: str = "", path: str = SECRET) -> str:
     """Return what is shown of an answer."""
     with stub(lambda _: (400, text)) as url:
-        refusal = ask(endpoint(f"{url}{path}", headers=headers_of(SecretStr(headers), "X")))
+        refusal = ask(client(f"{url}{path}", headers=headers_of(SecretStr(headers), "X")))
     assert refusal is not None
     return refusal.detail.removeprefix("400: ").strip('"')
 
@@ -627,7 +627,7 @@ def test_an_answer_is_shown_where_there_is_nothing_to_hide() -> None:
 @given(st.text(), st.text(max_size=20), st.text(max_size=20))
 def test_a_secret_is_not_shown_wherever_it_is_in_an_answer(token: str, before: str, after: str) -> None:
     secret = "s3cret-" + quote(token, safe="")
-    hidden = outbound._Hidden(f"/hook/{secret}", {})  # noqa: SLF001 - no other way to many answers
+    hidden = egress_client._Hidden(f"/hook/{secret}", {})  # noqa: SLF001 - no other way to many answers
     assert "s3cret" not in hidden.shown(f"{before}{secret}{after}")
     assert "s3cret" not in hidden.shown(f"{before}{unquote(secret)}{after}")
 
@@ -643,19 +643,19 @@ def test_a_secret_is_not_shown_wherever_it_is_in_an_answer(token: str, before: s
 )
 def test_what_is_no_http_shows_no_path_either(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), server(lambda line, _: line.sendall(answer)) as url:
-        made = endpoint(f"{url}/s3cret")
+        made = client(f"{url}/s3cret")
         with pytest.raises(Unavailable) as caught:
-            ask(made, made.place.path)
+            ask(made, made.target.path)
     assert "s3cret" not in str(caught.value) + caplog.text
 
 
 def test_a_place_does_not_show_its_path() -> None:
-    assert "s3cret" not in repr(place("https://h/s3cret?s3cret", "X"))
+    assert "s3cret" not in repr(target("https://h/s3cret?s3cret", "X"))
 
 
 def test_no_path_is_logged_at_any_level(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), stub(lambda _: (500, "away")) as url:
-        made = endpoint(f"{url}/s3cret?s3cret")
+        made = client(f"{url}/s3cret?s3cret")
         with pytest.raises(Unavailable) as caught:
-            ask(made, made.place.path)
+            ask(made, made.target.path)
     assert "s3cret" not in str(caught.value) + caplog.text + made.shown

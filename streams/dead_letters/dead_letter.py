@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pipeline.model.dead_letters import DeadLetterHeaders
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -33,7 +33,7 @@ class Name(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """A dead letter; `timestamp` is its own, in milliseconds.
 
     `size` are the bytes of the payload, which a letter that is only listed goes without.
@@ -47,7 +47,7 @@ class Letter:
     size: int
 
     @classmethod
-    def of(cls, partition: Partition, message: "Message") -> Self:
+    def of(cls, partition: PartitionId, message: "Message") -> Self:
         """Return what a message of the topic of dead letters is."""
         name = Name(partition[1], message.offset() or 0)
         headers, payload = DeadLetterHeaders.of(message), message.value()
@@ -84,7 +84,7 @@ class Filters(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Query:
     """Filters whose moments are known, in milliseconds, `begin` included and `end` not; `topics` are full names."""
 
     filters: Filters
@@ -92,7 +92,7 @@ class Wanted:
     end: int | None = None
     topics: frozenset[str] = frozenset()
 
-    def __contains__(self, letter: Letter) -> bool:
+    def __contains__(self, letter: DeadLetter) -> bool:
         asked = self.filters
         return (
             (not asked.letters or letter.name in asked.letters)

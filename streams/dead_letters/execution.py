@@ -11,16 +11,16 @@ import click
 from pipeline.cli.text import plain
 from pipeline.runtime.signals import INTERRUPTED
 from pipeline.settings import ReplayedSettings
-from streams.dead_letters.letter import Filters, Letter
-from streams.dead_letters.marks import Marks
-from streams.dead_letters.settle import Judge, Settler, Summary, carry_out, plan
-from streams.dead_letters.topic import LettersTopic
-from streams.dead_letters.verdict import Outcome, Verdict, judge
+from streams.dead_letters.dead_letter import DeadLetter, Filters
+from streams.dead_letters.resolutions import Resolutions
+from streams.dead_letters.resolver import Judge, Resolver, Summary, carry_out, plan
+from streams.dead_letters.topic import DeadLettersTopic
+from streams.dead_letters.verdict import Disposition, Verdict, judge
 
 _LONGEST = 400
 _REFUSED_SHOWN = 50
 
-JudgeBy = Callable[[Marks], Judge]
+JudgeBy = Callable[[Resolutions], Judge]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,51 +48,53 @@ class Order:
         return not (self.yes or self.dry_run or self.filters.letters)
 
 
-class _Run:
+class _Execution:
     """One run of an order; what is judged is fixed at its start, so that what comes back meanwhile is left."""
 
     def __init__(self, settings: ReplayedSettings, order: Order, what: str) -> None:
         order.check()
-        self.topic = LettersTopic(settings)
+        self.topic = DeadLettersTopic(settings)
         self.order = order
         self._settings = settings
         self._what = what
-        self._wanted = self.topic.wanted(order.filters)
-        self._stretches = self.topic.stretches(self._wanted)
+        self._query = self.topic.query(order.filters)
+        self._offset_ranges = self.topic.offset_ranges(self._query)
 
     def run(self, judge_by: JudgeBy, rate: float | None = None) -> int:
         """Do it; return the exit code."""
         order = self.order
         if order.dry_run:
-            return self._end(self._plan(judge_by, _told if not order.as_json else _untold), would=True)
+            return self._end(
+                self._plan(judge_by, _explaining_errors if not order.as_json else _print_nothing), would=True
+            )
         if order.asks:
-            planned = self._plan(judge_by, _untold)
+            planned = self._plan(judge_by, _print_nothing)
             if planned.to_do:
                 click.confirm(f"{_sentence(planned, would=True)} {self._what.capitalize()} them?", abort=True, err=True)
         summary, named = Summary(), order.filters.letters
         try:
-            with Settler(self._settings, self.topic.source) as settler:
+            with Resolver(self._settings, self.topic.owner) as resolver:
                 # Not before: by now nobody else settles any.
-                marks = self.topic.marks()
-                outdated = self.topic.outdated(marks)
-                settler.forget(outdated)
+                resolutions = self.topic.resolutions()
+                outdated = self.topic.outdated(resolutions)
+                resolver.forget(outdated)
                 summary.forgotten = len(outdated)
                 with self._letters() as letters:
-                    carry_out(letters, judge_by(marks), settler, summary, named=named, rate=rate)
+                    carry_out(letters, judge_by(resolutions), resolver, summary, named=named, rate=rate)
         except BaseException as error:
-            if summary.outcomes:
+            if summary.dispositions:
                 click.echo(f"Before it ended: {_sentence(summary)}", err=True)
             if isinstance(error, KeyboardInterrupt):
                 return INTERRUPTED
             raise
         return self._end(summary)
 
-    def _plan(self, judge_by: JudgeBy, tell: Callable[[Verdict], None]) -> Summary:
+    def _plan(self, judge_by: JudgeBy, on_verdict: Callable[[Verdict], None]) -> Summary:
         with self._letters() as letters:
-            return plan(letters, judge_by(self.topic.marks()), self.order.filters.letters, tell)
+            return plan(letters, judge_by(self.topic.resolutions()), self.order.filters.letters, on_verdict)
 
-    def _letters(self) -> AbstractContextManager[Iterator[Letter]]:
-        return closing(self.topic.read(self._wanted, self._stretches, f"{self._what}ing dead letters"))
+    def _letters(self) -> AbstractContextManager[Iterator[DeadLetter]]:
+        return closing(self.topic.read(self._query, self._offset_ranges, f"{self._what}ing dead letters"))
 
     def _end(self, summary: Summary, *, would: bool = False) -> int:
         if self.order.as_json:
@@ -100,7 +102,7 @@ class _Run:
         else:
             if not would:  # it was told with the others
                 for verdict in summary.refused[:_REFUSED_SHOWN]:
-                    _told(verdict)
+                    _explaining_errors(verdict)
                 if more := len(summary.refused) - _REFUSED_SHOWN:
                     click.echo(f"{more:,} more were refused; --json names them" if more > 0 else "", nl=more > 0)
             click.echo(_sentence(summary, would=would))
@@ -109,57 +111,57 @@ class _Run:
 
 def redrive_(settings: ReplayedSettings, order: Order, at_most: int, rate: float | None) -> int:
     """Send letters to where they came from; return the exit code."""
-    run = _Run(settings, order, "redrive")
+    run = _Execution(settings, order, "redrive")
     topic = run.topic
 
-    def by(marks: Marks) -> Judge:
-        return lambda letter: judge(letter, marks, topic.source, topic.live, at_most)
+    def by(resolutions: Resolutions) -> Judge:
+        return lambda letter: judge(letter, resolutions, topic.owner, topic.live, at_most)
 
     return run.run(by, rate)
 
 
 def discard_(settings: ReplayedSettings, order: Order) -> int:
     """Mark letters as done with; return the exit code."""
-    run = _Run(settings, order, "discard")
-    source = run.topic.source
+    run = _Execution(settings, order, "discard")
+    owner = run.topic.owner
 
-    def by(marks: Marks) -> Judge:
-        def judged(letter: Letter) -> Verdict:
-            mark = marks.of(source, letter)
-            if mark is None:
-                return Verdict(letter.name, Outcome.DISCARDED, count=letter.headers.redriven)
-            return Verdict(letter.name, Outcome.SETTLED, why=f"it was {mark['action'].lower()} before")
+    def by(resolutions: Resolutions) -> Judge:
+        def judged(letter: DeadLetter) -> Verdict:
+            resolution = resolutions.of(owner, letter)
+            if resolution is None:
+                return Verdict(letter.name, Disposition.DISCARDED, count=letter.headers.redriven)
+            return Verdict(letter.name, Disposition.RESOLVED, why=f"it was {resolution['action'].lower()} before")
 
         return judged
 
     return run.run(by)
 
 
-def _told(verdict: Verdict) -> None:
-    match verdict.outcome:
-        case Outcome.SENT:
+def _explaining_errors(verdict: Verdict) -> None:
+    match verdict.disposition:
+        case Disposition.SENT:
             again = f" (redriven {verdict.count}x with this)" if verdict.count > 1 else ""
             click.echo(f"{verdict.name} goes to {verdict.topic}{again}")
-        case Outcome.DISCARDED:
+        case Disposition.DISCARDED:
             click.echo(f"{verdict.name} is discarded")
-        case Outcome.SETTLED:
+        case Disposition.RESOLVED:
             click.echo(f"{verdict.name} is left: {verdict.why}")
         case _:
             click.echo(f"{verdict.name} is refused: {plain(verdict.why, _LONGEST)}")
 
 
-def _untold(_: Verdict) -> None:
+def _print_nothing(_: Verdict) -> None:
     pass
 
 
 def _sentence(summary: Summary, *, would: bool = False) -> str:
     """Say what became of the letters, or would."""
-    counts = summary.outcomes
+    counts = summary.dispositions
     words = [f"{count:,} {'to go' if would else 'sent'} to {topic}" for topic, count in sorted(summary.topics.items())]
-    if counts[Outcome.DISCARDED]:
-        words.append(f"{counts[Outcome.DISCARDED]:,} {'to be discarded' if would else 'discarded'}")
-    if counts[Outcome.SETTLED]:
-        words.append(f"{counts[Outcome.SETTLED]:,} settled before")
+    if counts[Disposition.DISCARDED]:
+        words.append(f"{counts[Disposition.DISCARDED]:,} {'to be discarded' if would else 'discarded'}")
+    if counts[Disposition.RESOLVED]:
+        words.append(f"{counts[Disposition.RESOLVED]:,} settled before")
     if summary.refused:
         words.append(f"{len(summary.refused):,} refused")
     text = ", ".join(words) or "nothing to do"
@@ -169,10 +171,10 @@ def _sentence(summary: Summary, *, would: bool = False) -> str:
 def _as_json(summary: Summary, *, would: bool) -> dict[str, object]:
     return {
         "dryRun": would,
-        **{str(outcome): summary.outcomes[outcome] for outcome in Outcome},
+        **{str(disposition): summary.dispositions[disposition] for disposition in Disposition},
         "topics": dict(sorted(summary.topics.items())),
         "refused": [
-            {"letter": str(one.name), "outcome": str(one.outcome), "count": one.count, "why": one.why}
+            {"letter": str(one.name), "outcome": str(one.disposition), "count": one.count, "why": one.why}
             for one in summary.refused
         ],
         "marksForgotten": summary.forgotten,

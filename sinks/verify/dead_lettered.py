@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 from pipeline.kafka.offsets import OffsetLookup
 from pipeline.kafka.reader import Reader
 from pipeline.model.dead_letters import DeadLetterHeaders
-from sinks.verify.tally import Place
+from sinks.verify.tally import Position
 from tracelink.errors import InvalidRecord
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import LOG_RECORD, SPAN
@@ -26,16 +26,16 @@ def span_key(span_id: str, kind: str | None) -> SpanKey:
     return span_id.zfill(16), kind or None
 
 
-class Buried:
+class DeadLettered:
     """What a sink has put into the dead letters of certain topics."""
 
     def __init__(self, topics: frozenset[str]) -> None:
         self._topics = topics
-        self._known: set[tuple[str, Place, str | SpanKey | None]] = set()
+        self._known: set[tuple[str, Position, str | SpanKey | None]] = set()
 
-    def has(self, sink: str, place: Place, record: str | SpanKey | None = None) -> bool:
+    def has(self, sink: str, position: Position, record: str | SpanKey | None = None) -> bool:
         """Tell whether a sink gave up a message as a whole, or of it a line by its id, or a span by its key."""
-        return (sink, place, record) in self._known
+        return (sink, position, record) in self._known
 
     def take(self, letter: KafkaMessage) -> None:
         """Take in a dead letter; what is none of ours is passed over."""
@@ -46,7 +46,7 @@ class Buried:
             record = _record(found.kind, letter.value() or b"")
         except InvalidRecord:
             return  # of a record that does not decode the part itself tells
-        self._known.add((found.sink, Place(found.topic, found.partition, found.offset), record))
+        self._known.add((found.sink, Position(found.topic, found.partition, found.offset), record))
 
 
 def _record(kind: str | None, payload: bytes) -> str | SpanKey | None:
@@ -58,15 +58,15 @@ def _record(kind: str | None, payload: bytes) -> str | SpanKey | None:
     return None
 
 
-def read_letters(
-    settings: KafkaSettings, admin: AdminClient, names: TopicNames, begin: int, buried: Buried
+def read_dead_letters(
+    settings: KafkaSettings, admin: AdminClient, names: TopicNames, begin: int, dead_lettered: DeadLettered
 ) -> Iterator[None]:
     """Take in all dead letters from `begin` (milliseconds) on; yields after each read. Raises UserError."""
     lookup = OffsetLookup(admin)
-    stretches = lookup.since(lookup.partitions(names.dead_letters), begin - _SKEW_MS)
-    with Reader(settings, f"{names.prefix}verify", stretches) as reader:
+    ranges = lookup.since(lookup.partitions(names.dead_letters), begin - _SKEW_MS)
+    with Reader(settings, f"{names.prefix}verify", ranges) as reader:
         while reader.unread:
             for _, letters in reader.poll():
                 for letter in letters:
-                    buried.take(letter)
+                    dead_lettered.take(letter)
             yield

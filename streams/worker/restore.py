@@ -5,28 +5,28 @@ from threading import Event
 
 from confluent_kafka import Consumer, Message
 
-from pipeline.failpoints import Point, reached
+from pipeline.failpoints import Failpoint, hit
 from pipeline.kafka.offsets import GroupOffset, OffsetRange, Retry
 from streams.worker.clients import Clients
 from streams.worker.sessions import Stopped
-from tracelink.kafka.topics import Partition
+from tracelink.kafka.topics import PartitionId
 
-Report = Callable[[str, Mapping[Partition, int]], None]
+OnRestored = Callable[[str, Mapping[PartitionId, int]], None]
 """Takes why the worker does not work yet, and the offset up to which each partition of its journal is read."""
 
 
-class Past:
+class RestoreReader:
     """Reads what was done before an assignment; raises Stopped within a moment after `stopping` is set."""
 
     def __init__(  # noqa: PLR0917 - as the worker has them
-        self, member: Consumer, clients: Clients, retry: Retry, topic: str, stopping: Event, report: Report
+        self, member: Consumer, clients: Clients, retry: Retry, topic: str, stopping: Event, report: OnRestored
     ) -> None:
         """`topic` is that of the journal."""
         self._member = member
         self._clients, self._lookup, self._topic = clients, clients.lookup(retry), topic
         self._stopping, self._report = stopping, report
 
-    def committed(self, partitions: Collection[Partition]) -> dict[Partition, GroupOffset]:
+    def committed(self, partitions: Collection[PartitionId]) -> dict[PartitionId, GroupOffset]:
         """Return where the group goes on in these inputs; waits for transactions that are open on that."""
         return self._lookup.next(self._member, partitions) if partitions else {}
 
@@ -39,7 +39,7 @@ class Past:
         ends = self._lookup.ends(begins, committed=False)
         with self._clients.reader({one: OffsetRange(begin, ends[one]) for one, begin in begins.items()}) as reader:
             while reader.unread:
-                reached(Point.WORKER_RESTORING)
+                hit(Failpoint.WORKER_RESTORING)
                 numbers = sorted(number for _, number in reader.unread)
                 self._report(
                     f"reading {self._topic} of partitions {numbers}",

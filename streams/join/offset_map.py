@@ -6,7 +6,7 @@ from bisect import bisect_right
 _DROP_FROM = 1024
 
 
-class Origins:
+class OffsetMap:
     """The way back from the offsets of one partition of a job's topic.
 
     The two sets of offsets differ by a constant wherever nothing was left out between: it is kept once for such a run.
