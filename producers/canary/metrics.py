@@ -1,34 +1,43 @@
-"""What the canary counts, at each stage: sent = seen + missed, but for the one that is under way."""
+"""The metrics of the canary, by stage."""
 
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from tracelink.metrics import Equation
+
+EQUATION = Equation(
+    "tracelink_canary_sent_total",
+    ("tracelink_canary_missed_total",),
+    holds="At each stage.",
+    rest="probes that were seen there, and the one under way",
+)
+
 
 class CanaryMetrics:
-    """How the traces fare that `tracelink canary` sends, by stage: joined, grouped, elasticsearch, zipkin."""
+    """The metrics of one canary, by stage: joined, grouped, elasticsearch, zipkin."""
 
     def __init__(self, registry: CollectorRegistry, stages: Iterable[str]) -> None:
         self.sent = Counter(
             "tracelink_canary_sent",
-            "Traces that were sent to be followed; where Kafka is away, those that would have been.",
+            "Probes (traces that fail on purpose) that were due. It also counts while Kafka is unavailable.",
             registry=registry,
         )
         self.missed = Counter(
             "tracelink_canary_missed",
-            "Those of them that were not seen at a stage within canary_within.",
+            "Probes that were not seen at a stage within canary_within.",
             ("stage",),
             registry=registry,
         )
         self.freshness_seconds = Gauge(
             "tracelink_canary_freshness_seconds",
-            "Time from sending the last one to seeing it at a stage; where it was missed, how long was waited for it.",
+            "Time from sending the last probe until a stage had it; if it was missed, how long the canary waited.",
             ("stage",),
             registry=registry,
         )
         self.last_success = Gauge(
             "tracelink_canary_last_success_timestamp_seconds",
-            "When one was seen at a stage last, since the epoch; 0 where none was since the process started.",
+            "Unix time at which a probe was last seen at a stage, 0 if none was since the process started.",
             ("stage",),
             registry=registry,
         )

@@ -1,66 +1,74 @@
-"""What a sink counts.
+"""The metrics of a sink.
 
-Parts received = written + duplicate + dead letter + not kept + given back, once nothing is in hand. A batch is in hand
-until the target has answered for all of it and its dead letters are committed: as long as the target is away or a call
-hangs, the parts received are more than the others by those of that batch, and never fewer.
+A batch is open until the target has answered for all of it and its dead letters are committed. Its parts count as
+received before, and under their outcome after that.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from pipeline.runtime.buckets import FRESHNESS, SECONDS
+from tracelink.metrics import Equation
+
+EQUATION = Equation(
+    "tracelink_sink_parts_received_total",
+    ("tracelink_sink_parts_total",),
+    holds="In each process.",
+    rest="parts of the open batch",
+)
 
 
 class SinkMetrics:
-    """What one sink does; each process runs one."""
+    """The metrics of one sink; each process runs one."""
 
     def __init__(self, registry: CollectorRegistry, sink: str) -> None:
         self.received = Counter(
             "tracelink_sink_parts_received",
-            "Parts of traces read from the topic.",
+            "Parts of traces that the sink read.",
             ("sink",),
             registry=registry,
         ).labels(sink)
         self._parts = Counter(
             "tracelink_sink_parts",
-            "Parts by what became of them: written, duplicate, dead_letter, not_kept, released (unwritten).",
+            "Parts of traces, by outcome: written, duplicate (the target had it), dead_letter, not_kept (sampled out, "
+            "or empty for this target), released (the sink lost the partition before it wrote the part).",
             ("sink", "outcome"),
             registry=registry,
         )
         self._records = Counter(
             "tracelink_sink_records",
-            "Records by what became of them: written, duplicate, dead_letter, not_kept.",
+            "Records, by kind (span, log, problem, alert) and outcome: written, duplicate, dead_letter, not_kept.",
             ("sink", "kind", "outcome"),
             registry=registry,
         )
         self.retries = Counter(
             "tracelink_sink_retries",
-            "Batches sent again after the target was unavailable.",
+            "Attempts to reach the target that failed because it was unavailable. The sink repeats each of them.",
             ("sink",),
             registry=registry,
         ).labels(sink)
         self.available = Gauge(
             "tracelink_sink_available",
-            "1 while the target takes batches, 0 while it is away.",
+            "1 while the target answers, 0 while the sink waits for it.",
             ("sink",),
             registry=registry,
         ).labels(sink)
         self.request_seconds = Histogram(
             "tracelink_sink_request_seconds",
-            "Time of one request to the target.",
+            "Time that one request to the target took.",
             ("sink",),
             buckets=SECONDS,
             registry=registry,
         ).labels(sink)
         self.freshness_seconds = Histogram(
             "tracelink_sink_freshness_seconds",
-            "Time from a trace's last record reaching Kafka to its part, or the alert that it raised, being written.",
+            "Time from the arrival of a part's last record in Kafka until the part, or its alert, was written.",
             ("sink",),
             buckets=FRESHNESS,
             registry=registry,
         ).labels(sink)
         self.lag = Gauge(
             "tracelink_sink_lag",
-            "Messages of a partition not written yet.",
+            "Messages of a partition that the sink has not committed yet.",
             ("sink", "topic", "partition"),
             registry=registry,
         )

@@ -73,19 +73,19 @@ def observe(trace: Trace) -> Observed:
 
 
 class ServiceMetrics:
-    """What the traced services do, out of their spans: requests, errors, durations, and who calls whom."""
+    """Metrics of the traced services, made from their spans: requests, errors, durations, and calls between them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         by_operation = ("service", "operation")
         self.errors = Counter(
             "tracelink_service_errors",
-            "Requests to a service that were errored.",
+            "Errored requests that a service answered.",
             by_operation,
             registry=registry,
         )
         self.duration_seconds = Histogram(
             "tracelink_service_request_duration_seconds",
-            "Durations of the requests to a service; its count is that of the requests, its exemplars are trace ids.",
+            "Durations of all requests that a service answered. Exemplars are trace ids.",
             by_operation,
             buckets=SECONDS,
             registry=registry,

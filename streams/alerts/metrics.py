@@ -1,63 +1,83 @@
-"""What the workers that group errors count.
+"""The metrics of the workers that group errored traces into problems.
 
-Errored traces = occurrences + dead letters, and each occurrence is counted once. All of them count at a commit, so a
-worker that is held up between two commits does not change the sums over all workers; what commits in a worker that is
-killed, or fenced, before it has noted that is in no worker's sums.
+All metrics of the equations change at a commit. So a worker that is held up between two commits does not change the
+sums over all workers. A transaction that was committed by a worker that died, or was fenced, before it counted is
+missing from the sums.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from pipeline.runtime.buckets import FRESHNESS
+from tracelink.metrics import Equation
+
+_HOLDS = "Over all workers, unless one died between a commit and its count."
+
+EQUATIONS = (
+    Equation(
+        "tracelink_join_errored_traces_total",
+        ("tracelink_alerts_occurrences_total", "tracelink_alerts_dead_letters_total"),
+        holds=_HOLDS,
+        rest="errored traces not read yet",
+    ),
+    Equation(
+        "tracelink_alerts_occurrences_total",
+        ("tracelink_alerts_counted_occurrences_total",),
+        holds=_HOLDS,
+        rest="occurrences in the topic `errors`, not counted yet",
+    ),
+)
 
 
 class AlertMetrics:
-    """What becomes of errored traces."""
+    """The metrics of one worker."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.located = Counter(
             "tracelink_alerts_occurrences",
-            "Errored traces reduced to where their errors began, their transaction committed.",
+            "Errored traces in which the worker found where the error began, and committed it to the topic errors.",
             registry=registry,
         )
         self.counted = Counter(
             "tracelink_alerts_counted_occurrences",
-            "Occurrences counted in their problems, their transaction committed.",
+            "Occurrences that were added to their problems, and committed.",
             registry=registry,
         )
         self.dead_letters = Counter(
             "tracelink_alerts_dead_letters",
-            "Messages in which no error can be read, their transaction committed.",
+            "Invalid messages that the worker wrote to the dead letters, by reason.",
             ("reason",),
             registry=registry,
         )
         self.alerts = Counter(
             "tracelink_alerts_raised",
-            "Alerts by event: NEW, BACK, RATE, RESOLVED.",
+            "Alerts raised, by event: NEW, BACK, RATE, RESOLVED.",
             ("event",),
             registry=registry,
         )
         self.delay_seconds = Histogram(
             "tracelink_alerts_delay_seconds",
-            "Time from an errored trace's last record reaching Kafka to its alert being committed.",
+            "Time from the arrival of an errored trace's last record in Kafka to the commit of its alert.",
             buckets=FRESHNESS,
             registry=registry,
         )
-        self.known = Gauge("tracelink_alerts_known_problems", "Problems known, quiet ones included.", registry=registry)
-        self.firing = Gauge("tracelink_alerts_firing_problems", "Problems that fire.", registry=registry)
+        self.known = Gauge(
+            "tracelink_alerts_known_problems", "Problems that are known, including resolved ones.", registry=registry
+        )
+        self.firing = Gauge("tracelink_alerts_firing_problems", "Problems that fire now.", registry=registry)
         self.rules_valid = Gauge(
             "tracelink_alerts_rules_valid",
-            "1 while the file of rules is right, 0 while the last right ones are used.",
+            "1 while the rules file is valid, 0 while it is not and the last valid rules are used.",
             registry=registry,
         )
         self.lag = Gauge(
             "tracelink_alerts_lag",
-            "Messages of a partition not looked at yet.",
+            "Messages of a partition that the worker has not read yet.",
             ("topic", "partition"),
             registry=registry,
         )
         self.transactions = Counter(
             "tracelink_alerts_transactions",
-            "Transactions by outcome: committed, aborted.",
+            "Kafka transactions, by outcome: committed, aborted.",
             ("outcome",),
             registry=registry,
         )

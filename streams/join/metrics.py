@@ -1,9 +1,9 @@
-"""What the join counts, for each partition: records = joined + dead letters + open now + given back.
+"""The metrics of the join, by partition.
 
-A commit, a report (once a second) and the leaving of a partition each bring all of them up to date: the equation holds
-wherever a worker's loop is held up, but for a scrape in the midst of such an update. A message counts once it is taken
-in, not when it is fetched. A worker that cannot learn that its transaction has committed gives the records back, and
-their next owner counts them as skipped.
+A commit, a report (once a second) and the release of a partition each update all metrics of the equation together. So
+it also holds while the worker's loop is held up. A message counts when it is taken in, not when it is fetched. A worker
+that cannot learn that its transaction was committed counts the records as given back, and their next owner counts them
+as skipped.
 """
 
 from collections.abc import Sequence
@@ -12,97 +12,111 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from pipeline.runtime.buckets import FRESHNESS, SECONDS
 from streams.join.partition import JoinPartition, Output
+from tracelink.metrics import Equation
+
+EQUATION = Equation(
+    "tracelink_join_records_total",
+    (
+        "tracelink_join_joined_records_total",
+        "tracelink_join_dead_letters_total",
+        "tracelink_join_open_records",
+        "tracelink_join_released_records_total",
+    ),
+    holds="In each worker and each of its partitions, except for a scrape in the middle of an update.",
+)
 
 _KINDS = ("spans", "logs")
 
 
 class JoinMetrics:
-    """What the join does, by partition."""
+    """The metrics of one worker of the join."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         by_partition = ("partition",)
         self.records = Counter(
             "tracelink_join_records",
-            "Records taken in, each once: re-read ones that had gone out before are skipped instead.",
+            "Messages of spans and logs that the join took in, each once. Skipped records do not count.",
             ("kind", "partition"),
             registry=registry,
         )
         self.skipped = Counter(
             "tracelink_join_skipped_records",
-            "Records re-read after a restart or rebalance that had gone out before.",
+            "Records read again after a restart or rebalance, and skipped: they were in a committed part.",
             by_partition,
             registry=registry,
         )
         self.joined = Counter(
             "tracelink_join_joined_records",
-            "Records that went out in a part, its transaction committed.",
+            "Records in parts whose transaction was committed.",
             by_partition,
             registry=registry,
         )
         self.released = Counter(
             "tracelink_join_released_records",
-            "Records not yet gone out when the partition left this worker: its next owner reads them again.",
+            "Records in no committed part when the worker lost the partition. Its next owner reads them again.",
             by_partition,
             registry=registry,
         )
         self.dead_letters = Counter(
             "tracelink_join_dead_letters",
-            "Messages that are no record, their transaction committed.",
+            "Invalid messages of spans and logs that the join wrote to the dead letters, by reason.",
             ("reason", "partition"),
             registry=registry,
         )
         self.parts = Counter(
             "tracelink_join_parts",
-            "Parts of traces that went out, by the reason of their closing.",
+            "Committed parts of traces, by why they closed: IDLE, AGE, ROOT, FULL, PRESSURE.",
             ("reason", "partition"),
             registry=registry,
         )
         self.errored = Counter(
             "tracelink_join_errored_traces",
-            "Errored traces, each once within late_for.",
+            "Errored traces written to error-traces. Each trace counts once within late_for.",
             by_partition,
             registry=registry,
         )
-        self.open_traces = Gauge("tracelink_join_open_traces", "Windows open now.", by_partition, registry=registry)
+        self.open_traces = Gauge(
+            "tracelink_join_open_traces", "Parts that are open now.", by_partition, registry=registry
+        )
         self.open_records = Gauge(
             "tracelink_join_open_records",
-            "Records that are not out yet: in open windows, or in parts whose transaction has not committed.",
+            "Records and dead letters that are not committed yet: in open parts, or in an open transaction.",
             by_partition,
             registry=registry,
         )
         self.open_bytes = Gauge(
             "tracelink_join_open_bytes",
-            "Bytes of the records in open windows.",
+            "Bytes of the records in open parts.",
             by_partition,
             registry=registry,
         )
         self.position_lag = Gauge(
             "tracelink_join_position_lag",
-            "Messages not read yet. (The group's committed lag never falls below what the open windows hold.)",
+            "Messages not read yet. The lag of the consumer group is higher: it includes the records in open parts.",
             ("kind", "partition"),
             registry=registry,
         )
         self.watermark_delay = Gauge(
             "tracelink_join_watermark_delay_seconds",
-            "How far the partition's watermark is behind the clock.",
+            "How far the watermark of the partition is behind the worker's clock.",
             by_partition,
             registry=registry,
         )
         self.transactions = Counter(
             "tracelink_join_transactions",
-            "Transactions by outcome: committed, aborted.",
+            "Kafka transactions, by outcome: committed, aborted.",
             ("outcome",),
             registry=registry,
         )
         self.transaction_seconds = Histogram(
             "tracelink_join_transaction_seconds",
-            "Time from a transaction's last record to its commit.",
+            "Time that the commit of a transaction took, from its last record on.",
             buckets=SECONDS,
             registry=registry,
         )
         self.recovery_seconds = Histogram(
             "tracelink_join_recovery_seconds",
-            "Time from a partition's assignment to its windows being rebuilt.",
+            "Time that the worker took after an assignment to read the committed offsets and the journal.",
             buckets=FRESHNESS,
             registry=registry,
         )

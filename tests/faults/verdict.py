@@ -1,7 +1,10 @@
 """What is held at the end of every run: the drain, all checks, the books, and that no process gave up."""
 
 import time
+from functools import partial
 
+from sinks.base import metrics as sink_metrics
+from streams.join import metrics as join_metrics
 from tests.faults.batch_join import Cuts
 from tests.faults.checks import Check, Checker
 from tests.faults.grouping import grouped_once
@@ -10,6 +13,7 @@ from tests.faults.outcome import Outcome, collect
 from tests.faults.setting import Setting
 from tests.kit.waiting import wait_for
 
+_EQUATIONS = (join_metrics.EQUATION, sink_metrics.EQUATION)
 _DRAIN_SECONDS = 180.0
 
 
@@ -59,15 +63,16 @@ def drain(place: Setting) -> Check:
 
 
 def books_balance(place: Setting) -> Check:
-    """Hold the metrics' equations in every process that lives."""
+    """Hold the metrics' equations in every process that lives: nothing is open any more, so no rest may be left."""
     against: list[str] = []
 
     def balanced() -> bool:
         against[:] = [
-            f"{child.name}: {left:.0f} is not {right:.0f}"
+            f"{child.name}: {equation.whole} is {difference:+.0f} off"
             for child in place.children
-            for left, right in [_equation(child.metrics())]
-            if left != right
+            for total in [partial(_total, child.metrics())]
+            for equation in _EQUATIONS
+            if (difference := equation.difference(total))
         ]
         return not against
 
@@ -78,18 +83,8 @@ def books_balance(place: Setting) -> Check:
     return Check("the metrics' books balance", (), f"{len(place.children)} processes")
 
 
-def _equation(metrics: dict[str, float]) -> tuple[float, float]:
-    def total(name: str) -> float:
-        return sum(value for sample, value in metrics.items() if sample.startswith((f"{name}{{", f"{name} ")))
-
-    join = total("tracelink_join_records_total") - (
-        total("tracelink_join_joined_records_total")
-        + total("tracelink_join_dead_letters_total")
-        + total("tracelink_join_open_records")
-        + total("tracelink_join_released_records_total")
-    )
-    sinks = total("tracelink_sink_parts_received_total") - total("tracelink_sink_parts_total")
-    return join + sinks, 0
+def _total(metrics: dict[str, float], name: str) -> float:
+    return sum(value for sample, value in metrics.items() if sample.partition("{")[0] == name)
 
 
 def no_process_gives_up(place: Setting, *, excused: bool = False) -> Check:
