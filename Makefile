@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults benchmarks check format dist lock clean
+.PHONY: help demo test faults benchmarks check format docs dist lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
@@ -40,6 +40,9 @@ check: $(STAMP) ## Lint, format check, types, import contracts
 format: $(STAMP) ## Format, and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMP) ## Write the pages of docs/ that come from the code
+	$(BIN)/python -m docs.generate
 
 # Each wheel is built from its sdist.
 dist: $(STAMP) ## Build sdist and wheel of the SDK and of the pipeline into dist/

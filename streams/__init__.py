@@ -1,12 +1,14 @@
-"""From spans and logs to traces and alerts: what reads topics and writes topics.
+"""The streams: from spans and logs to traces, problems and alerts, from topic to topic.
 
-Two long-running processes, Faust workers that commit what they write with their offsets in one Kafka transaction:
-`tracelink join` (`join/`) reads spans and logs, and writes traces, error-traces, dead-letters and its journal;
-`tracelink alerts` (`alerts/`) reads error-traces, and writes errors, problems and alerts. Two tools at a terminal:
-`replay/` copies a range of the inputs to topics of its own, for a join and sinks of its own; `dead_letters/` shows dead
-letters, and sends them back to where they came from.
+Two long-running processes are Faust workers. They commit their output and their offsets in one Kafka transaction.
+`tracelink join` (`join/`) reads `spans` and `logs`, and writes `traces`, `error-traces`, `dead-letters` and its
+journal. `tracelink alerts` (`alerts/`) reads `error-traces`, and writes `errors`, `problems`, `alerts` and
+`dead-letters`; it reads `errors` and `problems` back. Two tools run at a terminal: `replay/` copies a range of the
+inputs to topics of its own, for a join and sinks of its own; `dead_letters/` shows dead letters and sends them to where
+they came from.
 
-Start reading in `join/window.py` and `join/partition.py`, which are pure; `join/handler.py` gives them what comes, and
-`worker/engine.py` runs it. One more process needs: its topics in `pipeline/kafka/topic_specs.py`, its settings and its
-command as entry points in pyproject.toml, and a handler (`worker/handler.py` says what that is) for `app.run_worker`.
+Start reading in `join/window.py` and `join/partition.py`, which are pure; then `join/handler.py`, which gives them the
+messages, and `worker/engine.py`, which runs the handler. To add a process, write a handler (`worker/handler.py` defines
+it) and call `app.run_worker` with it; add its topics to `pipeline/kafka/topic_specs.py`, and its settings and its
+command to the entry points in pyproject.toml.
 """

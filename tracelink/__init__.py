@@ -1,4 +1,14 @@
-"""Linking traces and logs on Kafka."""
+"""The SDK, a distribution of its own: a service imports it to publish its spans and log lines.
+
+`setup` prepares a service in one call. `otel/` has the exporters, which map the spans and log lines of the
+OpenTelemetry SDK to records. `publisher.py` writes the records to the topics `spans`, `logs` and `unlinked-logs`, and
+never blocks the service. `testing.py` has a publisher that keeps the records in memory, for the tests of a service.
+
+The other rooms use what the SDK shares with them: the records and the Avro schemas of all topics (`model/`), names of
+topics, messages and Kafka clients (`kafka/`), settings and errors.
+
+Start reading in `model/records.py`, then `publisher.py`, then `otel/setup.py`.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -27,7 +27,7 @@ class Equation(NamedTuple):
 EQUATION = Equation(
     "tracelink_publisher_records_total",
     ("tracelink_publisher_delivered_records_total", "tracelink_publisher_dropped_records_total"),
-    holds="In each process.",
+    holds="In each process",
     rest="records in the buffer",
 )
 

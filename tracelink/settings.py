@@ -172,5 +172,5 @@ def refuse_unknown_variables() -> None:
     for variable in os.environ:
         if variable.startswith(PREFIX) and variable not in known and not variable.startswith(passed):
             near = get_close_matches(variable, known, n=1, cutoff=0.85)
-            hint = f" Did you mean {near[0]}?" if near else " README.md lists them."
+            hint = f" Did you mean {near[0]}?" if near else " docs/settings.md lists them."
             raise UserError(f"{variable} is no setting.{hint}")

@@ -11,6 +11,10 @@ from tracelink.settings import Settings, flag_of, variable_of
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class SettingOption(click.Option):
+    """The flag of a setting, for those who list commands and settings apart."""
+
+
 def settings_options(settings: type[Settings], *, only: tuple[str, ...] | None = None) -> Callable[[F], F]:
     """Add an option for each setting of a class (or for `only` these); hand what was given to `Settings.load`.
 
@@ -24,7 +28,7 @@ def settings_options(settings: type[Settings], *, only: tuple[str, ...] | None =
             default = shown_default(settings, name)
             shown = f" [default: {default}]" if default else ""
             help_text = f"{field.description}{shown} [env: {variable_of(name)}]"
-            function = click.option(flag_of(name), name, metavar="VALUE", help=help_text)(function)
+            function = click.option(flag_of(name), name, cls=SettingOption, metavar="VALUE", help=help_text)(function)
         return function
 
     return decorate

@@ -1,4 +1,4 @@
-"""The settings as tables, for `tracelink settings` and for README.md."""
+"""The settings as tables, for `tracelink settings` and for docs/settings.md."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def settings_table() -> str:
             if name not in shown
         ]
         if rows:
-            lines += [f"**{group.title}**", "", "| variable | default | meaning |", "| --- | --- | --- |", *rows, ""]
+            lines += [f"## {group.title}", "", "| variable | default | meaning |", "| --- | --- | --- |", *rows, ""]
         shown |= group.model_fields.keys()
     return "\n".join(lines).rstrip()
 

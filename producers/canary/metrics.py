@@ -9,7 +9,7 @@ from tracelink.metrics import Equation
 EQUATION = Equation(
     "tracelink_canary_sent_total",
     ("tracelink_canary_missed_total",),
-    holds="At each stage.",
+    holds="At each stage",
     rest="probes that were seen there, and the one under way",
 )
 

@@ -12,7 +12,7 @@ from tracelink.metrics import Equation
 EQUATION = Equation(
     "tracelink_sink_parts_received_total",
     ("tracelink_sink_parts_total",),
-    holds="In each process.",
+    holds="In each process",
     rest="parts of the open batch",
 )
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pipeline.runtime.buckets import FRESHNESS
 from tracelink.metrics import Equation
 
-_HOLDS = "Over all workers, unless one died between a commit and its count."
+_HOLDS = "Over all workers, unless one died between a commit and its count"
 
 EQUATIONS = (
     Equation(

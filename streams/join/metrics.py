@@ -22,7 +22,7 @@ EQUATION = Equation(
         "tracelink_join_open_records",
         "tracelink_join_released_records_total",
     ),
-    holds="In each worker and each of its partitions, except for a scrape in the middle of an update.",
+    holds="In each worker and each of its partitions, except for a scrape in the middle of an update",
 )
 
 _KINDS = ("spans", "logs")

@@ -15,7 +15,8 @@ class WorkerSettings(WatchedSettings, KafkaSettings):
 
     instance_id: str = Field(
         default_factory=socket.gethostname,
-        description="Name of this worker, the same after a restart and unlike any other's in the group.",
+        description="Name of this worker, the same after a restart and unlike any other's in the group; by default the "
+        "host's name.",
     )
     session_timeout: float = Field(
         10.0, gt=0, description="Seconds without a heartbeat after which a worker's partitions go to others."

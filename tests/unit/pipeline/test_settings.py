@@ -8,7 +8,6 @@ from click.testing import CliRunner
 
 from pipeline.cli.options import settings_options
 from pipeline.cli.root import main
-from pipeline.cli.settings_table import settings_table
 from pipeline.kafka.admin import connect
 from pipeline.local.commands import down
 from pipeline.local.commands import up as stack_up
@@ -194,11 +193,6 @@ _JOIN_AND_TOPICS = {"join", "topics apply", "topics check"}
 def test_a_command_shows_a_flag_where_it_means_something(flags: tuple[str, ...], commands: set[str]) -> None:
     for flag in flags:
         assert {name for name, shown in _FLAGS.items() if flag in shown} == commands
-
-
-def test_the_readme_has_the_table_of_settings_as_it_is() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    assert settings_table() in readme, "run `tracelink settings` and put its table into README.md"
 
 
 def test_options_carry_default_and_variable_into_help() -> None:
