@@ -101,3 +101,7 @@ def test_a_wrong_command_in_a_page_is_found() -> None:
 @pytest.mark.parametrize("path", [path for path in WRITTEN if path.name != "CHANGELOG.md"], ids=_name)
 def test_the_commands_of_a_page_are_there_with_their_flags(path: Path) -> None:
     assert [fault for words in _shown_commands(path.read_text("utf-8")) if (fault := _fault(words))] == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 160
