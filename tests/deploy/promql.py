@@ -3,12 +3,8 @@
 from collections.abc import Iterator
 
 import promql_parser
-from prometheus_client import CollectorRegistry
 
-from producers.canary.metrics import CanaryMetrics
-from sinks.base.metrics import SinkMetrics
-from streams.alerts.metrics import AlertMetrics
-from streams.join.metrics import JoinMetrics
+from docs.generate.metrics import SECTIONS, metrics_of
 
 # Prometheus adds these to every series of a target.
 _TARGET_LABELS = frozenset({"job", "instance"})
@@ -17,19 +13,14 @@ _OF_PROMETHEUS = {"up": _TARGET_LABELS, "ALERTS": frozenset({"alertname", "alert
 
 def offered() -> dict[str, frozenset[str]]:
     """Return the labels of each series, by the series' name."""
-    registry = CollectorRegistry()
-    JoinMetrics(registry)
-    AlertMetrics(registry)
-    SinkMetrics(registry, "any")
-    CanaryMetrics(registry, ())
     series = dict(_OF_PROMETHEUS)
-    # The registry offers no other way to the metrics of which no sample is there yet.
-    collectors = registry._names_to_collectors  # noqa: SLF001 - see above
-    for name, collector in collectors.items():
-        if collectors.keys() & {f"{name}_total", f"{name}_bucket"}:
-            continue  # The family's name, under which there is no series.
-        own = {"le"} if name.endswith("_bucket") else set()
-        series[name] = _TARGET_LABELS | own | set(getattr(collector, "_labelnames", ()))
+    for metric in (metric for section in SECTIONS for metric in metrics_of(section)):
+        labels = _TARGET_LABELS | set(metric.labels)
+        if metric.type == "histogram":
+            series[f"{metric.name}_bucket"] = labels | {"le"}
+            series |= {f"{metric.name}_sum": labels, f"{metric.name}_count": labels}
+        else:
+            series[metric.name] = labels
     return series
 
 
