@@ -32,7 +32,7 @@ _PROBES = 40
 _PROBE_EVERY = 0.5
 _IDLE_GAP = 5.0
 _BEYOND = 2.0
-_LOCATED = "tracelink_alerts_occurrences_total"
+_LOCATED = "tracelink_alerts_located_occurrences_total"
 _LOAD = Load("alerting", _SHAPE.templates, traces=0, gap=0)
 # Operations are told apart by words: numbers are taken for the same.
 _VERBS = ("buy", "sell", "pack", "ship", "move", "sort", "hold")

@@ -8,7 +8,7 @@ from benchmarks.subject import measured, pace, peer, running
 from benchmarks.traffic import Shape
 from benchmarks.workers import JOINED, workers
 
-_OPEN_TRACES = "tracelink_join_open_traces"
+_OPEN_TRACES = "tracelink_join_open_parts"
 _OPEN_RECORDS = "tracelink_join_open_records"
 _OPEN_BYTES = "tracelink_join_open_bytes"
 

@@ -56,9 +56,9 @@ def _run(bench: Bench) -> Result:
             for name in ("zipkin", "elasticsearch")
         ]
         stages = [
-            _Stage("join", join, JOINED, "tracelink_join_position_lag"),
+            _Stage("join", join, JOINED, "tracelink_join_read_lag_messages"),
             *(
-                _Stage(f"sink {name}", sink, "tracelink_sink_records_total", "tracelink_sink_lag")
+                _Stage(f"sink {name}", sink, "tracelink_sink_records_total", "tracelink_sink_committed_lag_messages")
                 for name, sink in zip(("zipkin", "elasticsearch"), sinks, strict=True)
             ),
         ]

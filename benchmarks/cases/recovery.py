@@ -16,8 +16,8 @@ _KILLED_AT = 0.75
 
 _RECORDS = "tracelink_join_records_total"
 _SKIPPED = "tracelink_join_skipped_records_total"
-_OPEN = "tracelink_join_open_traces"
-_RECOVERED = "tracelink_join_recovery_seconds_count"
+_OPEN = "tracelink_join_open_parts"
+_RECOVERED = "tracelink_join_recovery_duration_seconds_count"
 
 
 def _run(bench: Bench) -> Result:

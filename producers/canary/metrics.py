@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from tracelink.metrics import Equation
 
 EQUATION = Equation(
-    "tracelink_canary_sent_total",
-    ("tracelink_canary_missed_total",),
+    "tracelink_canary_probes_total",
+    ("tracelink_canary_missed_probes_total",),
     holds="At each stage",
     rest="probes that were seen there, and the one under way",
 )
@@ -19,12 +19,12 @@ class CanaryMetrics:
 
     def __init__(self, registry: CollectorRegistry, stages: Iterable[str]) -> None:
         self.sent = Counter(
-            "tracelink_canary_sent",
+            "tracelink_canary_probes",
             "Probes (traces that fail on purpose) that were due. It also counts while Kafka is unavailable.",
             registry=registry,
         )
         self.missed = Counter(
-            "tracelink_canary_missed",
+            "tracelink_canary_missed_probes",
             "Probes that were not seen at a stage within canary_within.",
             ("stage",),
             registry=registry,

@@ -67,7 +67,7 @@ def figures(load: Load, join: Samples, alerts: Samples, sinks: Mapping[str, Samp
         SinkFigures(
             name,
             {outcome: samples.total("tracelink_sink_parts_total", outcome=outcome) for outcome in _OUTCOMES},
-            samples.total("tracelink_sink_lag"),
+            samples.total("tracelink_sink_committed_lag_messages"),
         )
         for name, samples in sinks.items()
     )
@@ -77,13 +77,13 @@ def figures(load: Load, join: Samples, alerts: Samples, sinks: Mapping[str, Samp
         unanswered=len(load.unanswered),
         spans=join.total("tracelink_join_records_total", kind="spans"),
         logs=join.total("tracelink_join_records_total", kind="logs"),
-        open_traces=join.total("tracelink_join_open_traces"),
+        open_traces=join.total("tracelink_join_open_parts"),
         parts=join.total("tracelink_join_parts_total"),
         errored=join.total("tracelink_join_errored_traces_total"),
-        join_lag=join.total("tracelink_join_position_lag"),
+        join_lag=join.total("tracelink_join_read_lag_messages"),
         alerts={event: alerts.total("tracelink_alerts_raised_total", event=event) for event in _EVENTS},
         known_problems=alerts.total("tracelink_alerts_known_problems"),
-        alerts_lag=alerts.total("tracelink_alerts_lag"),
+        alerts_lag=alerts.total("tracelink_alerts_read_lag_messages"),
         dead_letters=join.total("tracelink_join_dead_letters_total")
         + alerts.total("tracelink_alerts_dead_letters_total")
         + sum(samples.total("tracelink_sink_records_total", outcome="dead_letter") for samples in sinks.values())

@@ -10,7 +10,7 @@ from pipeline.runtime.buckets import FRESHNESS, SECONDS
 from tracelink.metrics import Equation
 
 EQUATION = Equation(
-    "tracelink_sink_parts_received_total",
+    "tracelink_sink_received_parts_total",
     ("tracelink_sink_parts_total",),
     holds="In each process",
     rest="parts of the open batch",
@@ -22,7 +22,7 @@ class SinkMetrics:
 
     def __init__(self, registry: CollectorRegistry, sink: str) -> None:
         self.received = Counter(
-            "tracelink_sink_parts_received",
+            "tracelink_sink_received_parts",
             "Parts of traces that the sink read.",
             ("sink",),
             registry=registry,
@@ -53,7 +53,7 @@ class SinkMetrics:
             registry=registry,
         ).labels(sink)
         self.request_seconds = Histogram(
-            "tracelink_sink_request_seconds",
+            "tracelink_sink_request_duration_seconds",
             "Time that one request to the target took.",
             ("sink",),
             buckets=SECONDS,
@@ -67,7 +67,7 @@ class SinkMetrics:
             registry=registry,
         ).labels(sink)
         self.lag = Gauge(
-            "tracelink_sink_lag",
+            "tracelink_sink_committed_lag_messages",
             "Messages of a partition that the sink has not committed yet.",
             ("sink", "topic", "partition"),
             registry=registry,

@@ -78,7 +78,7 @@ class ServiceMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         by_operation = ("service", "operation")
         self.errors = Counter(
-            "tracelink_service_errors",
+            "tracelink_service_failed_requests",
             "Errored requests that a service answered.",
             by_operation,
             registry=registry,

@@ -15,12 +15,12 @@ _HOLDS = "Over all workers, unless one died between a commit and its count"
 EQUATIONS = (
     Equation(
         "tracelink_join_errored_traces_total",
-        ("tracelink_alerts_occurrences_total", "tracelink_alerts_dead_letters_total"),
+        ("tracelink_alerts_located_occurrences_total", "tracelink_alerts_dead_letters_total"),
         holds=_HOLDS,
         rest="errored traces not read yet",
     ),
     Equation(
-        "tracelink_alerts_occurrences_total",
+        "tracelink_alerts_located_occurrences_total",
         ("tracelink_alerts_counted_occurrences_total",),
         holds=_HOLDS,
         rest="occurrences in the topic `errors`, not counted yet",
@@ -33,7 +33,7 @@ class AlertMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.located = Counter(
-            "tracelink_alerts_occurrences",
+            "tracelink_alerts_located_occurrences",
             "Errored traces in which the worker found where the error began, and committed it to the topic errors.",
             registry=registry,
         )
@@ -70,7 +70,7 @@ class AlertMetrics:
             registry=registry,
         )
         self.lag = Gauge(
-            "tracelink_alerts_lag",
+            "tracelink_alerts_read_lag_messages",
             "Messages of a partition that the worker has not read yet.",
             ("topic", "partition"),
             registry=registry,

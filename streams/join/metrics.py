@@ -76,7 +76,7 @@ class JoinMetrics:
             registry=registry,
         )
         self.open_traces = Gauge(
-            "tracelink_join_open_traces", "Parts that are open now.", by_partition, registry=registry
+            "tracelink_join_open_parts", "Parts that are open now.", by_partition, registry=registry
         )
         self.open_records = Gauge(
             "tracelink_join_open_records",
@@ -91,7 +91,7 @@ class JoinMetrics:
             registry=registry,
         )
         self.position_lag = Gauge(
-            "tracelink_join_position_lag",
+            "tracelink_join_read_lag_messages",
             "Messages not read yet. The lag of the consumer group is higher: it includes the records in open parts.",
             ("kind", "partition"),
             registry=registry,
@@ -109,13 +109,13 @@ class JoinMetrics:
             registry=registry,
         )
         self.transaction_seconds = Histogram(
-            "tracelink_join_transaction_seconds",
+            "tracelink_join_commit_duration_seconds",
             "Time that the commit of a transaction took, from its last record on.",
             buckets=SECONDS,
             registry=registry,
         )
         self.recovery_seconds = Histogram(
-            "tracelink_join_recovery_seconds",
+            "tracelink_join_recovery_duration_seconds",
             "Time that the worker took after an assignment to read the committed offsets and the journal.",
             buckets=FRESHNESS,
             registry=registry,

@@ -75,8 +75,8 @@ def test_the_canary_is_missed_after_three_minutes_and_also_where_it_is_gone() ->
 
 def test_wrong_rules_and_workers_that_do_nothing_are_noticed() -> None:
     assert _rule("TracelinkAlertRulesWrong")["expr"] == "min(tracelink_alerts_rules_valid) == 0"
-    assert "absent(tracelink_alerts_lag)" in _rule("TracelinkAlertsIdle")["expr"]
-    assert "deriv(tracelink_alerts_lag" in _rule("TracelinkAlertsLagGrowing")["expr"]
+    assert "absent(tracelink_alerts_read_lag_messages)" in _rule("TracelinkAlertsIdle")["expr"]
+    assert "deriv(tracelink_alerts_read_lag_messages" in _rule("TracelinkAlertsLagGrowing")["expr"]
 
 
 def test_prometheus_reads_the_rules_and_knows_the_alertmanager() -> None:
@@ -96,6 +96,6 @@ def test_alerts_are_inhibited_by_one_that_exists() -> None:
 
 
 def test_every_metric_of_ours_is_offered_with_its_labels() -> None:
-    assert offered()["tracelink_sink_request_seconds_bucket"] == {"sink", "le", "job", "instance"}
+    assert offered()["tracelink_sink_request_duration_seconds_bucket"] == {"sink", "le", "job", "instance"}
     assert offered()["tracelink_alerts_raised_total"] == {"event", "job", "instance"}
     assert offered()["tracelink_canary_freshness_seconds"] == {"stage", "job", "instance"}

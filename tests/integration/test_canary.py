@@ -99,14 +99,14 @@ def test_canaries_are_sent_again_and_again_and_tell_how_they_fare_at_the_stages_
         running("canary", "--once", log=tmp_path / "once.log", **used) as single,
     ):
         url = process.wait_until_ready()
-        wait_for("the next canary", lambda: metrics(url)["tracelink_canary_sent_total"] >= 2)
+        wait_for("the next canary", lambda: metrics(url)["tracelink_canary_probes_total"] >= 2)
         found = metrics(url)
         assert process.stop() == 0
         assert single.wait() == 0, single.output()
         lines = single.output().splitlines()
     assert abs(found[f'{LAST_SUCCESS}{{stage="joined"}}'] - time.time()) < 30
     assert 0.3 <= found['tracelink_canary_freshness_seconds{stage="grouped"}'] < 30
-    assert found['tracelink_canary_missed_total{stage="joined"}'] == 0
+    assert found['tracelink_canary_missed_probes_total{stage="joined"}'] == 0
     assert f'{LAST_SUCCESS}{{stage="zipkin"}}' not in found
     assert [line.split()[:2] for line in lines[1:]] == [["✓", "joined"], ["✓", "grouped"]]
 
@@ -127,7 +127,7 @@ def test_while_kafka_is_away_canaries_are_missed_and_the_process_says_why(tmp_pa
 
     with running("canary", log=tmp_path / "canary.log", **away) as process:
         url = wait_for("its address", process._url) or ""  # noqa: SLF001 - it is never ready
-        wait_for("two to be missed", lambda: metrics(url)['tracelink_canary_missed_total{stage="zipkin"}'] >= 2)
+        wait_for("two to be missed", lambda: metrics(url)['tracelink_canary_missed_probes_total{stage="zipkin"}'] >= 2)
         assert "joined, grouped, elasticsearch, zipkin: Kafka at" in refusal(url)
         assert "does not answer" in refusal(url)
         assert metrics(url)[f'{LAST_SUCCESS}{{stage="zipkin"}}'] == 0

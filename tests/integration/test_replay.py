@@ -86,7 +86,7 @@ def lag(process: Process) -> float:
     url = process.wait_until_ready()
     with urlopen(f"{url}/metrics", timeout=10) as answer:  # noqa: S310 - our own
         families = text_string_to_metric_families(answer.read().decode())
-    names = ("tracelink_sink_lag", "tracelink_join_position_lag")
+    names = ("tracelink_sink_committed_lag_messages", "tracelink_join_read_lag_messages")
     return sum(sample.value for family in families for sample in family.samples if sample.name in names)
 
 

@@ -162,7 +162,7 @@ def test_a_target_that_is_away_is_waited_for_and_gets_the_same_batch_once(topics
         assert process.runner.not_ready() is None
     assert process.parts("written") == 2
     assert process.parts("duplicate") == 0
-    assert process.value("tracelink_sink_parts_received_total") == 2
+    assert process.value("tracelink_sink_received_parts_total") == 2
 
 
 def test_a_target_that_is_away_at_start_is_waited_for(topics: Topics) -> None:
@@ -211,7 +211,7 @@ def test_a_bad_record_is_cut_out_and_dead_lettered_alone(topics: Topics) -> None
     assert headers_of(whole)["tracelink.offset"] == b"1"
     assert process.parts("written") == 1
     assert process.parts("dead_letter") == 1
-    assert process.value("tracelink_sink_parts_received_total") == 2
+    assert process.value("tracelink_sink_received_parts_total") == 2
     assert process.value("tracelink_sink_records_total", kind="span", outcome="dead_letter") == 2
 
 
@@ -268,7 +268,7 @@ def test_a_stop_while_the_target_hangs_leaves_the_batch_uncommitted(topics: Topi
     released.set()
     assert committed(topics) < 0
     assert process.parts("released") == 1
-    assert process.value("tracelink_sink_parts_received_total") == 1
+    assert process.value("tracelink_sink_received_parts_total") == 1
 
 
 def test_a_partition_that_leaves_during_a_retry_is_left_to_its_next_owner(topics: Topics) -> None:
@@ -294,7 +294,7 @@ def test_a_partition_that_leaves_during_a_retry_is_left_to_its_next_owner(topics
             eventually(lambda: process.parts("written") == 1)
             assert second.parts("written") == 1
     assert process.parts("released") == 1
-    assert process.value("tracelink_sink_parts_received_total") == 2
+    assert process.value("tracelink_sink_received_parts_total") == 2
     assert len(sink.spans) == 1
     assert not set(sink.spans) & set(other.spans)
 
@@ -306,7 +306,7 @@ def test_aborted_transactions_are_not_read_and_lag_still_gets_to_zero(topics: To
     with running(topics, sink) as process:
         # Two messages, and a marker behind each.
         eventually(lambda: committed(topics) == 4)
-        lag = "tracelink_sink_lag"
+        lag = "tracelink_sink_committed_lag_messages"
         where = {"sink": "memory", "topic": topics.names.traces, "partition": "0"}
         eventually(lambda: process.registry.get_sample_value(lag, where) == 0)
     assert [key[0] for key in sink.spans] == [trace_id]
@@ -387,7 +387,7 @@ def test_one_batch_more_is_prepared_while_one_is_written(topics: Topics, decoded
         assert len(decoded) == 2
         sink.let.set()
         eventually(lambda: committed(topics) == 8)
-        assert process.value("tracelink_sink_parts_received_total") == 8
+        assert process.value("tracelink_sink_received_parts_total") == 8
     assert sink.sizes == [2, 2, 2, 2]
 
 
@@ -418,7 +418,7 @@ def test_a_stop_commits_what_is_written_and_leaves_what_is_prepared(topics: Topi
         sink.let.set()
     assert sink.sizes == [2]
     assert committed(topics) == 2
-    assert process.value("tracelink_sink_parts_received_total") == process.parts("written") == 2
+    assert process.value("tracelink_sink_received_parts_total") == process.parts("written") == 2
 
 
 def test_a_partition_that_leaves_with_a_prepared_batch_is_left_to_its_next_owner(
@@ -446,7 +446,7 @@ def test_a_partition_that_leaves_with_a_prepared_batch_is_left_to_its_next_owner
     released = sum(part.message.origin.partition == lost for part in prepared.parts)
     assert released > 0
     assert process.parts("released") == released
-    assert process.value("tracelink_sink_parts_received_total") == process.parts("written") + released
+    assert process.value("tracelink_sink_received_parts_total") == process.parts("written") + released
 
 
 @contextmanager

@@ -20,8 +20,8 @@ tracelink_join_records_total{kind="logs",partition="1"} 6
 tracelink_join_parts_total{partition="0",reason="IDLE"} 2
 # TYPE tracelink_join_errored_traces counter
 tracelink_join_errored_traces_total{partition="0"} 1
-# TYPE tracelink_join_position_lag gauge
-tracelink_join_position_lag{kind="spans",partition="0"} 3
+# TYPE tracelink_join_read_lag_messages gauge
+tracelink_join_read_lag_messages{kind="spans",partition="0"} 3
 # TYPE tracelink_join_dead_letters counter
 tracelink_join_dead_letters_total{partition="0",reason="key"} 1
 """
@@ -38,8 +38,8 @@ tracelink_sink_parts_total{outcome="written",sink="zipkin"} 2
 tracelink_sink_parts_total{outcome="duplicate",sink="zipkin"} 1
 # TYPE tracelink_sink_records counter
 tracelink_sink_records_total{kind="span",outcome="dead_letter",sink="zipkin"} 4
-# TYPE tracelink_sink_lag gauge
-tracelink_sink_lag{partition="0",sink="zipkin",topic="tracelink.traces"} 5
+# TYPE tracelink_sink_committed_lag_messages gauge
+tracelink_sink_committed_lag_messages{partition="0",sink="zipkin",topic="tracelink.traces"} 5
 """
 
 

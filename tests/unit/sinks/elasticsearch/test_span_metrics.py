@@ -69,7 +69,7 @@ def test_durations_carry_the_trace_id_as_exemplar_and_names_are_bounded() -> Non
         'tracelink_service_request_duration_seconds_bucket{le="0.25",operation="buy",service="shop"} 1.0'
         f' # {{trace_id="{TRACE.hex()}"}} 0.25'
     ) in shown
-    assert 'tracelink_service_errors_total{operation="buy",service="shop"} 1.0' in shown
+    assert 'tracelink_service_failed_requests_total{operation="buy",service="shop"} 1.0' in shown
     assert 'tracelink_service_request_duration_seconds_count{operation="other",service="other"} 2.0' in shown
     assert 'tracelink_service_calls_total{client="web",server="shop"} 1.0' in shown
     assert 'tracelink_service_failed_calls_total{client="web",server="shop"} 1.0' in shown
