@@ -123,8 +123,8 @@ def test_each_stage_is_as_fresh_as_it_was_seen_after_sending() -> None:
     kept.recorder.settle(probe, 104)
     assert [kept.metric("freshness_seconds", stage) for stage in CANARY_STAGES] == [1.5, 2, 3, 4]
     assert kept.metric("last_success_timestamp_seconds", "zipkin") == WALL + 4
-    assert [kept.metric("missed_total", stage) for stage in CANARY_STAGES] == [0] * 4
-    assert kept.metric("sent_total") == 1
+    assert [kept.metric("missed_probes_total", stage) for stage in CANARY_STAGES] == [0] * 4
+    assert kept.metric("probes_total") == 1
     assert kept.recorder.not_ready(105) is None
 
 
@@ -141,7 +141,7 @@ def test_a_stage_that_does_not_see_it_in_time_has_missed_it_and_the_others_have_
     assert not second.is_over(120)
     assert second.is_over(120.1)
     kept.recorder.settle(second, 120.1)
-    assert [kept.metric("missed_total", stage) for stage in CANARY_STAGES] == [0, 0, 0, 1]
+    assert [kept.metric("missed_probes_total", stage) for stage in CANARY_STAGES] == [0, 0, 0, 1]
     assert kept.metric("last_success_timestamp_seconds", "zipkin") == WALL + 2
     assert kept.metric("freshness_seconds", "zipkin") == pytest.approx(60.1)
     assert kept.metric("freshness_seconds", "joined") == 3
@@ -153,7 +153,7 @@ def test_what_is_seen_when_its_time_is_up_is_missed() -> None:
     probe = kept.recorder.begin("c", now=0, wall=WALL)
     assert not kept.recorder.note(probe, "joined", None, 60.5)
     kept.recorder.settle(probe, 60.5)
-    assert kept.metric("missed_total", "joined") == 1
+    assert kept.metric("missed_probes_total", "joined") == 1
     assert kept.metric("last_success_timestamp_seconds", "joined") == 0
 
 
@@ -165,7 +165,7 @@ def test_a_stage_that_was_seen_stays_seen_and_one_that_is_off_says_nothing() -> 
     assert not kept.recorder.note(probe, "zipkin", None, 2)
     probe.fail("Kafka is away")
     assert (probe.seconds, probe.missing) == ({"joined": 1}, {})
-    assert kept.metric("missed_total", "zipkin") is None
+    assert kept.metric("missed_probes_total", "zipkin") is None
 
 
 def test_a_canary_that_cannot_be_sent_is_missed_everywhere_and_the_next_one_may_come_through() -> None:
