@@ -161,6 +161,7 @@ _add(
 
 def _terminate_worker(setting: Setting, chance: Random) -> None:
     victim = _worker(setting, chance)
+    victim.wait_until_ready()  # before, it has no handler of signals yet
     with setting.away(victim):
         terminate(victim)
     victim.wait_until_ready()
@@ -172,6 +173,8 @@ _add(Fault("terminate-worker", "SIGTERM of a worker: it drains within 15 s", _te
 def _scale(setting: Setting, _: Random) -> None:
     """Go down to one worker, up to four, and down to two, which are not those of the beginning."""
     first, *others = setting.workers
+    for worker in others:
+        worker.wait_until_ready()
     with setting.away(*others):
         for worker in others:
             terminate(worker)
