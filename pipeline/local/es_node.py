@@ -54,25 +54,26 @@ def _answer_root(node: Any, settings: dict[str, str]) -> None:
         },
         "tagline": "You Know, for Search",
     }
-    body = json.dumps(info)
-    response = jpype.JClass("org.elasticsearch.rest.RestResponse")
-    okay = jpype.JClass("org.elasticsearch.rest.RestStatus").OK
-    route = jpype.JClass("org.elasticsearch.rest.RestHandler$Route")
-    method = jpype.JClass("org.elasticsearch.rest.RestRequest$Method")
-    routes = jpype.JClass("java.util.ArrayList")()
-    for verb in (method.GET, method.HEAD):
-        routes.add(route(verb, "/"))
-    handler = jpype.JProxy(
-        "org.elasticsearch.rest.RestHandler",
-        dict={
-            "handleRequest": lambda _request, channel, _client: channel.sendResponse(
-                response(okay, "application/json", body)
-            ),
-            "routes": lambda: routes,
-        },
-    )
+    # Made of Java's own method handles: requests must not wait for Python's interpreter lock.
+    void = jpype.JClass("java.lang.Void").TYPE
+    handles, signature = jpype.JClass("java.lang.invoke.MethodHandles"), jpype.JClass("java.lang.invoke.MethodType")
+    response, text = jpype.JClass("org.elasticsearch.rest.RestResponse").class_, jpype.JClass("java.lang.String").class_
+    status = jpype.JClass("org.elasticsearch.rest.RestStatus")
+    channel = jpype.JClass("org.elasticsearch.rest.RestChannel").class_
+    lookup = handles.publicLookup()
+    make = lookup.findConstructor(response, signature.methodType(void, status.class_, text, text))
+    make = handles.insertArguments(make, 0, status.OK, "application/json", json.dumps(info))
+    send = lookup.findVirtual(channel, "sendResponse", signature.methodType(void, response))
+    answer = handles.collectArguments(send, 1, make)
+    answer = handles.dropArguments(answer, 0, jpype.JClass("org.elasticsearch.rest.RestRequest").class_)
+    answer = handles.dropArguments(answer, 2, jpype.JClass("org.elasticsearch.client.internal.node.NodeClient").class_)
+    interface = jpype.JClass("org.elasticsearch.rest.RestHandler")
+    handler = jpype.JClass("java.lang.invoke.MethodHandleProxies").asInterfaceInstance(interface.class_, answer)
     controller = jpype.JClass("org.elasticsearch.rest.RestController").class_
-    node.injector().getInstance(controller).registerHandler(handler)
+    rest = node.injector().getInstance(controller)
+    method = jpype.JClass("org.elasticsearch.rest.RestRequest$Method")
+    for verb in (method.GET, method.HEAD):
+        rest.registerHandler(jpype.JClass("org.elasticsearch.rest.RestHandler$Route")(verb, "/"), handler)
 
 
 def main() -> None:
