@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults benchmarks check format docs dist lock clean
+.PHONY: help demo test test-fast faults benchmarks check docs format dist lock clean
 
 help: ## Show these targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
 
 # The SDK and the pipeline are two distributions; `tracelink` was the one that held both.
 $(STAMP): requirements-dev.lock pyproject.toml tracelink/pyproject.toml
@@ -24,6 +24,9 @@ demo: $(STAMP) ## Run the whole pipeline with a small shop of services that some
 
 test: $(STAMP) ## Run every test, against real servers, three at a time (ARGS=… for pytest alone)
 	$(BIN)/pytest $(or $(ARGS),--numprocesses 3 --dist worksteal)
+
+test-fast: $(STAMP) ## Run the tests that need no servers, within a minute
+	$(BIN)/pytest -m "not servers" --numprocesses logical --dist worksteal
 
 faults: $(STAMP) ## Run every fault at up to 20 seeds, for about an hour; goes on where it stopped (ARGS=… for fewer: --help)
 	$(BIN)/python -m tests.faults.campaign $(ARGS)

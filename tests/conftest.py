@@ -1,15 +1,16 @@
 """What every test may ask for: the real servers, and names that no other test uses."""
 
 import os
+import shutil
 import signal
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
+import psutil
 import pytest
 import urllib3
 from hypothesis import HealthCheck, settings
@@ -18,12 +19,16 @@ from xdist.workermanage import WorkerController
 from pipeline.local.paths import default_directory
 from pipeline.local.ports import Ports
 from pipeline.local.stack import Endpoints, Stack
+from pipeline.runtime.signals import undisturbed
 from tests.kit.alertmanager import Running
 from tests.kit.alertmanager import alertmanager as run_alertmanager
 
 # How fast examples are made says nothing on a machine that does other things, too.
 settings.register_profile("suite", suppress_health_check=[HealthCheck.too_slow], deadline=None)
 settings.load_profile("suite")
+
+_SERVERS = pytest.StashKey[Path]()
+_STACK = pytest.StashKey[Stack]()
 
 
 def pytest_configure() -> None:
@@ -33,47 +38,81 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# The servers of a session whose tests several processes run: they are started before the first of these.
-_SHARED = pytest.StashKey[Endpoints]()
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test that asks for servers, by itself or through its fixtures."""
+    for item in items:
+        if "servers" in getattr(item, "fixturenames", ()):
+            item.add_marker("servers")
 
 
 def pytest_configure_node(node: WorkerController) -> None:
-    """Tell a process that runs some of the tests where the servers are."""
-    stash = node.config.stash
-    if _SHARED not in stash:
-        servers = ExitStack()
-        node.config.add_cleanup(servers.close)
-        stash[_SHARED] = servers.enter_context(_servers(Path(servers.enter_context(TemporaryDirectory()))))
-    node.workerinput["stack"] = asdict(stash[_SHARED])
+    """Give a process that runs some of the tests the directory of the session's servers.
+
+    The first process that needs the shared servers starts them. A process may be killed, so this one, which outlives
+    them all, stops every server.
+    """
+    config = node.config
+    if _SERVERS not in config.stash:
+        config.stash[_SERVERS] = directory = Path(mkdtemp(prefix="tracelink-tests-"))
+        run = node.workerinput["testrunuid"]
+        config.add_cleanup(lambda: _end(directory, run))
+    node.workerinput["servers"] = str(config.stash[_SERVERS])
+
+
+def _end(directory: Path, run: str) -> None:
+    """End the processes that a run has left behind, then the servers of the directory."""
+    with undisturbed():
+        for process in psutil.process_iter():
+            # A process may end meanwhile.
+            with suppress(psutil.Error):
+                if process.environ().get("PYTEST_XDIST_TESTRUNUID") == run or process.ppid() == os.getpid():
+                    process.kill()
+        for known in directory.glob("*/state.json"):
+            Stack(known.parent).stop()
+        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the directory of the session's servers, each in a folder of its own.
+
+    Every fixture that starts a server, or needs a network, asks for it: so the tests get the mark `servers`.
+    """
+    if not any(item.get_closest_marker("servers") for item in request.session.items):
+        pytest.fail("a test that asks for servers only while it runs needs the mark itself: servers", pytrace=False)
+    given: dict[str, str] = getattr(request.config, "workerinput", {})
+    return Path(given["servers"]) if given else tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+def stack(servers: Path, request: pytest.FixtureRequest) -> Iterator[Endpoints]:
     """Run Kafka, Zipkin and Elasticsearch for the whole session, on free ports and in a directory of their own.
 
     TRACELINK_TEST_STACK=running takes the servers of `tracelink stack up` instead, which saves a developer the start.
     """
-    shared: dict[str, dict[str, str]] = getattr(request.config, "workerinput", {})
-    if "stack" in shared:
-        yield Endpoints(**shared["stack"])
-        return
-    with _servers(tmp_path_factory.mktemp("stack")) as endpoints:
-        yield endpoints
-
-
-@contextmanager
-def _servers(directory: Path) -> Iterator[Endpoints]:
     if os.environ.get("TRACELINK_TEST_STACK") == "running":
         running = {server.server: server.url or "" for server in Stack(default_directory()).status()}
         if not all(running.values()):
-            pytest.exit("TRACELINK_TEST_STACK=running, but not all servers run: tracelink stack up", returncode=1)
+            pytest.fail("TRACELINK_TEST_STACK=running, but not all servers run: tracelink stack up", pytrace=False)
         yield Endpoints(**running)
         return
-    servers = Stack(directory, ports=Ports(kafka=0, zipkin=0, elasticsearch=0))
-    try:
-        yield servers.start()
-    finally:
-        servers.stop()
+    started = Stack(servers / "all", ports=Ports(kafka=0, zipkin=0, elasticsearch=0))
+    if hasattr(request.config, "workerinput"):
+        # Kept, for Python complains of a process that is dropped while it runs.
+        request.config.stash[_STACK] = started
+        # Where another process of the session does the same, this waits for it and finds its servers.
+        yield started.start()
+        return
+    with started:
+        yield started.start()
+
+
+@pytest.fixture
+def own_stack(servers: Path) -> Iterator[Path]:
+    """Give a directory for servers of a test's own, which are stopped at its end."""
+    directory = servers / uuid.uuid4().hex
+    yield directory
+    Stack(directory).stop()
 
 
 @pytest.fixture
@@ -101,7 +140,7 @@ def unanswering() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def alertmanager(servers: Path) -> Iterator[Running]:
     """Run a real Alertmanager for the whole session."""
-    with run_alertmanager(tmp_path_factory.mktemp("alertmanager")) as running:
+    with run_alertmanager(Path(mkdtemp(dir=servers))) as running:
         yield running

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -29,9 +30,9 @@ RULES = DEPLOY / "alerts" / "rules.toml"
 
 
 @pytest.fixture(scope="module")
-def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def manager(servers: Path) -> Iterator[str]:
     """Run an Alertmanager as it is deployed; gives its URL."""
-    with serving(tmp_path_factory.mktemp("deployed"), CONFIG) as url:
+    with serving(Path(mkdtemp(dir=servers)), CONFIG) as url:
         yield url
 
 

@@ -27,9 +27,9 @@ def kept(result: Result) -> None:
 
 
 @pytest.fixture
-def own_kafka(stack: Endpoints, tmp_path: Path) -> Iterator[Servers]:
+def own_kafka(stack: Endpoints, own_stack: Path) -> Iterator[Servers]:
     """Give a Kafka that may die, beside the Zipkin and the Elasticsearch of all tests."""
-    with Stack(tmp_path / "stack", ports=Ports(kafka=free_port()), only=("kafka",)) as kafka:
+    with Stack(own_stack, ports=Ports(kafka=free_port()), only=("kafka",)) as kafka:
         yield Servers(Endpoints(kafka.start().kafka, stack.zipkin, stack.elasticsearch), kafka)
 
 

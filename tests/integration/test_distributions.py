@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
+from tempfile import mkdtemp
 from zipfile import ZipFile
 
 import pytest
@@ -94,9 +95,9 @@ class Environment:
 
 
 @pytest.fixture(scope="module")
-def service(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """Make a fresh environment that has the SDK alone, with what it requires as it is locked."""
-    folder = tmp_path_factory.mktemp("service")
+def service(wheels: dict[str, Path], servers: Path) -> Environment:
+    """Make a fresh environment that has the SDK alone, with what it requires as it is locked: from a package index."""
+    folder = Path(mkdtemp(dir=servers))
     python = folder / ".venv" / "bin" / "python"
     run(sys.executable, "-m", "venv", "--without-pip", folder / ".venv", cwd=folder)
     lock = (ROOT / "requirements.lock").read_text("utf-8").splitlines()

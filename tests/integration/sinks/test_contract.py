@@ -13,7 +13,9 @@ from tracelink.model.codec import LOG_RECORD, SPAN
 A, B, C = "00000000000000a1", "00000000000000b2", "00000000000000c3"
 
 
-@pytest.fixture(params=["memory", "zipkin", "elasticsearch"])
+@pytest.fixture(
+    params=["memory", *(pytest.param(name, marks=pytest.mark.servers) for name in ("zipkin", "elasticsearch"))]
+)
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     if request.param == "memory":
         made = memory_target()

@@ -18,9 +18,9 @@ _SPANS, _PART = 120_000, 4_000
 
 
 @pytest.fixture
-def small_zipkin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Endpoints]:
+def small_zipkin(monkeypatch: pytest.MonkeyPatch, own_stack: Path) -> Iterator[Endpoints]:
     monkeypatch.setenv("TRACELINK_STACK_ZIPKIN_HEAP", "80m")
-    with Stack(tmp_path / "stack", ports=Ports(zipkin=0, elasticsearch=0), only=("zipkin",)) as stack:
+    with Stack(own_stack, ports=Ports(zipkin=0, elasticsearch=0), only=("zipkin",)) as stack:
         yield stack.start()
 
 

@@ -51,7 +51,7 @@ class Bench:
         return taken == self.count("delivered_records") + sum(self.dropped().values())
 
 
-@pytest.fixture(params=["memory", "kafka"])
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.servers)])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     registry = CollectorRegistry()
     metrics = PublisherMetrics(registry)

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from pipeline.local.events import ignore
 from pipeline.local.jars import ensure, pinned
 from pipeline.local.paths import default_cache
 from pipeline.local.process import find
-from pipeline.local.stack import Stack
 from pipeline.local.state import Record
 from tests.kit.waiting import eventually
 
@@ -58,9 +56,8 @@ class Cli:
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Iterator[Cli]:
-    yield Cli(tmp_path / "stack")
-    Stack(tmp_path / "stack").stop()
+def cli(own_stack: Path) -> Cli:
+    return Cli(own_stack)
 
 
 def _topics(endpoint: str) -> set[str]:

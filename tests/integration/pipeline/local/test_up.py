@@ -27,10 +27,10 @@ def environment(stack: Endpoints, topic_prefix: str, index_prefix: str) -> dict[
 
 
 @contextmanager
-def up(tmp_path: Path, *options: str, **environment: str) -> Iterator[tuple[Process, dict[str, Any]]]:
+def up(directory: Path, *options: str, **environment: str) -> Iterator[tuple[Process, dict[str, Any]]]:
     """Run it in a directory of the test, and give what it announces once it is ready."""
-    arguments = ("up", "--json", "--dir", str(tmp_path / "stack"), *options)
-    with running(*arguments, log=tmp_path / "up.log", **environment) as process:
+    arguments = ("up", "--json", "--dir", str(directory), *options)
+    with running(*arguments, log=directory.with_suffix(".log"), **environment) as process:
         yield process, wait_for("its announcement", lambda: announced(process), seconds=_START_SECONDS)
 
 
@@ -44,7 +44,7 @@ def announced(process: Process) -> dict[str, Any]:
 
 
 def test_ctrl_c_ends_every_process(tmp_path: Path, environment: dict[str, str]) -> None:
-    with up(tmp_path, **environment) as (process, found):
+    with up(tmp_path / "stack", **environment) as (process, found):
         assert set(found["metrics"]) == _STAGES
         for url in found["metrics"].values():
             assert any(name.startswith("tracelink_") for name in metrics(url.removesuffix("/metrics")))
@@ -57,7 +57,7 @@ def test_ctrl_c_ends_every_process(tmp_path: Path, environment: dict[str, str]) 
 
 
 def test_a_stage_that_is_killed_comes_back(tmp_path: Path, environment: dict[str, str]) -> None:
-    with up(tmp_path, **environment) as (process, found):
+    with up(tmp_path / "stack", **environment) as (process, found):
         url = found["metrics"]["sink-zipkin"].removesuffix("/metrics")
         (sink,) = [one for one in processes_of(environment) if "zipkin" in one.cmdline()]
         sink.kill()
@@ -69,7 +69,7 @@ def test_a_stage_that_is_killed_comes_back(tmp_path: Path, environment: dict[str
 
 def test_a_second_pipeline_on_the_same_directory_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
     with (
-        up(tmp_path, **environment),
+        up(tmp_path / "stack", **environment),
         running("up", "--dir", str(tmp_path / "stack"), log=tmp_path / "second.log", **environment) as second,
     ):
         assert second.wait() == 1
@@ -94,37 +94,37 @@ def test_a_terminal_that_closes_takes_every_process_along(tmp_path: Path, enviro
 
 
 def test_a_server_that_is_not_given_is_started_and_stopped_unless_it_ran_before(
-    tmp_path: Path, environment: dict[str, str]
+    own_stack: Path, environment: dict[str, str]
 ) -> None:
     del environment["TRACELINK_KAFKA_BOOTSTRAP_SERVERS"]
-    servers = Stack(tmp_path / "stack", ports=Ports(kafka=0), only=["kafka"])
+    servers = Stack(own_stack, ports=Ports(kafka=0), only=["kafka"])
 
     def is_up() -> bool:
         return any(server.state == "up" for server in servers.status())
 
-    with up(tmp_path, "--kafka-port", "0", **environment) as (process, found):
+    with up(own_stack, "--kafka-port", "0", **environment) as (process, found):
         assert is_up()
         assert found["environment"]["TRACELINK_KAFKA_BOOTSTRAP_SERVERS"] == found["kafka"]
         assert process.stop(signal.SIGINT, seconds=45) == 0
         assert "stopped: kafka" in process.output()
         assert not is_up()
-    with servers, up(tmp_path, **environment) as (process, found):
+    with servers, up(own_stack, **environment) as (process, found):
         assert process.stop(signal.SIGINT, seconds=45) == 0
         assert "stay up" in process.output()
-        assert f"tracelink stack down --dir {tmp_path / 'stack'}" in process.output()
+        assert f"tracelink stack down --dir {own_stack}" in process.output()
         assert is_up()
 
 
 def test_a_server_that_dies_comes_back_and_one_that_is_stopped_ends_all(
-    tmp_path: Path, environment: dict[str, str]
+    own_stack: Path, environment: dict[str, str]
 ) -> None:
     del environment["TRACELINK_KAFKA_BOOTSTRAP_SERVERS"]
-    servers = Stack(tmp_path / "stack", only=["kafka"])
+    servers = Stack(own_stack, only=["kafka"])
 
     def kafka() -> ServerStatus:
         return next(server for server in servers.status() if server.server == "kafka")
 
-    with up(tmp_path, "--kafka-port", "0", **environment) as (process, _):
+    with up(own_stack, "--kafka-port", "0", **environment) as (process, _):
         before = kafka()
         os.kill(before.pid or 0, signal.SIGKILL)
 

@@ -62,7 +62,7 @@ def _webhook() -> Iterator[Target]:
         yield Target(make(url), posted.count, lambda: make(NOWHERE))
 
 
-@pytest.fixture(params=["memory", "alertmanager", "webhook"])
+@pytest.fixture(params=["memory", pytest.param("alertmanager", marks=pytest.mark.servers), "webhook"])
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     if request.param == "memory":
         yield from _memory()
