@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from random import Random
 
 from pipeline.failpoints import Failpoint
-from tests.faults.children import Child
 from tests.faults.setting import Setting
 from tests.faults.traffic import Shape
+from tests.kit.children import Child
 
 Act = Callable[[Setting, Random], None]
 

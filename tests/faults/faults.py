@@ -12,11 +12,11 @@ import urllib3
 
 from pipeline.failpoints import Failpoint
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
-from tests.faults.children import Child
 from tests.faults.fault import REACHED_SECONDS, Act, Fault, causing, kill_at, stop_at, terminate
 from tests.faults.groupers import GROUPERS
 from tests.faults.setting import SESSION_SECONDS, STUCK_SECONDS, Setting
 from tests.kit import proxy
+from tests.kit.children import Child
 from tests.kit.waiting import wait_for
 
 _MOST_WORKERS = 4

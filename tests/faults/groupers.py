@@ -5,9 +5,9 @@ from random import Random
 
 from pipeline.failpoints import Failpoint
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
-from tests.faults.children import Child
 from tests.faults.fault import REACHED_SECONDS, Act, Fault, causing, kill_at, stop_at, terminate
 from tests.faults.setting import Setting
+from tests.kit.children import Child
 from tests.kit.waiting import wait_for
 
 _SUCH_A_WORKER = "a worker that groups errors"

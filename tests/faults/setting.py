@@ -14,11 +14,11 @@ from pipeline.kafka.admin import apply, connect
 from pipeline.kafka.offsets import OffsetLookup, group_offsets
 from pipeline.settings import TopicSettings
 from tests.faults.batch_join import Cuts
-from tests.faults.children import Child
 from tests.faults.probe import coordinated, starved
 from tests.faults.recovery import Recovery, Start, read_log, slowest
 from tests.faults.servers import Servers
 from tests.faults.tail import Tail
+from tests.kit.children import Child
 from tests.kit.proxy import Proxy
 from tracelink.settings import KafkaSettings
 

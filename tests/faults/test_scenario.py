@@ -8,10 +8,10 @@ import pytest
 
 from pipeline.local.stack import Endpoints
 from tests.faults.checks import Check
-from tests.faults.children import Child
 from tests.faults.fault import NotCaused, causing
 from tests.faults.scenario import Result, run_until_caused, with_servers
 from tests.faults.servers import Servers
+from tests.kit.children import Child
 
 _HELD = Result([Check("a promise", (), "held")])
 _BROKEN = Result([Check("a promise", ("broken",))])

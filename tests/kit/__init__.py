@@ -1,1 +1,1 @@
-"""What tests of several parts share: records to send, and ways to wait."""
+"""What tests of several packages share: records to send, processes, models, and ways to wait."""

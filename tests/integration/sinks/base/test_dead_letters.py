@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.failpoints import Failpoint
 from pipeline.local.stack import Endpoints
-from tests.faults.children import Child
+from tests.kit.children import Child
 from tests.kit.kafka import read_all
 from tests.kit.sink_topics import Topics
 from tests.kit.waiting import eventually

@@ -22,7 +22,7 @@ from sinks.base.metrics import SinkMetrics
 from sinks.base.runner import Patience, Runner
 from sinks.testing import MemorySink
 from sinks.zipkin.settings import ZipkinSettings
-from tests.faults.children import Child
+from tests.kit.children import Child
 from tests.kit.kafka import publish, read_until
 from tests.kit.kafka_topics import create
 from tests.kit.processes import metrics, running

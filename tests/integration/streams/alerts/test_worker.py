@@ -11,7 +11,7 @@ from pipeline.failpoints import Failpoint
 from pipeline.local.stack import Endpoints
 from pipeline.model.problems import ALERT, PROBLEM, Alert, Problem
 from pipeline.model.splice import splice
-from tests.faults.children import Child
+from tests.kit.children import Child
 from tests.kit.kafka import publish, read_all, read_until
 from tests.kit.kafka_topics import create
 from tests.kit.processes import metrics, running

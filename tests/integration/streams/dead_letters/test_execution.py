@@ -19,7 +19,7 @@ from streams.dead_letters.dead_letter import Name
 from streams.dead_letters.resolutions import RESOLUTION, Owner
 from streams.dead_letters.resolver import Resolver
 from streams.dead_letters.verdict import Disposition, Verdict
-from tests.faults.children import Child
+from tests.kit.children import Child
 from tests.kit.dead_letter_examples import Pipeline, letter
 from tests.kit.kafka import publish, read_all, read_until
 from tests.kit.processes import running

@@ -1,6 +1,7 @@
 """Occurrences: an errored trace reduced to where its error began, redacted and bounded."""
 
 import re
+from collections import Counter
 from typing import Any
 
 from hypothesis import assume, given
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 from pipeline.model.problems import OCCURRENCE, Occurrence
 from streams.alerts.fingerprint import Fields, fingerprint
 from streams.alerts.occurrence import Redact, occurrence
+from tests.kit.datasets import needs_shared
 from tests.kit.records import log, span
-from tests.kit.traces import CLOSED, any_trace, rearranged, tangled_trace, trace
+from tests.kit.traces import CLOSED, any_trace, rearranged, recorded_traces, tangled_trace, trace
 from tracelink.model.records import LogRecord, Span, Trace
 
 START = 1_767_225_600_000_000
@@ -214,3 +216,23 @@ def test_times_that_no_record_has_can_be_encoded(start: int, took: int, closed: 
 @given(st.data(), tangled_trace())
 def test_neither_order_nor_repeats_change_an_occurrence(data: st.DataObject, whole: Trace) -> None:
     assert occurrence(data.draw(rearranged(whole)), USUAL, plain) == occurrence(whole, USUAL, plain)
+
+
+@needs_shared
+def test_the_errored_traces_of_train_ticket_are_four_problems() -> None:
+    found = [one for whole in recorded_traces("trainticket") if (one := occurrence(whole, USUAL, plain)) is not None]
+    assert len(found) == 47
+    problems = Counter((one["fingerprint"], one["service"], one["operation"]) for one in found)
+    assert sorted((count, *names) for (_, *names), count in problems.items()) == [
+        (1, "ts-execute-service", "ExecuteControlller.executeTicket"),
+        (1, "ts-preserve-other-service", "/api/v1/preserveotherservice/preserveOther"),
+        (7, "ts-food-service", "FoodController.getAllFood"),
+        (38, "ts-basic-service", "BasicController.queryForTravels"),
+    ]
+    said = {one["service"]: one["message"] or "" for one in found}
+    assert "Get Route By Ids Failed" in said["ts-basic-service"]
+    assert "foodStoresListResult is null" in said["ts-food-service"]
+    assert "No instances available for ts-basic-service" in said["ts-preserve-other-service"]
+    assert "Order Status Wrong" in said["ts-execute-service"]
+    assert all(one["root"] == "ts-gateway-service /*" for one in found)
+    assert all(any(shown["level"] == "ERROR" for shown in one["lines"]) for one in found)

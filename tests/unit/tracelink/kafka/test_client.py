@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[4]
 _PRODUCT = ("tracelink", "pipeline", "producers", "streams", "sinks")
 _CLIENTS = {"Consumer", "Producer", "AdminClient"}
 

@@ -13,7 +13,7 @@ from pipeline.failpoints import Failpoint
 from pipeline.local.stack import Endpoints
 from pipeline.model.replay_markers import is_end
 from streams.join.settings import JoinSettings
-from tests.faults.children import Child
+from tests.kit.children import Child
 from tests.kit.kafka import publish, read_all, read_until
 from tests.kit.kafka_topics import create
 from tests.kit.processes import metrics, running

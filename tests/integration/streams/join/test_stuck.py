@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 from pipeline.failpoints import Failpoint
 from pipeline.local.stack import Endpoints
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
-from tests.faults.children import Child
+from tests.kit.children import Child
 from tests.kit.kafka import publish, read_until
 from tests.kit.kafka_topics import create
 from tests.kit.processes import running

@@ -68,7 +68,7 @@ class Child:
             self._starts += 1
             started.begin_log(self.log)
             self._process = started.Child(
-                [sys.executable, "-m", "tests.faults.launch", *self._arguments],
+                [sys.executable, "-m", "tests.kit.launch", *self._arguments],
                 self.log,
                 clean_environment() | self._environment,
                 directory=_ROOT,

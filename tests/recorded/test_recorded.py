@@ -58,7 +58,7 @@ from streams.replay.jobs import Jobs, Stored
 from streams.replay.plan import Beyond, Plan, ScanBounds
 from tests.kit.http_stub import Request, stub
 from tests.kit.sink_targets import metrics
-from tests.unit.recorded.recording import (
+from tests.recorded.recording import (
     JOB,
     NAMES,
     PARTITIONS,

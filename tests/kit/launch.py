@@ -1,4 +1,4 @@
-"""`python -m tests.faults.launch ARGUMENTS…` is `tracelink ARGUMENTS…`, which stops or dies where it is told to.
+"""`python -m tests.kit.launch ARGUMENTS…` is `tracelink ARGUMENTS…`, which stops or dies where it is told to.
 
 Each line of its standard input names a point and an order, `worker-committed KILL`. When the process next gets there
 it sends itself that signal, or, told to HANG, the thread goes no further.
