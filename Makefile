@@ -23,7 +23,7 @@ demo: $(STAMP) ## Run the whole pipeline with a small shop of services that some
 	$(BIN)/tracelink demo $(ARGS)
 
 test: $(STAMP) ## Run every test, against real servers, three at a time (ARGS=… for pytest alone)
-	$(BIN)/pytest $(or $(ARGS),--numprocesses 3 --dist worksteal)
+	$(BIN)/pytest $(or $(ARGS),--hypothesis-profile ci --numprocesses 3 --dist worksteal)
 
 test-fast: $(STAMP) ## Run the tests that need no servers, within a minute
 	$(BIN)/pytest -m "not servers" --numprocesses logical --dist worksteal

@@ -23,9 +23,18 @@ from pipeline.runtime.signals import undisturbed
 from tests.kit.alertmanager import Running
 from tests.kit.alertmanager import alertmanager as run_alertmanager
 
-# How fast examples are made says nothing on a machine that does other things, too.
-settings.register_profile("suite", suppress_health_check=[HealthCheck.too_slow], deadline=None)
-settings.load_profile("suite")
+# `make test` asks for "ci", for it is what .ci/run calls; everything else has "dev". How fast examples are made says
+# nothing on a machine that does other things, too.
+settings.register_profile(
+    "ci",
+    settings.get_profile("default"),
+    max_examples=100,
+    suppress_health_check=[HealthCheck.too_slow],
+    deadline=None,
+    print_blob=True,
+)
+settings.register_profile("dev", settings.get_profile("ci"), max_examples=10)
+settings.load_profile("dev")
 
 _SERVERS = pytest.StashKey[Path]()
 _STACK = pytest.StashKey[Stack]()

@@ -226,7 +226,7 @@ def put_out(records: Sequence[Record], fetches: Iterator[int]) -> tuple[list[spl
     return [splice.head(one) for one in parts], list(map(len, parts)), most
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=3 * settings().max_examples // 2)
 @given(
     st.lists(st.tuples(st.sampled_from([SPANS, LOGS]), st.integers(0, 5000), st.integers(1, 12)), max_size=300),
     st.randoms(use_true_random=False),

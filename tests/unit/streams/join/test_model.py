@@ -15,7 +15,7 @@ import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from prometheus_client.metrics import MetricWrapperBase
 
 from pipeline.model.splice import decode
@@ -302,5 +302,7 @@ def _origin(letter: Outgoing) -> tuple[bytes, bytes, bytes]:
     return found["tracelink.topic"], found["tracelink.partition"], found["tracelink.offset"]
 
 
-TestEveryScheduleOfFaults = JoinModel.TestCase
-TestEveryScheduleOfFaults.settings = settings(max_examples=2000, stateful_step_count=12, deadline=None, print_blob=True)
+# In shares, for several processes to run at the same time.
+@pytest.mark.parametrize("schedules", [5 * settings().max_examples] * 4)
+def test_under_every_schedule_of_faults_nothing_is_lost_or_doubled(schedules: int) -> None:
+    run_state_machine_as_test(JoinModel, settings=settings(max_examples=schedules, stateful_step_count=12))
