@@ -1,5 +1,6 @@
 """The files that the tests of the deployment read."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401 - a document of any shape
     return yaml.safe_load(path.read_text("utf-8"))
 
 
+@cache
 def compose() -> dict[str, Any]:
+    """Return the Compose file, which no test may change."""
     document: dict[str, Any] = read_yaml(COMPOSE_FILE)
     return document
 

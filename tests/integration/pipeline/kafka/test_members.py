@@ -6,6 +6,7 @@ import pytest
 from confluent_kafka import Consumer
 
 from pipeline.local.stack import Endpoints
+from pipeline.runtime import watchdog
 from pipeline.runtime.watchdog import Members
 from tests.kit.kafka_topics import create
 from tests.kit.waiting import eventually
@@ -40,6 +41,7 @@ def test_a_group_is_empty_before_it_has_members_and_after(
     eventually(lambda: is_empty() is True)
 
 
-def test_of_a_kafka_that_is_away_nothing_is_known() -> None:
+def test_of_a_kafka_that_is_away_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "_ASK_TIMEOUT", 0.5)
     with pytest.raises(Unavailable, match="Kafka does not tell who is in the group g"):
         Members(KafkaSettings.load(kafka_bootstrap_servers="127.0.0.1:1"), "g").is_empty()

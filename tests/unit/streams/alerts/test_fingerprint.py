@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from time import perf_counter
+from time import thread_time
 from typing import cast
 
 import pytest
@@ -215,7 +215,7 @@ def test_where_a_cut_message_ends_does_not_matter() -> None:
 )  # fmt: skip
 def test_no_text_takes_long(unit: str) -> None:
     text = (unit * 100_000)[:100_000]
-    start = perf_counter()
+    start = thread_time()
     normalised(text)
     fingerprint(failed(operation=text, message=text), USUAL)
-    assert perf_counter() - start < 0.05
+    assert thread_time() - start < 0.05
