@@ -155,7 +155,7 @@ def test_what_the_user_got_wrong_is_told_in_a_line(arguments: tuple[str, ...], c
 
 
 def test_a_broker_that_does_not_answer_is_told_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(connect.__kwdefaults__, "timeout", 0.5)
+    monkeypatch.setitem(connect.__kwdefaults__ or {}, "timeout", 0.5)
     spans = lines(tmp_path / "spans.jsonl", SPAN_LINE)
     done = send("--spans", spans, "--kafka-bootstrap-servers", "127.0.0.1:1")
     assert done.exit_code == 1
