@@ -26,7 +26,7 @@ _EXAMPLES = "  python -m benchmarks join\n  python -m benchmarks zipkin elastics
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(".benchmarks"),
     show_default=True,
-    help="Where servers, their topics and what was built are kept from run to run.",
+    help="Folder that keeps servers, their topics and built peers from run to run.",
 )
 @click.option(
     "--recorded",
@@ -34,7 +34,7 @@ _EXAMPLES = "  python -m benchmarks join\n  python -m benchmarks zipkin elastics
     help="Folder with recorded traces, NAME.spans.jsonl.gz and NAME.logs.jsonl.gz, for the cases that take them.",
 )
 def main(cases: tuple[str, ...], *, as_json: bool, directory: Path, recorded: Path | None) -> None:
-    """Measure the product beside its peers, on real servers that are started for it.
+    """Measure the product beside its peers, on real servers that the command starts.
 
     A case takes a few minutes. Run it on a machine that does nothing else, and compare rows of one run only.
     """

@@ -1,4 +1,4 @@
-"""What a case is, and what it gets."""
+"""A case and its input."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +10,14 @@ from pipeline.local.stack import Endpoints
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a case runs with: where the servers are, how it says what it is at, and the folder of recorded traces."""
+    """The input of a case: the addresses of the servers, a function that prints progress, and two folders."""
 
     servers: Endpoints
     say: Callable[[str], None]
     recorded: Path | None
+    """Recorded traces, if any."""
     directory: Path
-    """Where a case may keep what it has made, such as a peer that takes minutes to build."""
+    """Keeps files from run to run, such as a peer that takes minutes to build."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Topics full of joined traces, as the join writes them: what sinks are measured with."""
+"""Topics full of joined traces, as the join writes them: the load of the sinks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _OPENED = 1_700_000_000_000  # milliseconds: when the traces of `traffic` begin
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Traces of one part each, in the topic `traces` under a prefix of their own; made once and kept.
+    """Traces of one part each, in the topic `traces` under a prefix of their own; made only once and kept.
 
     They are made of the templates in turn, each under a fresh id.
     """
@@ -31,11 +31,11 @@ class Joined:
 
     @property
     def prefix(self) -> str:
-        """What the topics' names start with."""
+        """The prefix of the topics' names."""
         return f"bench.{self.name}."
 
     def ensure(self, kafka: str, say: Callable[[str], None]) -> tuple[int, int, int]:
-        """Make the traces where they are not there yet; returns how many spans, log lines and parts they have."""
+        """Make the traces if they do not exist yet; returns the counts of their spans, log lines and parts."""
         topic = TopicNames(self.prefix).traces
         templates = self.templates()
         spans, logs = records_in(templates, self.traces)
@@ -52,7 +52,7 @@ class Joined:
 
 
 def spliced(templates: Sequence[Template], traces: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the key and the message of so many traces, always the same bytes."""
+    """Yield the key and the message of each of `traces` traces, always the same bytes."""
     records = stream(templates, traces, gap=0)  # one trace after another
     for number, (key, group) in enumerate(groupby(records, attrgetter("key"))):
         trace = list(group)

@@ -1,4 +1,4 @@
-"""Topics full of records, made once and kept, so that every run reads the same bytes."""
+"""Topics full of records, made only once and kept, so that every run reads the same bytes."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,8 +26,8 @@ _TIMEOUT = 30.0
 class Load:
     """Traces in the topics under a prefix of their own.
 
-    `gap` is how many traces begin between two records of one (see `traffic.stream`). `rate` is how many records a
-    second of stream time has: the topics are written as fast as possible, under times that make them look so.
+    `gap` is the number of traces that begin between two records of one trace (see `traffic.stream`). `rate` is the
+    number of records in a second of stream time: topics are written as fast as possible, with times at that rate.
     """
 
     name: str
@@ -38,11 +38,11 @@ class Load:
 
     @property
     def prefix(self) -> str:
-        """What the topics' names start with."""
+        """The prefix of the topics' names."""
         return f"bench.{self.name}."
 
     def ensure(self, kafka: str, say: Callable[[str], None]) -> tuple[int, int]:
-        """Make the load where it is not there yet; returns how many spans and log lines it has."""
+        """Make the load if it does not exist yet; returns the counts of its spans and log lines."""
         names = TopicNames(self.prefix)
         admin = AdminClient({"bootstrap.servers": kafka})
         templates = self.templates()
@@ -50,14 +50,14 @@ class Load:
         if (held(kafka, names.spans), held(kafka, names.logs)) != expected:
             say(f"making the load {self.name}: {sum(expected):,} records, once")
             self._drop(admin)
-            # Batches keep the kind of time that they are written with: the join then finds the topics as it wants them.
+            # Batches keep this type of time stamp; `apply` then sets LogAppendTime, which the join requires.
             renew(admin, [names.spans, names.logs], {"message.timestamp.type": "CreateTime"})
             send(kafka, self._messages(templates, sum(expected)))
             apply(admin, self.settings(kafka))
         return expected
 
     def empty(self, kafka: str) -> None:
-        """Make its topics anew, with nothing in them."""
+        """Delete its topics and create them again, empty."""
         admin = AdminClient({"bootstrap.servers": kafka})
         self._drop(admin)
         apply(admin, self.settings(kafka))
@@ -93,14 +93,14 @@ class Message(NamedTuple):
 
 
 def send(kafka: str, messages: Iterable[Message]) -> None:
-    """Send messages as fast as the broker takes them; raises UserError where it does not."""
+    """Send messages as fast as the broker takes them. Raises UserError if it does not take all."""
     producer = Producer(
         {
             "bootstrap.servers": kafka,
             "partitioner": PARTITIONER,
             "compression.type": "lz4",
             "linger.ms": 50,
-            # What has no key goes anywhere, and not in runs to one partition, which would put them out of step.
+            # Messages without a key are spread evenly: runs to one partition would let partitions get ahead of others.
             "sticky.partitioning.linger.ms": 0,
             "queue.buffering.max.messages": 1_000_000,
         }
@@ -117,7 +117,7 @@ def send(kafka: str, messages: Iterable[Message]) -> None:
 
 
 def renew(admin: AdminClient, topics: Sequence[str], config: Mapping[str, str] | None = None) -> None:
-    """Make topics anew, empty, that keep what is written into them; `config` is what else is set of them."""
+    """Create topics again, empty and with unlimited retention; `config` has further settings of theirs."""
     there = admin.list_topics(timeout=_TIMEOUT).topics
     drop(admin, [topic for topic in topics if topic in there])
     new = [NewTopic(topic, PARTITIONS, 1, config={"retention.ms": "-1", **(config or {})}) for topic in topics]
@@ -137,7 +137,7 @@ def drop(admin: AdminClient, topics: Sequence[str]) -> None:
 
 
 def held(kafka: str, topic: str) -> int:
-    """Count the records of a topic, as far as offsets tell; 0 where it does not exist."""
+    """Count the records of a topic by its offsets; 0 if it does not exist."""
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": "bench"})
     try:
         numbers = consumer.list_topics(topic, timeout=_TIMEOUT).topics[topic].partitions

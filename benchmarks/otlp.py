@@ -20,11 +20,11 @@ from tracelink.model.codec import LOG_RECORD, SPAN
 from tracelink.model.records import Flag, LogRecord, Span
 
 _NANOSECONDS = 1000
-"""In a microsecond, which our records count."""
+"""In a microsecond, the unit of our records."""
 
 
 class _Source(NamedTuple):
-    """Where a record comes from: a message has records of one source."""
+    """The source of a record: a message has records of one source."""
 
     is_span: bool
     service: str
@@ -40,18 +40,18 @@ class _Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OtlpLoad:
-    """The records of a load of our own shape in its order; a message has `batch` of one service, as SDKs send."""
+    """The records of a load in its order; a message has `batch` records of one service, as SDKs send them."""
 
     load: Load
     batch: int
 
     @property
     def prefix(self) -> str:
-        """What the topics' names start with."""
+        """The prefix of the topics' names."""
         return f"bench.otlp.{self.batch}."
 
     def ensure(self, kafka: str, say: Callable[[str], None]) -> None:
-        """Make the load where it is not there yet."""
+        """Make the load if it does not exist yet."""
         names = TopicNames(self.prefix)
         templates = self._templates()
         if (held(kafka, names.spans), held(kafka, names.logs)) != self._messages_in(templates):
@@ -98,7 +98,7 @@ class OtlpLoad:
 
 # protobuf names no public type of a repeated field.
 def _batch(source: _Source) -> tuple[trace_pb2.TracesData | logs_pb2.LogsData, Any]:
-    """Return an empty message of a source, and where its records go."""
+    """Return an empty message of a source, and its list of records."""
     resource = Resource(attributes=_attributes({"service.name": source.service}))
     scope = InstrumentationScope(name=source.logger)
     if source.is_span:

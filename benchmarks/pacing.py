@@ -17,13 +17,13 @@ _GAP = 100
 
 
 def command(kafka: str, prefix: str, rate: int, seconds: int, shape: Shape) -> list[str]:
-    """Return the command line that publishes traces of that shape, at so many records a second."""
+    """Return the command line that publishes traces of this shape at `rate` records a second."""
     numbers = map(str, (rate, seconds, shape.spans, shape.logs))
     return [sys.executable, "-m", "benchmarks.pacing", kafka, prefix, *numbers]
 
 
 def main(brokers: str, prefix: str, rate: int, seconds: int, shape: Shape) -> None:
-    """Publish at that rate, and say how many are published."""
+    """Publish at this rate, and print the number of published records."""
     names = TopicNames(prefix)
     producer = Producer(
         {

@@ -1,4 +1,4 @@
-"""What a case has measured, as a table and as JSON."""
+"""The result of a case, as a table and as JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,9 +10,9 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One subject of a case; what does not apply is None.
+    """One subject of a case; a figure that does not apply is None.
 
-    `cpu_us` is the CPU time of all threads for one record, in microseconds; memory is the highest resident one;
+    `cpu_us` is the CPU time of all threads for one record, in microseconds; memory is the peak of resident memory;
     `seconds` are latencies or durations by name.
     """
 
@@ -27,7 +27,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A figure that a case is held against: `text` says what it is and what is wanted."""
+    """A figure with the limit that it must meet; `text` names both."""
 
     text: str
     value: float
@@ -36,13 +36,13 @@ class Target:
 
     @property
     def met(self) -> bool:
-        """Tell whether the figure is within its limit."""
+        """True if the figure is within its limit."""
         return self.value <= self.limit if self.at_most else self.value >= self.limit
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a case has measured, in one run on one machine; compare its rows, not rows of different runs."""
+    """The rows of one run on one machine; compare these, not rows of different runs."""
 
     case: str
     about: str
@@ -50,7 +50,7 @@ class Result:
     targets: Sequence[Target] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON takes it."""
+        """Return the result as a JSON object."""
         found = asdict(self)
         for shown, target in zip(found["targets"], self.targets, strict=True):
             shown["met"] = target.met

@@ -1,4 +1,4 @@
-"""The servers that cases run against: a stack of our own, whose topics are kept from run to run."""
+"""The servers of the cases: a local stack whose topics are kept from run to run."""
 
 import os
 from collections.abc import Callable, Collection, Iterator
@@ -27,7 +27,7 @@ def servers(directory: Path, only: Collection[str], say: Callable[[str], None]) 
 
 
 def pin(directory: Path, server: str, cores: Collection[int]) -> None:
-    """Have a server that runs in a directory use these cores only: its threads, and those that they start."""
+    """Pin the server of a directory to these cores: its threads, and those that they start."""
     pid = next(found.pid for found in Stack(directory).status() if found.server == server)
     for thread in psutil.Process(pid).threads():
         with suppress(ProcessLookupError):

@@ -29,7 +29,7 @@ _STOP_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A moment of a process: monotonic seconds, records done so far, CPU seconds of all its threads so far."""
+    """The state of a process at one time: monotonic seconds, and records and CPU seconds (of all threads) so far."""
 
     at: float
     done: float
@@ -38,7 +38,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a process worked, and at what cost, between two samples."""
+    """Speed and cost of a process between two samples."""
 
     records_per_second: float
     cpu_us: float
@@ -65,7 +65,7 @@ class Subject:
         return self._process.pid
 
     def output(self) -> str:
-        """Return what it has printed."""
+        """Return its output so far."""
         return self._log.read_text(errors="replace")
 
     def cpu(self) -> float:
@@ -74,16 +74,16 @@ class Subject:
         return float(times.user + times.system)
 
     def peak_mib(self) -> float:
-        """Return the most memory that it has had resident."""
+        """Return its peak of resident memory."""
         found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
         return int(found.group(1)) / 1024 if found else 0.0
 
     def url(self) -> str:
-        """Return where one of our own processes serves its metrics, once it has said so."""
+        """Wait until one of our own processes logs its address, and return the address of its metrics."""
         return wait_for("its address", lambda: self._matched(r"metrics and health on (\S+)"), self)
 
     def metrics(self, url: str) -> dict[str, float]:
-        """Read the metrics that are served there, summed over their labels."""
+        """Read the metrics at an address, summed over their labels."""
         found: dict[str, float] = {}
         text = self._pool.request("GET", f"{url}/metrics").data.decode()
         for name, value in re.findall(r"^(\w+)(?:\{.*\})? (\S+)", text, re.MULTILINE):
@@ -91,11 +91,11 @@ class Subject:
         return found
 
     def metric(self, url: str, name: str) -> float:
-        """Read one of these metrics; 0 where nothing was counted yet."""
+        """Read one of these metrics; 0 if nothing was counted yet."""
         return self.metrics(url).get(name, 0.0)
 
     def printed(self) -> float:
-        """Return the last number that it has printed on a line of its own, as our peers say how far they are."""
+        """Return the last number that it printed on a line of its own: the progress of a peer."""
         with self._log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 200))
             whole, _, _ = file.read().rpartition(b"\n")
@@ -103,7 +103,7 @@ class Subject:
         return float(lines[-1]) if lines else 0.0
 
     def follow(self, done: Callable[[], float], records: float, *, patience: float = 300.0) -> list[Sample]:
-        """Sample it until so many records are done; raises UserError where that takes too long or it ends."""
+        """Sample it until `records` are done. Raises UserError if it ends or takes longer than `patience` seconds."""
         samples: list[Sample] = []
         deadline = time.monotonic() + patience
         while True:
@@ -116,12 +116,12 @@ class Subject:
             time.sleep(_EVERY)
 
     def require_alive(self) -> None:
-        """Raise UserError, with the end of its output, where it has ended."""
+        """Raise UserError, with the end of its output, if it has ended."""
         if self._process.poll() is not None:
             raise UserError(f"{self._process.args!r} ended with {self._process.returncode}:\n{self.output()[-2000:]}")
 
     def wait(self, seconds: float = 600.0) -> float:
-        """Wait until it has ended by itself; returns the most memory seen, in MiB. Raises UserError where it fails."""
+        """Wait until it ends by itself; returns its peak memory in MiB. Raises UserError if it fails."""
         deadline, peak = time.monotonic() + seconds, 0.0
         while self._process.poll() is None:
             if time.monotonic() > deadline:
@@ -139,7 +139,7 @@ class Subject:
         self._process.kill()
 
     def stop(self) -> None:
-        """Stop it in good order, and if it does not, kill it."""
+        """Stop it with SIGTERM, and kill it if it does not end in time."""
         stop([self._process], _STOP_SECONDS)
 
     def _matched(self, pattern: str) -> str | None:
@@ -171,9 +171,9 @@ def peer(name: str, *arguments: str) -> list[str]:
 
 
 def pace(samples: Sequence[Sample], *, since: float, until: float) -> Pace:
-    """Return the pace between the first sample with more than `since` records and the last with less than `until`.
+    """Return the pace between the first sample with more than `since` records and the last with at most `until`.
 
-    Progress that comes in leaps is taken at the leaps, so that a leap just before or after does not count half.
+    If progress comes in steps, the pace is measured from step to step, so that no step counts half.
     """
     leaps = [
         sample for before, sample in pairwise(samples) if sample.done > before.done and since < sample.done <= until
@@ -192,13 +192,13 @@ def between(first: Sample, last: Sample) -> Pace:
 
 
 def measured(name: str, found: Pace, subject: Subject, note: str | None = None) -> Row:
-    """Return what was found of a process, whose memory is looked at now; by default with the cores that it used."""
+    """Return the row of a process, with its memory until now; by default the note is the number of cores used."""
     shown = f"{found.cores:.2f} cores" if note is None else note
     return Row(name, found.records_per_second, found.cpu_us, subject.peak_mib(), note=shown)
 
 
 def wait_for(what: str, probe: Callable[[], T | None], subject: Subject, *, seconds: float = _READY_SECONDS) -> T:
-    """Return what the probe finds, as soon as it finds anything; raises UserError where the process ends or dawdles."""
+    """Wait until the probe returns a result, and return it. Raises UserError if the process ends or time runs out."""
     deadline = time.monotonic() + seconds
     while not (found := probe()):
         subject.require_alive()

@@ -1,4 +1,4 @@
-"""Traces to measure with: encoded once, then multiplied under fresh ids for the price of joining bytes."""
+"""Traces to measure with: encoded only once, then multiplied under fresh ids by joining bytes."""
 
 import random
 from binascii import hexlify
@@ -16,7 +16,7 @@ from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import LOG_RECORD, SPAN, TRACE_ID
 from tracelink.model.records import Endpoint, ErrorRule, Flag, LogRecord, Span
 
-# Where a message's trace id is, and where a log record's own id is if it has 32 characters, as all of ours have.
+# The place of a log record's own id in a message, if the id has 32 characters, as all of ours have.
 _LOG_ID = slice(TRACE_ID.stop + 1, TRACE_ID.stop + 33)
 _LARGEST_RECORD = 1 << 20
 _START = 1_700_000_000_000_000
@@ -47,7 +47,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Traces of our own making: how many spans and log lines each has; a message has about 220 bytes."""
+    """Synthetic traces, each with this number of spans and log lines; a message has about 220 bytes."""
 
     spans: int = 10
     logs: int = 5
@@ -55,7 +55,7 @@ class Shape:
     """Spans have 13 tags instead of 5, and the endpoints of both sides with their addresses."""
 
     def templates(self) -> list[Template]:
-        """Make the traces: one of 50 is errored, as far as there are so many; large ones are few."""
+        """Make the traces: one of 50 is errored, if there are so many; of large traces there are fewer."""
         most = max(1, _MOST_TEMPLATE_RECORDS // (self.spans + self.logs))
         return [self._template(number) for number in range(min(_ERRORED_EVERY, most))]
 
@@ -73,14 +73,14 @@ class Shape:
 
 
 def recorded(folder: Path, name: str) -> list[Template]:
-    """Read recorded traces from `NAME.spans.jsonl.gz` and `NAME.logs.jsonl.gz`, as `tracelink send` takes them."""
+    """Read recorded traces from `NAME.spans.jsonl.gz` and `NAME.logs.jsonl.gz`, in the formats of `tracelink send`."""
     parser = Parser(RecordEncoder(TopicNames()), ErrorRule(), _LARGEST_RECORD)
     traces: dict[bytes, list[tuple[int, Piece]]] = {}
     for kind, parse in (("spans", parser.spans), ("logs", parser.logs)):
         source = InputFile(folder / f"{name}.{kind}.jsonl.gz")
         for time, entry in parse(source.items()):
             if not isinstance(entry, Ready):
-                raise UserError(f"{entry.place} holds no record: {entry.detail}")
+                raise UserError(f"{entry.place}: no valid record: {entry.detail}")
             message = entry.message
             if message.key is not None:
                 is_span = message.kind == SPANS
@@ -91,14 +91,14 @@ def recorded(folder: Path, name: str) -> list[Template]:
 
 
 def order(templates: Sequence[Sized], traces: int, gap: int) -> Iterator[tuple[int, int]]:
-    """Yield which trace the next record is of, and its place in that trace.
+    """Yield, for each record, the number of its trace and its place in that trace.
 
-    With each record of a trace, `gap` further traces have begun: so many times its length are under way at a time.
+    Between two records of a trace, `gap` further traces begin: `gap` times its length are open at a time.
     """
     lengths = list(map(len, templates))
     longest = max(lengths)
     for newest in range(traces + (longest - 1) * gap):
-        # Places at which a trace is by now: the first began before the last of all, the last has begun at all.
+        # The bounds of places keep `number` between 0 and the last trace.
         first, end = (max(0, -((traces - 1 - newest) // gap)), newest // gap + 1) if gap else (0, longest)
         for place in range(first, min(longest, end)):
             number = newest - place * gap
@@ -107,12 +107,12 @@ def order(templates: Sequence[Sized], traces: int, gap: int) -> Iterator[tuple[i
 
 
 def ids_of(traces: int) -> list[bytes]:
-    """Return the ids of so many traces, always the same."""
+    """Return the ids of `traces` traces, always the same."""
     return [blake2b(number.to_bytes(8), digest_size=16).digest() for number in range(traces)]
 
 
 def stream(templates: Sequence[Template], traces: int, gap: int) -> Iterator[Record]:
-    """Yield the records of so many traces in their `order`, always the same bytes."""
+    """Yield the records of `traces` traces in their `order`, always the same bytes."""
     ids = ids_of(traces)
     keys = [hexlify(one) for one in ids]
     for number, place in order(templates, traces, gap):

@@ -15,7 +15,7 @@ from tracelink.kafka.topics import TopicNames
 
 _TIMEOUT = 30.0
 JOINED = "tracelink_join_joined_records_total"
-"""The metric of a worker's records that are in committed traces."""
+"""The metric that counts a worker's records in committed traces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class Workers:
     group: str
 
     def worker(self, instance: str, *flags: str) -> AbstractContextManager[Subject]:
-        """Run a worker of that instance id for as long as the block lasts."""
+        """Run a worker with this instance id for as long as the block lasts."""
         environment = {"TRACELINK_KAFKA_BOOTSTRAP_SERVERS": self.kafka, "TRACELINK_TOPIC_PREFIX": self.load.prefix}
         return running(tracelink("join", "--join-group", self.group, "--instance-id", instance, *flags), environment)
 
     def committed(self) -> int:
-        """Return how many records are before the group's committed offsets."""
+        """Return the number of records before the group's committed offsets."""
         names = TopicNames(self.load.prefix)
         asked = [TopicPartition(topic, one) for topic in (names.spans, names.logs) for one in range(PARTITIONS)]
         consumer = Consumer(
@@ -50,7 +50,7 @@ class Workers:
 
 @contextmanager
 def workers(kafka: str, load: Load) -> Iterator[Workers]:
-    """Make a group over the load, the join's output topics made anew; its journal is removed at the end."""
+    """Make a group over the load, with empty output topics of the join; delete its journal at the end."""
     names, group = TopicNames(load.prefix), f"bench-{uuid.uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": kafka})
     outputs = {names.traces, names.error_traces, names.dead_letters} & admin.list_topics(timeout=_TIMEOUT).topics.keys()

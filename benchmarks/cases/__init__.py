@@ -1,4 +1,4 @@
-"""One module a case: what it runs, beside what, and which targets it holds the result against."""
+"""One module for each case: its subjects, their peers, and the targets of the result."""
 
 from benchmarks.case import Case
 from benchmarks.cases import (

@@ -1,4 +1,4 @@
-"""The Elasticsearch sink beside a bare loop that posts the very same bulk bodies, which it finds ready."""
+"""The Elasticsearch sink beside a bare loop that posts the same bulk bodies, made in advance."""
 
 import uuid
 from collections.abc import Sequence
@@ -29,18 +29,18 @@ from tracelink.kafka.topics import TopicNames
 SHAPE = Shape()
 LOAD = Joined("joined", SHAPE.templates, traces=20_000)
 
-_DOCUMENTS = LOAD.traces * (SHAPE.logs + 1)  # a part has one beside those of its log lines
+_DOCUMENTS = LOAD.traces * (SHAPE.logs + 1)  # a part has one, besides those of its log lines
 _BATCH = 1000
 _ROUNDS = 3
 _WARM_UPS = 2
-_CONNECTIONS = 2  # one leaves the node without work between two requests, and more are no faster
+_CONNECTIONS = 2  # with one the node is idle between two requests; more are no faster
 
 
 Measured = AbstractContextManager[Subject]
 
 
 class _Cores(NamedTuple):
-    """Which cores the node and its client may use, and which share of the bare loop's rate is wanted then."""
+    """The cores of the node and of its client, and the target: a share of the bare loop's rate."""
 
     about: str
     node: Sequence[int]
@@ -79,7 +79,7 @@ class _Node:
 
 
 def _write_bodies(settings: ElasticsearchSettings, folder: Path) -> None:
-    """Have the sink make the bodies of its requests for the whole load, a file for each; sets up its templates."""
+    """Write the sink's request bodies for the whole load, a file for each; sets up its templates."""
     set_up_now(settings)
     encoder = Encoder(settings)
     names = TopicNames(settings.topic_prefix)
@@ -95,7 +95,7 @@ def _write_bodies(settings: ElasticsearchSettings, folder: Path) -> None:
 
 
 def _bare_loop(settings: ElasticsearchSettings, folder: Path, cores: Sequence[int]) -> Measured:
-    """Measure the loop that posts the bodies of a folder."""
+    """Run the loop that posts the bodies of a folder."""
     return running(peer("bulk", settings.elasticsearch_url, str(folder), str(_CONNECTIONS)), cores=cores)
 
 
@@ -126,7 +126,7 @@ def _rate(row: Row) -> float:
 
 
 def _middle(rows: Sequence[Row]) -> Row:
-    """Return the row of the middle rate."""
+    """Return the row with the median rate."""
     return sorted(rows, key=_rate)[len(rows) // 2]
 
 

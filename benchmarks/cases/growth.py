@@ -1,4 +1,4 @@
-"""What a record costs when many traces are open, and when a trace has many records; and what an open trace holds."""
+"""The cost of a record by open traces and by records a trace, and the memory of an open trace."""
 
 from benchmarks.case import Bench, Case
 from benchmarks.cases.join import measure_join
@@ -14,7 +14,7 @@ _OPEN_BYTES = "tracelink_join_open_bytes"
 
 _SMALL = Shape(spans=2, logs=1)
 _OPEN_SECONDS = 14
-"""How long a trace of two steps of 4.5 s stays open: they, and the idle gap of 5 s."""
+"""The time for which a trace stays open: two steps of 4.5 s and the idle gap of 5 s."""
 _OPEN = (10_000, 100_000, 1_000_000)
 _SPANS = (10, 100, 1000, 10_000)
 _RECORDS = 1_000_000
@@ -26,12 +26,12 @@ _FEW, _MANY = 2, 16
 
 def _many_open(traces: int) -> Load:
     rate = traces * 3 // _OPEN_SECONDS
-    # As many traces begin between two records of one as begin in 4.5 s.
+    # Two records of a trace are 4.5 s apart.
     return Load(f"open{traces}", _SMALL.templates, traces=traces + _RECORDS, gap=rate * 9 // 6, rate=rate)
 
 
 def _measure_open(bench: Bench, traces: int) -> Row:
-    """Measure while as many traces are open as there will be: from the first that closes to the end of the topic."""
+    """Measure with the full number of open traces: from the first that closes to the end of the topic."""
     load = _many_open(traces)
     records = sum(load.ensure(bench.servers.kafka, bench.say))
     closing = records - traces * 3
@@ -45,7 +45,7 @@ def _measure_open(bench: Bench, traces: int) -> Row:
 
 
 def _measure_held(records: int) -> float:
-    """Return the bytes of resident memory that an open trace of so many records takes beside their payload."""
+    """Return the bytes of resident memory that an open trace of so many records takes in addition to their payload."""
     with running(peer("holding", str(_HELD), str(records))) as subject:
         subject.wait()
         return subject.printed()
@@ -64,11 +64,13 @@ def _run(bench: Bench) -> Result:
     few, many, errored = _measure_held(_FEW), _measure_held(_MANY), _measure_held(0)
     a_record = (many - few) / (_MANY - _FEW)
     a_trace = few - _FEW * a_record
-    held = Row("held beside the payload", bytes_per_open_record=a_record, note=f"{a_trace:,.0f} bytes more a trace")
+    held = Row(
+        "held in addition to the payload", bytes_per_open_record=a_record, note=f"{a_trace:,.0f} bytes more a trace"
+    )
     cost = (opened[-1].cpu_us or 0) / (opened[0].cpu_us or 1)
     targets = [
-        Target("cost a record with a million open traces, of that with ten thousand", cost, _AT_MOST, at_most=True),
-        Target("bytes a record in memory, beside its payload", a_record, _RECORD_BYTES, at_most=True),
+        Target("cost a record with a million open traces, relative to ten thousand", cost, _AT_MOST, at_most=True),
+        Target("bytes a record in memory, in addition to its payload", a_record, _RECORD_BYTES, at_most=True),
         Target("bytes an open trace", a_trace, _TRACE_BYTES, at_most=True),
         Target("bytes a remembered errored id", errored, _ERRORED_BYTES, at_most=True),
     ]

@@ -1,4 +1,4 @@
-"""The join at full speed through a topic that is full, beside what is possible and what people would use instead."""
+"""The join at full speed through full topics, beside the limit and the usual alternatives."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ from tracelink.kafka.topics import TopicNames
 
 LOAD = Load("plain", Shape().templates, traces=200_000, gap=100)
 
-# The rate of the limit, of its CPU cost for the Collector, and of the naive program.
+# Relative to the counting loop's rate, the Collector's CPU cost, and the naive program's rate.
 _OF_COUNTING = 0.55
 _OF_COLLECTOR = 3.0
 _OF_FAUST = 15.0
@@ -24,7 +24,7 @@ _TUNED = {"fetch.queue.backoff.ms": "10"}
 
 
 def measure_join(bench: Bench, load: Load, *flags: str, subject_name: str = "tracelink join") -> Row:
-    """Measure one worker over a load from its beginning; the last traces, which wait for the clock, are left out."""
+    """Measure one worker over a load from its beginning, without the last traces, which wait for the clock."""
     records = sum(load.ensure(bench.servers.kafka, bench.say))
     with workers(bench.servers.kafka, load) as group, group.worker("bench", *flags) as subject:
         url = subject.url()
@@ -67,16 +67,18 @@ def _run(bench: Bench) -> Result:
     ]
     rates = [row.records_per_second or 0.0 for row in (counting, again)]
     targets = [
-        Target("of the counting loop's records/s", (join.records_per_second or 0) / (sum(rates) / 2), _OF_COUNTING),
+        Target(
+            "share of the counting loop's records/s", (join.records_per_second or 0) / (sum(rates) / 2), _OF_COUNTING
+        ),
         Target("CPU µs a record", join.cpu_us or 0, _CPU_US, at_most=True),
         Target(
-            "times the stock Faust app's records/s",
+            "multiple of the stock Faust app's records/s",
             (join.records_per_second or 0) / (faust.records_per_second or 1),
             _OF_FAUST,
         ),
     ]
     targets += [
-        Target(f"of our CPU a record: {row.subject}", row.cpu_us / (join.cpu_us or 1), _OF_COLLECTOR)
+        Target(f"multiple of the join's CPU a record: {row.subject}", row.cpu_us / (join.cpu_us or 1), _OF_COLLECTOR)
         for row in collectors
         if row.cpu_us is not None
     ]

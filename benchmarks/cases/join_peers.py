@@ -1,4 +1,4 @@
-"""What people would join traces with instead, on the load of the join."""
+"""The usual alternatives to the join, on its load."""
 
 import os
 import time
@@ -21,7 +21,7 @@ from tracelink.errors import UserError
 from tracelink.kafka.topics import TopicNames
 
 _WAIT_SECONDS = 5.0
-"""As long as the join's idle gap."""
+"""Equal to the join's idle gap."""
 
 _SPANS = "otelcol_receiver_accepted_spans"
 _LOGS = "otelcol_receiver_accepted_log_records"
@@ -33,7 +33,7 @@ _FAILED = "otelcol_exporter_send_failed_spans"
 
 
 def measure_faust(bench: Bench, load: Load, records: int) -> Row:
-    """Measure a stock Faust app over so many of the load's records."""
+    """Measure a stock Faust app over the first `records` of the load."""
     kafka, group, output = bench.servers.kafka, f"bench-faust-{uuid.uuid4().hex[:8]}", f"{load.prefix}faust-traces"
     admin = AdminClient({"bootstrap.servers": kafka})
     renew(admin, [output])
@@ -52,9 +52,9 @@ def measure_faust(bench: Bench, load: Load, records: int) -> Row:
 def measure_collector(
     bench: Bench, load: Load, *, exporter: Literal["nop", "kafka"], spans_a_message: Literal[1, 100]
 ) -> Row:
-    """Measure the OpenTelemetry Collector over the load as OTLP; a row without figures where it cannot be built.
+    """Measure the OpenTelemetry Collector over the load as OTLP; a row without figures if it cannot be built.
 
-    It holds every trace for the wait by the clock on the wall: the rate is without the wait for the last ones.
+    It holds every trace for the wait by wall-clock time; the rate leaves out the wait for the last traces.
     """
     name = f"Collector, {spans_a_message} a message, to {exporter}"
     try:
@@ -89,7 +89,7 @@ def measure_collector(
         return found.get(_SPANS, 0.0) + found.get(_LOGS, 0.0)
 
     def left() -> dict[str, float] | None:
-        """Return the metrics once no trace is held any more and what was released has been sent."""
+        """Return the metrics as soon as it holds no trace and has sent the released ones, else None."""
         found = metrics()
         sent = exporter == "nop" or found.get(_SENT, 0.0) + found.get(_FAILED, 0.0) >= found.get(_RELEASED, 0.0)
         return found if sent and found.get(_HELD) == 0 else None

@@ -1,4 +1,4 @@
-"""Everything at once: more comes in than Elasticsearch can take, and the question is who else is near its limit."""
+"""All processes at once, with more input than Elasticsearch can take, to see if another stage is near its limit."""
 
 import time
 import uuid
@@ -26,7 +26,7 @@ _LOAD = Load("pipeline", Shape().templates, traces=0, gap=0)
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """A process of the pipeline: which metrics say how many records it has done, and how many messages wait for it."""
+    """A process of the pipeline, with the names of its metrics of records done and of its lag in messages."""
 
     name: str
     subject: Subject
@@ -34,7 +34,7 @@ class _Stage:
     lag: str
 
     def sample(self) -> tuple[Sample, float]:
-        """Return how far it is, and its lag."""
+        """Return a sample and its lag."""
         seen = self.subject.metrics(self.subject.url())
         return Sample(time.monotonic(), seen.get(self.done, 0.0), self.subject.cpu()), seen.get(self.lag, 0.0)
 
@@ -80,7 +80,7 @@ def _run(bench: Bench) -> Result:
                     note=f"{found.cores:.2f} cores; its lag went from {lag:,.0f} to {lag_after:,.0f} messages",
                 )
             )
-            # A process runs Python on one core at a time: that is its capacity.
+            # The capacity of a process is one core: Python runs on one at a time.
             targets.append(Target(f"cores used by {stage.name}", found.cores, _OF_CAPACITY, at_most=True))
     urllib3.request("DELETE", f"{bench.servers.elasticsearch}/{prefix}*")
     return Result("pipeline", f"{CASE.about}: {_RATE:,} records/s come in", rows, targets)

@@ -1,4 +1,4 @@
-"""The publisher inside a service: from the exporter's call to Kafka's acknowledgement, and what requests pay for it."""
+"""The publisher inside a service: from the exporter's call to Kafka's acknowledgement, and the cost for requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,14 +19,14 @@ _RECORDS = 300_000
 _PAIRS = 5
 
 _EXPORTER = "tracelink exporter"
-# Each row with the way that `peers/publishing.py` goes for it, and how many times `_RECORDS` make it last.
+# For each row: subject, WAY of `peers/publishing.py`, its records as a multiple of `_RECORDS`, note.
 _WAYS = (
     (_EXPORTER, "export", 1, "13 tags, both endpoints"),
     (f"{_EXPORTER}, small spans", "export-small", 1, "no attributes"),
     (f"{_EXPORTER}, log lines", "export-lines", 1, ""),
     ("fastavro alone", "encode", 1, "the same spans, mapped; nothing is sent"),
     ("produce alone", "produce", 5, "the same spans as ready messages"),
-    ("SDK's to_json and produce", "json", 1, "what an exporter of a few lines does"),
+    ("SDK's to_json and produce", "json", 1, "an exporter of a few lines"),
 )
 
 
@@ -51,7 +51,7 @@ def _measure(bench: Bench, subject: str, way: str, records: int, note: str) -> R
 
 
 def _thread_us(bench: Bench, processors: str) -> float:
-    """Return the CPU microseconds that a span costs the thread which starts and ends it."""
+    """Return the CPU microseconds a span of the thread that starts and ends it."""
     with running(peer("tracing", processors, bench.servers.kafka, _PREFIX)) as process:
         return wait_for("its figure", process.printed, process) / 1000
 

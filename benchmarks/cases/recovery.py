@@ -1,4 +1,4 @@
-"""How soon a join goes on after a crash with many traces open, and how much it reads again."""
+"""The recovery of a join after a crash with many open traces: its time, and the records that are read again."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -9,10 +9,10 @@ from benchmarks.result import Result, Row
 from benchmarks.subject import wait_for
 from benchmarks.workers import JOINED, workers
 
-# In seconds of stream time, of which each has the records of 3,333 traces: so 100,000 are open.
+# Seconds of stream time. Each has the records of 3,333 traces, so 100,000 are open.
 _IDLE_GAP = "30"
 _KILLED_AT = 0.75
-"""The share of the load that the first worker has taken in when it is killed."""
+"""The share of the load that the first worker has read when it is killed."""
 
 _RECORDS = "tracelink_join_records_total"
 _SKIPPED = "tracelink_join_skipped_records_total"
@@ -49,7 +49,7 @@ def _run(bench: Bench) -> Result:
                 peak_mib=second.peak_mib(),
                 seconds=seconds,
                 note=f"since its start; {before[_OPEN]:,.0f} traces were open, {again:,.0f} records are read again,"
-                f" {second.metric(url, _SKIPPED):,.0f} of them had gone out and are skipped",
+                f" {second.metric(url, _SKIPPED):,.0f} of them had been written and are skipped",
             )
     return Result("recovery", CASE.about, [row])
 
@@ -58,4 +58,4 @@ def _read(metrics: Mapping[str, float]) -> float:
     return metrics.get(_RECORDS, 0.0) + metrics.get(_SKIPPED, 0.0)
 
 
-CASE = Case("recovery", "a join is killed with 100,000 traces open, and another one takes over", ("kafka",), _run)
+CASE = Case("recovery", "a join is killed with 100,000 traces open, and another takes over", ("kafka",), _run)

@@ -1,4 +1,4 @@
-"""A replay of a stretch of time, and of a single trace out of an hour of ten million records."""
+"""A replay of an hour with ten million records, and of a single trace of it."""
 
 import resource
 import time
@@ -54,8 +54,8 @@ def _run(bench: Bench) -> Result:
         CASE.about,
         [loop, whole, reading, single],
         [
-            Target("records copied a second, wanted 200,000", whole.records_per_second or 0.0, _COPIES_A_SECOND),
-            Target("time of a single trace by that of reading its partition", share, _OF_READING, at_most=True),
+            Target("records copied a second, at least 200,000", whole.records_per_second or 0.0, _COPIES_A_SECOND),
+            Target("time for a single trace, relative to reading its partition", share, _OF_READING, at_most=True),
         ],
     )
 
@@ -78,10 +78,10 @@ def _timed(name: str, command: Sequence[str], records: int, environment: dict[st
 
 
 def _forget(admin: AdminClient, names: TopicNames) -> None:
-    """Delete what replays have left, and their list."""
+    """Delete the topics of all replays, and their list."""
     prefix = f"{names.prefix}replay"
     drop(admin, [topic for topic in admin.list_topics(timeout=30).topics if topic.startswith(f"{prefix}.")])
     renew(admin, [names.jobs], {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"})
 
 
-CASE = Case("replaying", "ten million records of an hour are replayed, and a single trace of them", ("kafka",), _run)
+CASE = Case("replaying", "a replay of an hour with ten million records, and of a single trace of it", ("kafka",), _run)

@@ -1,4 +1,4 @@
-"""How much more several workers of one group join than one."""
+"""The rate of several workers of one group, compared with one worker."""
 
 import os
 import time
@@ -20,7 +20,7 @@ def _measure(bench: Bench, count: int, records: int) -> Row:
     with workers(bench.servers.kafka, LOAD) as group, ExitStack() as stack:
         subjects = [stack.enter_context(group.worker(f"worker-{number}")) for number in range(count)]
         samples, all_at_work = _follow(subjects, records)
-        # Before, some still start; towards the end some have nothing left.
+        # Before `since` some workers still start; after `until` some have nothing left.
         found = pace(samples, since=all_at_work, until=records * 0.8)
         return Row(
             f"{count} worker{'s' * (count > 1)}",
@@ -32,7 +32,7 @@ def _measure(bench: Bench, count: int, records: int) -> Row:
 
 
 def _follow(subjects: list[Subject], records: int) -> tuple[list[Sample], float]:
-    """Sample the workers together; returns also how many records were joined when the last of them began."""
+    """Sample the workers together; also returns the number of records joined when the last of them began."""
     urls = [(subject, subject.url()) for subject in subjects]
     samples: list[Sample] = []
     all_at_work: float | None = None
@@ -54,7 +54,7 @@ def _run(bench: Bench) -> Result:
     records = sum(LOAD.ensure(bench.servers.kafka, bench.say))
     rows = [_measure(bench, count, records) for count in (1, 2, PARTITIONS)]
     cores = (
-        f"{os.cpu_count()} cores for workers and broker: more workers than cores show what sharing costs, no speed-up"
+        f"{os.cpu_count()} cores for workers and broker: more workers than cores show the cost of sharing, no speed-up"
     )
     return Result("scaling", f"{CASE.about}; {cores}", rows)
 

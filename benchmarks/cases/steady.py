@@ -1,4 +1,4 @@
-"""The join at a steady rate: how long after a trace's window has closed it can be read."""
+"""The join at a steady rate: the time from the close of a trace's window until the trace is readable."""
 
 import time
 
@@ -42,7 +42,7 @@ def _run(bench: Bench) -> Result:
             found.cpu_us,
             join.peak_mib(),
             seconds=percentiles(latencies),
-            note=f"{found.cores:.2f} cores; {len(latencies):,} of the traces looked at",
+            note=f"{found.cores:.2f} cores; {len(latencies):,} traces sampled",
         )
     rate = published / (after.at - before.at)
     targets = [
@@ -53,7 +53,7 @@ def _run(bench: Bench) -> Result:
 
 
 def _latencies(kafka: str, seconds: float) -> list[float]:
-    """Read the traces as they come for so long; returns the seconds since their windows have closed."""
+    """Read the traces as they come; returns the seconds since their windows closed."""
     consumer = Consumer(
         {
             "bootstrap.servers": kafka,
@@ -70,7 +70,7 @@ def _latencies(kafka: str, seconds: float) -> list[float]:
         while time.monotonic() < deadline:
             message = consumer.poll(0.1)
             now = time.time()
-            # Decoding costs what joining does not: one of sixteen is looked at.
+            # Decoding costs more than joining, so only one trace of sixteen is sampled.
             if message is None or message.error() is not None or (message.key() or b"")[-1:] != b"0":
                 continue
             trace = decode(message.value() or b"").trace
@@ -81,4 +81,4 @@ def _latencies(kafka: str, seconds: float) -> list[float]:
     return found
 
 
-CASE = Case("steady", "50 thousand records a second, and how soon their traces can be read", ("kafka",), _run)
+CASE = Case("steady", "50 thousand records a second, and the time until their traces are readable", ("kafka",), _run)

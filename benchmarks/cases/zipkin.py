@@ -1,4 +1,4 @@
-"""The Zipkin sink against a server that only answers, beside fastavro decoding the same traces and nothing else."""
+"""The Zipkin sink with a server that only answers, beside fastavro decoding the same traces and nothing else."""
 
 import uuid
 

@@ -1,1 +1,1 @@
-"""What the product is measured beside: the limit of what is possible, and what people would use instead."""
+"""The peers of the product: the limit of what is possible, and the usual alternatives."""

@@ -1,4 +1,4 @@
-"""A Zipkin that takes everything and does nothing: it answers 202 to spans and 200 to everything else.
+"""A Zipkin that does nothing: it answers 202 to spans and 200 to all other requests.
 
 usage: python -m benchmarks.peers.accepting PORT
 """
@@ -24,7 +24,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing of requests."""
+        """Log no requests."""
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The limit: bulk bodies that are there already, posted by a bare loop over connections that are kept.
+"""The limit: a bare loop that posts bulk bodies, made in advance, over persistent connections.
 
 usage: python -m benchmarks.peers.bulk URL FOLDER CONNECTIONS
 
-FOLDER holds a body a file, its name ending in `.ndjson`. What it prints is how many documents are written.
+FOLDER has a file NAME.ndjson for each body. It prints the number of documents that are written.
 """
 
 import http.client
@@ -18,7 +18,7 @@ _LINES = 2  # of a document: the action and the source
 
 
 class Progress:
-    """Says how many documents are written."""
+    """Prints the number of documents that are written."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,7 +32,7 @@ class Progress:
 
 
 def post(address: str, bodies: "SimpleQueue[bytes]", progress: Progress) -> None:
-    """Post bodies until there are none, over a connection of its own."""
+    """Post bodies until none is left, over a connection of its own."""
     connection = http.client.HTTPConnection(address)
     while True:
         try:
@@ -47,7 +47,7 @@ def post(address: str, bodies: "SimpleQueue[bytes]", progress: Progress) -> None
 
 
 def main(url: str, folder: Path, connections: int) -> None:
-    """Post what is in the folder."""
+    """Post the bodies of the folder."""
     bodies: SimpleQueue[bytes] = SimpleQueue()
     for file in sorted(folder.glob("*.ndjson")):
         bodies.put(file.read_bytes())

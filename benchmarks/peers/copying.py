@@ -1,8 +1,8 @@
-"""What people write for want of a replay: a loop that reads and sends again, without transactions, headers or edges.
+"""The alternative to a replay: a loop that reads and sends again, without transactions, headers or edges.
 
 usage: python -m benchmarks.peers.copying SERVERS PREFIX TOPIC…
 
-Each topic is copied whole to PREFIX and its name. What it prints at the end is how many records it has copied.
+Each topic is copied whole to PREFIX and its name. At the end it prints the number of copied records.
 """
 
 import sys

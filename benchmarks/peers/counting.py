@@ -13,7 +13,7 @@ _BATCH = 10_000
 
 
 def main(brokers: str, records: int, topics: list[str], properties: dict[str, str]) -> None:
-    """Count until there are so many records, saying how many there are."""
+    """Count up to `records`, and print the progress."""
     consumer = Consumer(
         {
             "bootstrap.servers": brokers,

@@ -1,8 +1,8 @@
-"""The limit: fastavro decoding traces that lie in memory, and nothing else.
+"""The limit: fastavro decoding traces from memory, and nothing else.
 
 usage: python -m benchmarks.peers.decoding BROKERS TRACES TOPIC
 
-What it prints is how many spans it has decoded; the log lines among them are decoded, too.
+It prints the number of decoded spans; the log lines among them are decoded, too.
 """
 
 import sys
@@ -17,7 +17,7 @@ from tracelink.model.codec import HEADER_BYTES, TRACE
 
 
 def _read(brokers: str, traces: int, topic: str) -> list[bytes]:
-    """Return the bodies of so many traces."""
+    """Return the bodies of `traces` traces."""
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": "bench-decoding", "enable.auto.commit": False})
     numbers = consumer.list_topics(topic, timeout=30).topics[topic].partitions
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in numbers])
@@ -30,7 +30,7 @@ def _read(brokers: str, traces: int, topic: str) -> list[bytes]:
 
 
 def main(brokers: str, traces: int, topic: str) -> None:
-    """Decode so many traces, saying how many spans there were."""
+    """Decode `traces` traces, and print the number of their spans."""
     bodies = _read(brokers, traces, topic)
     decoded, saying = 0, Saying()
     for body in bodies:

@@ -1,6 +1,6 @@
 """The naive join: a stock Faust app with an agent a topic, which keeps open traces in a dict.
 
-It promises nothing: what is open when it ends is lost, and what it reads again comes out again.
+It promises nothing: traces that are open when it ends are lost, and records that it reads again come out twice.
 
 usage: BROKERS=… TOPIC_PREFIX=… GROUP=… python -m benchmarks.peers.faust_join worker
 """
@@ -74,8 +74,8 @@ async def close_idle() -> None:
 
 @app.timer(0.2)  # type: ignore[untyped-decorator]  # as above
 async def say() -> None:
-    """Print how many records have been processed."""
-    # Faust turns what goes to `sys.stdout` into lines of its log.
+    """Print the number of processed records."""
+    # Faust redirects `sys.stdout` to its log.
     print(_processed, file=sys.__stdout__, flush=True)
 
 

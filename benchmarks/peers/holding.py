@@ -1,8 +1,8 @@
-"""The windows of one partition in a process of their own: how much memory open traces take, or errored ids.
+"""The windows of one partition in a process of their own: the memory of open traces, or of errored ids.
 
 usage: python -m benchmarks.peers.holding TRACES RECORDS
 
-Prints the bytes a trace beside the messages' own. With RECORDS 0 it remembers errored ids, and prints the bytes an id.
+Prints the bytes a trace without the messages' own. With RECORDS 0 it remembers errored ids and prints the bytes an id.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ def _key(number: int) -> bytes:
 
 
 def main(traces: int, records: int) -> None:
-    """Fill the windows or the ledger, and print what that has taken."""
+    """Fill the windows or the ledger, and print the memory that they take."""
     before = _resident()
     if not records:
         ledger = Ledger(late_for=600_000)

@@ -1,4 +1,4 @@
-"""Ways from ended spans to Kafka: ours, what bounds it, and what people write themselves; all over the same spans.
+"""Ways from ended spans to Kafka, all with the same spans: ours, its limits, and the usual alternative.
 
 usage: python -m benchmarks.peers.publishing WAY BROKERS TOPIC_PREFIX RECORDS
 """
@@ -35,7 +35,7 @@ T = TypeVar("T")
 Attributes = dict[str, str | int]
 
 _TRACES = 1000
-# What the SDK's batch processor hands over at a time.
+# The batch size of the SDK's batch processor.
 _BATCH = 512
 _MOST_WAITING = 20_000
 _RESOURCE = Resource.create({SERVICE_NAME: "cart"})
@@ -91,7 +91,7 @@ def small_spans() -> Sequence[ReadableSpan]:
 
 def lines() -> Sequence[ReadableLogRecord]:
     """Return log lines as `tracelink.setup` makes them of `logging`, each within a span."""
-    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # the SDK leaves it so
+    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # not annotated by the SDK
     provider = LoggerProvider(resource=_RESOURCE, shutdown_on_exit=False)
     provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
     tracer, logger = TracerProvider(shutdown_on_exit=False).get_tracer("cart"), provider.get_logger("cart.views")
@@ -125,7 +125,7 @@ def export_lines(settings: PublisherSettings, emitted: Sequence[ReadableLogRecor
 
 
 def encode(ended: Sequence[ReadableSpan]) -> Iterator[int]:
-    """Encode mapped spans with fastavro, and do nothing with the bytes."""
+    """Encode mapped spans with fastavro, and drop the bytes."""
     mapper = SpanMapper(ErrorRule())
     mapped = [mapper.map(span) for span in ended]
     for number, span in enumerate(cycle(mapped), 1):
@@ -148,7 +148,7 @@ def produce(settings: PublisherSettings, ended: Sequence[ReadableSpan]) -> Itera
 
 
 def produce_json(settings: PublisherSettings, ended: Sequence[ReadableSpan]) -> Iterator[int]:
-    """Produce spans as the SDK's own JSON, which is what an exporter of a few lines does."""
+    """Produce spans as the SDK's own JSON, as an exporter of a few lines would."""
     topic = TopicNames(settings.topic_prefix).spans
     producer, done = _producer(settings)
 
@@ -160,14 +160,14 @@ def produce_json(settings: PublisherSettings, ended: Sequence[ReadableSpan]) -> 
 
 
 def _publisher(settings: PublisherSettings) -> tuple[KafkaPublisher, Callable[[], int]]:
-    """Return a publisher, and what counts the records that Kafka has acknowledged."""
+    """Return a publisher, and a function that counts the records that Kafka has acknowledged."""
     registry = CollectorRegistry()
     publisher = KafkaPublisher(settings, PublisherMetrics(registry))
     return publisher, lambda: int(registry.get_sample_value("tracelink_publisher_delivered_records_total") or 0)
 
 
 def _producer(settings: PublisherSettings) -> tuple[Producer, Callable[[], int]]:
-    """Return a producer with our properties, and the same count of it."""
+    """Return a producer with our properties, and the same function for it."""
     acknowledged = 0
 
     def report(error: KafkaError | None, _: object) -> None:
@@ -184,7 +184,7 @@ def _producer(settings: PublisherSettings) -> tuple[Producer, Callable[[], int]]
 
 
 def _drive(take: Callable[[Sequence[T]], object], records: Sequence[T], done: Callable[[], int]) -> Iterator[int]:
-    """Hand over batches without end, waiting where Kafka is behind; yields how many records are done."""
+    """Hand over batches without end, waiting while Kafka is behind; yields the number of records done."""
     taken = 0
     for start in cycle(range(0, len(records), _BATCH)):
         batch = records[start : start + _BATCH]
@@ -196,7 +196,7 @@ def _drive(take: Callable[[Sequence[T]], object], records: Sequence[T], done: Ca
 
 
 def main(way: str, brokers: str, topic_prefix: str, records: int) -> None:
-    """Go a way until so many records are done, saying how many are."""
+    """Run one way until `records` are done, and print the progress."""
     settings = PublisherSettings.load(kafka_bootstrap_servers=brokers, topic_prefix=topic_prefix)
     ways = {
         "export": lambda: export_spans(settings, spans()),
@@ -207,7 +207,7 @@ def main(way: str, brokers: str, topic_prefix: str, records: int) -> None:
         "json": lambda: produce_json(settings, spans()),
     }
     saying = Saying()
-    progress = ways[way]()  # a name for it, or its producer would be closed, and say so, at the end of the loop
+    progress = ways[way]()  # keeps a reference: else the producer is closed at the end of the loop, and reports that
     for done in progress:
         saying.say(done, last=done >= records)
         if done >= records:

@@ -1,8 +1,8 @@
-"""The limit of looking for something: partitions read to their ends by a bare loop that looks at each key.
+"""The limit of a search: a bare loop that reads partitions to their ends and looks at each key.
 
 usage: python -m benchmarks.peers.reading SERVERS TOPIC:PARTITION…
 
-What it prints at the end is how many records it has read.
+At the end it prints the number of records that it has read.
 """
 
 import sys

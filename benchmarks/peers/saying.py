@@ -1,4 +1,4 @@
-"""How a peer says how far it is: the number of records done, on a line of its own, now and then."""
+"""The progress of a peer: now and then it prints the number of records done on a line of its own."""
 
 import time
 
@@ -7,18 +7,18 @@ _REST = 60.0
 
 
 class Saying:
-    """Prints how many records are done, not more often than can be of use."""
+    """Prints the number of records done, at a limited rate."""
 
     def __init__(self) -> None:
         self._said = 0.0
 
     def say(self, done: int, *, last: bool = False) -> None:
-        """Say how many are done, if it is time again or they are the last."""
+        """Print the number, if the last output is long enough ago or this is the last number."""
         if (now := time.monotonic()) - self._said > _EVERY or last:
             print(done, flush=True)  # noqa: T201 - its answer
             self._said = now
 
 
 def rest() -> None:
-    """Wait for whoever has started it, who looks at its memory and stops it."""
+    """Sleep: the parent process reads the memory of this one and stops it."""
     time.sleep(_REST)

@@ -1,4 +1,4 @@
-"""What tracing costs the thread that serves requests: it prints nanoseconds of its CPU time a span.
+"""The cost of tracing for the thread that serves requests: prints its CPU time a span in nanoseconds.
 
 usage: python -m benchmarks.peers.tracing tracelink|nothing BROKERS TOPIC_PREFIX
 
@@ -34,7 +34,7 @@ _ATTRIBUTES: dict[str, str | int] = {
 
 
 class _Nothing(SpanExporter):
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:  # noqa: ARG002 - that is its point
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:  # noqa: ARG002 - ignores them on purpose
         return SpanExportResult.SUCCESS
 
 

@@ -1,1 +1,1 @@
-"""The OpenTelemetry Collector with what groups spans by trace: its builder's manifest, its settings, and the build."""
+"""The OpenTelemetry Collector with groupbytrace: the builder's manifest, the configuration, and the build."""

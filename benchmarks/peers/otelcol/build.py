@@ -18,9 +18,9 @@ _SHOWN = 2000
 
 
 def build(folder: Path, say: Callable[[str], None] = print) -> Path:
-    """Return the Collector in the folder; built, for some minutes, where it is not there for this manifest.
+    """Return the Collector in the folder; builds it, in some minutes, if it does not exist for this manifest.
 
-    Raises UserError where Go is missing or the build fails.
+    Raises UserError if Go is missing or the build fails.
     """
     binary, built = folder / "build" / "otelcol", folder / _MANIFEST.name
     manifest = _MANIFEST.read_text()
@@ -29,9 +29,9 @@ def build(folder: Path, say: Callable[[str], None] = print) -> Path:
     go = shutil.which("go")
     if go is None:
         raise UserError("The OpenTelemetry Collector needs Go to be built, and there is no `go` on the PATH.")
-    say("building the OpenTelemetry Collector, for some minutes, once")
+    say("building the OpenTelemetry Collector, only once; this takes some minutes")
     folder.mkdir(parents=True, exist_ok=True)
-    # The manifest's output path is relative to where the builder runs.
+    # The manifest's output path is relative to the builder's working directory.
     command = [go, "run", _BUILDER, "--config", str(_MANIFEST)]
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
