@@ -42,8 +42,8 @@ def _run(bench: Bench) -> Result:
             seconds["has partitions"] = time.monotonic() - begun
             wait_for("its first traces", reached(JOINED, 1), second)
             seconds["first new traces committed"] = time.monotonic() - begun
-            wait_for("the place where the first was", lambda: _read(second.metrics(url)) >= again, second)
-            seconds["where the first was"] = time.monotonic() - begun
+            wait_for("the position of the first worker", lambda: _read(second.metrics(url)) >= again, second)
+            seconds["at the first worker's position"] = time.monotonic() - begun
             row = Row(
                 "second worker",
                 peak_mib=second.peak_mib(),
