@@ -78,7 +78,7 @@ def dead_letters() -> None:
 
 @dead_letters.command("list", short_help="List the open letters, the newest last.")
 @_letter_options
-@click.option("--all", "settled", is_flag=True, help="List those that were redriven or discarded, too.")
+@click.option("--all", "resolved", is_flag=True, help="List those that were redriven or discarded, too.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many, the newest.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a letter, a line each.")
 @settings_options(RedactionSettings)

@@ -350,7 +350,7 @@ def test_where_retention_has_passed_the_begin_it_says_so(setting: Setting) -> No
     where = TopicPartition(setting.names.traces, 0, 2)
     setting.admin.delete_records([where])[where].result(20)
     result = setting.verify("--only", "elasticsearch")
-    assert "Retention has passed what the join put out before 2026-01-01T02:00:05.000Z" in result.stderr
+    assert "The join's output before 2026-01-01T02:00:05.000Z has been deleted" in result.stderr
     assert "`tracelink replay --from 2026-01-01T00:00:00.000Z` joins them again" in result.stderr
     assert setting.found("--only", "elasticsearch")["told_from"] == "2026-01-01T02:00:05.000Z"
 
