@@ -240,7 +240,7 @@ class Checker:
         found = Counter((message.key or b"").decode() for message in self._outcome.error_traces)
         against = [f"{trace} is told {_times(found[trace])}" for trace in self._errored if found[trace] != 1]
         against += [f"{trace} is told and did not err" for trace in found.keys() - self._errored.keys()]
-        return Check("each errored trace is told once", tuple(against), f"{found.total()} records")
+        return Check("each errored trace is in error-traces once", tuple(against), f"{found.total()} records")
 
     def dead_letters(self) -> Check:
         """Each poison message has one dead letter of each that must write one, and nothing else has any."""
@@ -259,7 +259,7 @@ class Checker:
             for writer, value in found.keys() - wanted.keys()
         ]
         # A key, and no value: their letters cannot be told by it.
-        return Check("each poison is one dead letter", tuple(against), f"{wanted.total()} dead letters")
+        return Check("each invalid message is one dead letter", tuple(against), f"{wanted.total()} dead letters")
 
     def parts(self) -> Check:
         """The parts are those that a batch join over the same inputs makes."""

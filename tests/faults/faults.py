@@ -305,7 +305,7 @@ def _zipkin_away(setting: Setting, _: Random) -> None:
         setting.proxies["zipkin"].behave()
 
 
-_add(Fault("zipkin-away", "Zipkin away for long, while Elasticsearch's sink goes on unaffected", _zipkin_away))
+_add(Fault("zipkin-away", "Zipkin is down for long; the Elasticsearch sink is not affected", _zipkin_away))
 
 
 def _written(setting: Setting) -> float:
@@ -403,14 +403,14 @@ _add(Fault("elasticsearch-read-only", "Elasticsearch's indices are read-only for
 # Traffic
 
 for _name, _about, _shape in (
-    ("poison", "poison of every kind", lambda shape: replace(shape, poison=True)),
+    ("poison", "invalid messages of every kind", lambda shape: replace(shape, poison=True)),
     ("duplicates", "a third of the messages come twice", lambda shape: replace(shape, duplicates=0.5)),
     ("shuffled", "records of a trace in any order, just within the window", lambda shape: replace(shape, spread=1.2)),
     ("late", "a third of the traces come back after their window", lambda shape: replace(shape, late=0.3)),
     ("late-errors", "a third of the traces err late, twice", lambda shape: replace(shape, late_errors=0.3)),
     (
         "still-logs",
-        "the topic of logs stands still",
+        "no log lines arrive",
         lambda shape: replace(shape, logs_until=shape.seconds / 4),
     ),
 ):

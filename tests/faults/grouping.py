@@ -32,7 +32,7 @@ def grouped_once(outcome: Outcome) -> list[Check]:
     return [
         Check("each errored trace is one occurrence", (*lost, *extra), f"{len(occurrences)} occurrences"),
         Check("each occurrence is counted once", tuple(miscounted), f"{len(counted)} problems"),
-        Check("each problem is told once, as new", tuple(wrong), f"{len(alerts)} alerts"),
+        Check("each problem alerts once, as new", tuple(wrong), f"{len(alerts)} alerts"),
     ]
 
 

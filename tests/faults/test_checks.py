@@ -176,7 +176,7 @@ LINES = "each log line is in Elasticsearch once"
 SPANS = "each span is in Elasticsearch once"
 INPUTS = "the inputs hold what was acknowledged"
 SUM = "the parts add up to the traces"
-TOLD = "each errored trace is told once"
+TOLD = "each errored trace is in error-traces once"
 ZIPKIN = "each span is in Zipkin once"
 FLAGS = "flags are right"
 SAME = "the parts are those of an undisturbed run"
@@ -197,7 +197,7 @@ SAME = "the parts are those of an undisturbed run"
         (change_a_line, {"bodies are equal"}),
         (change_a_span, {"bodies are equal"}),
         (turn_a_flag, {FLAGS}),
-        (bury_something, {"each poison is one dead letter"}),
+        (bury_something, {"each invalid message is one dead letter"}),
         (rename_a_part, {SAME}),
         (garble, {ZIPKIN}),
         (last_of("unlinked_logs"), {INPUTS, LINES}),

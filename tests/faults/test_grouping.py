@@ -56,8 +56,8 @@ def test_an_undisturbed_run_passes() -> None:
         (lambda run: replace(run, errors=run.errors[1:]), {"each errored trace is one occurrence"}),
         (lambda run: replace(run, errors=[*run.errors, run.errors[0]]), {"each errored trace is one occurrence"}),
         (lambda run: replace(run, problems=run.problems[:-1]), set()),
-        (lambda run: replace(run, alerts=run.alerts[1:]), {"each problem is told once, as new"}),
-        (lambda run: replace(run, alerts=[*run.alerts, run.alerts[0]]), {"each problem is told once, as new"}),
+        (lambda run: replace(run, alerts=run.alerts[1:]), {"each problem alerts once, as new"}),
+        (lambda run: replace(run, alerts=[*run.alerts, run.alerts[0]]), {"each problem alerts once, as new"}),
     ],
 )
 def test_each_check_sees_what_it_is_there_for(spoil: Callable[[Outcome], Outcome], seen: set[str]) -> None:

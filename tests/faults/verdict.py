@@ -42,7 +42,7 @@ def verdict(
     checks = Checker(manifest, outcome, place.prefix, cuts).all(same_parts=same_parts, zipkin=zipkin)
     checks += grouped_once(outcome)
     ends = no_process_gives_up(place, excused=gives_up)
-    return [drained, *checks, books_balance(place), ends], outcome
+    return [drained, *checks, equations_hold(place), ends], outcome
 
 
 def drain(place: Setting) -> Check:
@@ -62,7 +62,7 @@ def drain(place: Setting) -> Check:
     return Check("lag is 0 in the end", (), f"after {time.monotonic() - started:.1f} s")
 
 
-def books_balance(place: Setting) -> Check:
+def equations_hold(place: Setting) -> Check:
     """Hold the metrics' equations in every process that lives: nothing is open any more, so no rest may be left."""
     against: list[str] = []
 
@@ -79,8 +79,8 @@ def books_balance(place: Setting) -> Check:
     try:
         wait_for("the books to balance", balanced, seconds=10)
     except AssertionError:
-        return Check("the metrics' books balance", tuple(against))
-    return Check("the metrics' books balance", (), f"{len(place.children)} processes")
+        return Check("the equations of the metrics hold", tuple(against))
+    return Check("the equations of the metrics hold", (), f"{len(place.children)} processes")
 
 
 def _total(metrics: dict[str, float], name: str) -> float:

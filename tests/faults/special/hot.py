@@ -24,7 +24,7 @@ from tests.faults.servers import Servers
 from tests.faults.setting import CUTS, Setting, setting
 from tests.faults.special.memory import MIB, joins, peak
 from tests.faults.traffic import Shape, messages, new_run
-from tests.faults.verdict import books_balance, drain, no_process_gives_up, traces_of
+from tests.faults.verdict import drain, equations_hold, no_process_gives_up, traces_of
 from tests.faults.wire import Json, Part, encode, read_part
 from tests.kit.kafka import reading
 from tests.kit.waiting import wait_for
@@ -66,7 +66,7 @@ def run_hot(
         tell("reading what there is")
         ordinary = _collect(place, manifest, hot)
         checks = Checker(manifest, ordinary, place.prefix, _CUTS).all()
-        return [drained, *checks, *_hot_checks(place, hot), memory, books_balance(place), no_process_gives_up(place)]
+        return [drained, *checks, *_hot_checks(place, hot), memory, equations_hold(place), no_process_gives_up(place)]
 
 
 class _Counts:
