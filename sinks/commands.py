@@ -15,7 +15,7 @@ from tracelink.kafka.topics import TopicNames
 
 @click.group(short_help="Write traces and alerts to their targets.")
 def sink() -> None:
-    """Write joined traces, or alerts, to a target; each sink is a process and a consumer group of its own.
+    """Write joined traces or alerts to a target. Each sink is a process and a consumer group of its own.
 
     \b
     Examples:
@@ -31,7 +31,7 @@ def sink() -> None:
 def zipkin(**flags: str | None) -> None:
     """Write the spans of joined traces to Zipkin.
 
-    Zipkin answers before it has stored: spans that its storage refuses show in Zipkin's own metrics.
+    Zipkin responds before it stores the spans. Spans that its storage refuses appear only in Zipkin's own metrics.
 
     \b
     Examples:
@@ -50,9 +50,9 @@ def zipkin(**flags: str | None) -> None:
 
 @sink.command()
 @settings_options(ElasticsearchSettings)
-@click.option("--setup-only", is_flag=True, help="Set up the index templates and end.")
+@click.option("--setup-only", is_flag=True, help="Set up the index templates and exit.")
 def elasticsearch(*, setup_only: bool, **flags: str | None) -> None:
-    """Write log lines and joined traces to Elasticsearch, each line and each part of a trace once.
+    """Write log lines and joined traces to Elasticsearch: one document for each line and each part of a trace.
 
     \b
     Examples:
@@ -74,7 +74,7 @@ def elasticsearch(*, setup_only: bool, **flags: str | None) -> None:
     names = names_of(settings)
     topics: tuple[str, ...] = (names.traces, names.unlinked_logs)
     if names.job is not None:
-        # What was long ago says nothing of how the services are now.
+        # Replayed traces must not change the metrics of the services: they are old.
         run("elasticsearch", settings, topics, lambda metrics, _: ElasticsearchSink(settings, metrics))
         return
     run(
@@ -88,10 +88,10 @@ def elasticsearch(*, setup_only: bool, **flags: str | None) -> None:
 @sink.command()
 @settings_options(AlertmanagerSettings)
 def alertmanager(**flags: str | None) -> None:
-    """Tell Alertmanager of problems: that they fire, that they go on, that they are over.
+    """Send problems to Alertmanager when they fire, while they continue, and when they are resolved.
 
-    Give all members of a cluster: they do not tell each other. Addresses that are not public are called only where
-    --allow-networks names their network.
+    List all members of a cluster: they do not exchange alerts. Addresses that are not public are called only if
+    --allow-networks includes them.
 
     \b
     Examples:
@@ -114,8 +114,8 @@ def alertmanager(**flags: str | None) -> None:
 def webhook(**flags: str | None) -> None:
     """Post each alert to a webhook, signed.
 
-    The first start posts what the topic holds of older alerts; TRACELINK_KAFKA_AUTO_OFFSET_RESET=latest leaves it out.
-    Give the URL in a variable or a file: a flag shows in the list of processes.
+    The first start posts all older alerts in the topic; TRACELINK_KAFKA_AUTO_OFFSET_RESET=latest skips them.
+    Pass the URL in a variable or a file: flags are visible in the list of processes.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""What tests need in place of a target: `MemorySink`, which passes the contract suites of the real sinks.
+"""A fake sink for tests: `MemorySink`, which passes the contract suites of the real sinks.
 
 sink = MemorySink()
 Runner("memory", sink, topics, settings, SinkMetrics(CollectorRegistry(), "memory")).run()
@@ -15,13 +15,13 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class MemorySink:
-    """Holds spans, log lines, problems and alerts by their identity; takes spans with a hex id only, as Zipkin does."""
+    """Keeps spans, log lines, problems and alerts by identity. Like Zipkin, it refuses spans without a hex id."""
 
     takes_logs = True
 
     def __init__(self, sampling: TailSampling | None = None, *, unavailable: bool = False) -> None:
         self.unavailable = unavailable
-        """While it is set, every call raises Unavailable."""
+        """While true, `write` and `check` raise Unavailable."""
         self.spans: dict[tuple[bytes, str, str | None], Span] = {}
         """By trace id, span id and kind."""
         self.logs: dict[str, LogRecord] = {}
@@ -66,10 +66,10 @@ class MemorySink:
     def check(self) -> None:
         """Raise Unavailable while `unavailable`."""
         if self.unavailable:
-            raise Unavailable("set to be away")
+            raise Unavailable("set to be unavailable")
 
     def close(self) -> None:
-        """Keep everything: there is no connection."""
+        """Do nothing: there is no connection."""
 
     def _hold(self, logs: list[LogRecord], report: Report) -> None:
         for log in logs:

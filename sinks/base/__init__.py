@@ -1,1 +1,1 @@
-"""What a sink is, and what runs it."""
+"""The contract of a sink, and the code that runs one."""

@@ -1,4 +1,4 @@
-"""Dead letters of a sink: each goes out once, in a transaction with the offsets of the batch that it was found in."""
+"""Dead letters of a sink: each is sent once, in a transaction with the offsets of its batch."""
 
 from collections.abc import Iterable, Sequence
 from threading import Event
@@ -17,23 +17,23 @@ _TIMEOUT = 10.0
 
 
 class DeadLetters:
-    """Produces dead letters of one sink; the connection is made when there is a first one."""
+    """Produces the dead letters of one sink; connects with the first one."""
 
     def __init__(self, settings: SinkSettings, sink: str, group: str, stopping: Event) -> None:
         self._topic = names_of(settings).dead_letters
         self._sink = sink
         self._redact = settings.redactor().redact
-        # Two processes never share it. What a dead one left open, the broker undoes after the time-out.
+        # Unique in each process. The broker aborts the open transaction of a dead process after the timeout.
         transactional_id = f"{group}.{uuid4().hex}"
         self._properties = transactional_producer(settings, transactional_id, timeout=_TIMEOUT)
         self._stopping = stopping
         self._transactions: Transactions | None = None
 
     def send(self, letters: Iterable[OutgoingDeadLetter], offsets: Sequence[TopicPartition], member: Member) -> None:
-        """Send letters and commit these offsets as that member of the group, together or not at all.
+        """Send dead letters and commit these offsets as that member of the group, in one transaction.
 
-        Raises Unavailable where nothing of it came out and it may be tried again, and where the process is to stop.
-        Raises UserError where the producer cannot go on: the committed offsets tell the next start whether it came out.
+        Raises Unavailable if the transaction was aborted, so that it can be retried, or if the process is stopping.
+        Raises UserError if the producer cannot continue: the next start begins at the committed offsets.
         """
         try:
             if self._transactions is None:
@@ -45,12 +45,12 @@ class DeadLetters:
             self._transactions.flush()
             self._transactions.commit(offsets, member)
         except Aborted as why:
-            raise Unavailable(f"Kafka does not take the dead letters: {why}") from why
+            raise Unavailable(f"Kafka has not accepted the dead letters: {why}") from why
         except KafkaException as error:
             cause = self._transactions.cause(error) if self._transactions else error.args[0]
             if self._stopping.is_set():
-                raise Unavailable(f"Kafka did not take the dead letters: {cause.str()}") from error
+                raise Unavailable(f"Kafka has not accepted the dead letters: {cause.str()}") from error
             raise UserError(
-                f"Kafka does not take the dead letters of this process any more ({cause.str()}). Start it again: it "
-                "begins where its group has committed."
+                f"Kafka accepts no more dead letters from this process ({cause.str()}). Restart it: it resumes at the "
+                "committed offsets of its group."
             ) from error

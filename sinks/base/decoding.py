@@ -1,4 +1,4 @@
-"""From messages to a batch: what does not decode becomes a dead letter, alone."""
+"""Decodes messages to a batch; each message or record that does not decode becomes a dead letter."""
 
 from collections.abc import Iterable, Mapping
 
@@ -22,15 +22,14 @@ _HEADERS: dict[str, tuple[Kind, bytes]] = {"span": ("span", SPAN.header), "log":
 
 
 def record_kinds(names: TopicNames) -> Mapping[str, Kind]:
-    """Tell of the topics whose messages hold one record which kind it is; all others hold parts of traces."""
+    """Return the kind of record by topic, for topics with one record a message; all others hold parts of traces."""
     return {names.unlinked_logs: "log", names.problems: "problem", names.alerts: "alert"}
 
 
 def decode(messages: Iterable[SourceMessage], kinds: Mapping[str, Kind], *, logs: bool = True) -> Batch:
-    """Decode messages; `kinds` are those of `record_kinds`.
+    """Decode messages; `kinds` comes from `record_kinds`.
 
-    Without `logs` the log lines of parts are left out, good ones and bad ones. A problem that was deleted is passed
-    over.
+    Without `logs` the log lines of parts are left out, also invalid ones. Tombstones of problems are skipped.
     """
     parts: list[Part] = []
     unlinked: list[UnlinkedLog] = []

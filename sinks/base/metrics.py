@@ -1,7 +1,7 @@
 """The metrics of a sink.
 
-A batch is open until the target has answered for all of it and its dead letters are committed. Its parts count as
-received before, and under their outcome after that.
+A batch is open until the target has answered for all of it and its dead letters are committed. Its parts are counted as
+received before the write, and under their outcome after it.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -42,7 +42,7 @@ class SinkMetrics:
         )
         self.retries = Counter(
             "tracelink_sink_retries",
-            "Attempts to reach the target that failed because it was unavailable. The sink repeats each of them.",
+            "Failed attempts while the target was unavailable. The sink retries each of them.",
             ("sink",),
             registry=registry,
         ).labels(sink)
@@ -54,7 +54,7 @@ class SinkMetrics:
         ).labels(sink)
         self.request_seconds = Histogram(
             "tracelink_sink_request_duration_seconds",
-            "Time that one request to the target took.",
+            "Duration of one request to the target.",
             ("sink",),
             buckets=SECONDS,
             registry=registry,
@@ -75,9 +75,9 @@ class SinkMetrics:
         self._sink = sink
 
     def part(self, outcome: str, count: int = 1) -> None:
-        """Count parts of an outcome."""
+        """Count parts with an outcome."""
         self._parts.labels(self._sink, outcome).inc(count)
 
     def record(self, kind: str, outcome: str, count: int = 1) -> None:
-        """Count records of an outcome (`kind` is `span`, `log`, `problem` or `alert`)."""
+        """Count records with an outcome; `kind` is `span`, `log`, `problem` or `alert`."""
         self._records.labels(self._sink, kind, outcome).inc(count)

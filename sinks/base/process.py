@@ -16,20 +16,20 @@ from sinks.base.settings import SinkSettings
 
 _log = logging.getLogger(__name__)
 
-# New objects until the collector looks for cycles among them. Two batches at a time are made of fewer, and have none:
-# with the usual 700 the looking would be a quarter of the work, with 50,000 a twelfth.
+# Allocations until the garbage collector runs. Two batches have fewer objects, and no cycles. With the default of 700
+# the collector takes a quarter of the CPU time, with 50,000 a twelfth.
 _COLLECT_AFTER = 500_000
 
 
 def run(
     name: str, settings: SinkSettings, topics: tuple[str, ...], make: Callable[[SinkMetrics, CollectorRegistry], Sink]
 ) -> None:
-    """Run a sink until it is told to stop, or a replay is over; see `run_process`, and what Runner.run raises.
+    """Run a sink until it is stopped, or a replay is drained; see `run_process`. Raises what `Runner.run` raises.
 
-    The target need not be there at start: the process is not ready until it answers.
+    The target may be down at start: the process is not ready until it answers.
     """
     gc.set_threshold(_COLLECT_AFTER)
-    logging.getLogger("elastic_transport").setLevel(logging.ERROR)  # it has a line for every request, and each failure
+    logging.getLogger("elastic_transport").setLevel(logging.ERROR)  # it logs every request and every failure
 
     @contextmanager
     def runner(registry: CollectorRegistry) -> Iterator[Runner]:

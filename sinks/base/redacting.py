@@ -1,4 +1,4 @@
-"""Records as they leave: their texts without secrets; ids, times and what is numbered stay."""
+"""Redaction of records before they are sent: texts lose their secrets; ids, times and numbers stay."""
 
 from typing import cast
 
@@ -7,7 +7,7 @@ from tracelink.model.records import Endpoint, LoggedException, LogRecord, Span
 
 
 def redacted_span(span: Span, redactor: Redactor) -> Span:
-    """Return a span whose names, tags and annotations hold no secrets; the same object where nothing was found."""
+    """Redact names, tags and annotations of a span; returns the same object if nothing matches."""
     redact = redactor.redact
     changes: dict[str, object] = {}
     if (name := span.get("name")) and (shown := redact(name)) is not name:
@@ -26,7 +26,7 @@ def redacted_span(span: Span, redactor: Redactor) -> Span:
 
 
 def redacted_log(record: LogRecord, redactor: Redactor) -> LogRecord:
-    """Return a log line whose message, exception, fields and names hold no secrets; the same object if none did."""
+    """Redact message, exception, fields and names of a log line; returns the same object if nothing matches."""
     redact = redactor.redact
     changes: dict[str, object] = {}
     if (message := redact(record["message"])) is not record["message"]:

@@ -1,10 +1,10 @@
-"""The one loop of all sinks: poll a batch, decode it, write it, commit; while one is written the next is prepared.
+"""The loop of all sinks: poll a batch, decode, write, commit it. While one batch is written, the next is prepared.
 
-Batches are written and committed strictly one after the other. A target that is away is waited for: the partitions
-pause, the same batch is tried again with growing pauses, and the consumer keeps polling so that the group lives.
-Whatever else goes wrong ends the process without a commit, and the next one starts with that batch.
+Batches are written and committed strictly one after the other. If the target is unavailable, the runner pauses the
+partitions, retries the same batch with exponential backoff, and keeps polling so that it stays in its group. Any other
+failure ends the process without a commit; the next process starts with that batch.
 
-A call of the sink may be slow: it counts against `stuck_after` once it has outlived several of the target's time-outs.
+The watchdog excuses a slow call of the sink for three request timeouts; after that it counts against `stuck_after`.
 """
 
 import logging
@@ -38,18 +38,18 @@ T = TypeVar("T")
 
 _TICK = 0.2
 _READ_EVERY = 0.01
-# A batch takes several requests, each of which ends with the request time-out: unless the target sends an answer
-# without end, or a call hangs.
+# A call may make several requests, each bounded by the request timeout. One that takes longer than this many timeouts
+# hangs, or reads an endless response.
 _SLOW_REQUESTS = 3
 
 
 class _Stopped(Exception):
-    """The process was told to stop; what is in hand stays uncommitted."""
+    """The process is stopping; the current batch stays uncommitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A batch that is ready to be written, and what it was decoded from."""
+    """A batch that is ready to be written, and the messages that it was decoded from."""
 
     gathered: Gathered
     batch: Batch
@@ -57,7 +57,7 @@ class _Prepared:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What of a batch was ours until it was written, and what became of it."""
+    """A batch that was written, without the partitions that were revoked before, and its report."""
 
     gathered: Gathered
     held: Batch
@@ -66,20 +66,20 @@ class _Written:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long the runner waits for what, in seconds."""
+    """How long the runner waits, in seconds."""
 
     first_retry: float = 0.25
     longest_retry: float = 15.0
     before_pause: float = 2.0
-    """A call of the sink that takes longer has the partitions paused, once the next batch is prepared: a pause throws
-    away what was fetched ahead."""
+    """If a call of the sink takes longer and the next batch is prepared, the partitions are paused. Not sooner, because
+    a pause discards prefetched messages."""
     at_stop: float = 5.0
-    """A write that is under way when the process is told to stop may take so long; then it is left uncommitted."""
+    """A write that is running at a stop may take this long; then it is left uncommitted."""
     between_checks: float = 10.0
 
 
 class Runner:
-    """Runs one sink until told to stop, or until a replay is through.
+    """Runs one sink until it is stopped, or until a replay is drained.
 
     `stop` may be set from a signal handler or another thread.
     """
@@ -109,7 +109,7 @@ class Runner:
         self._patience = patience or Patience()
         self.watchdog = Watchdog(settings.stuck_after + settings.batch_wait)
         self._stop = Event()
-        self._unavailable: str | None = f"{name} was not reached yet"
+        self._unavailable: str | None = f"{name} has not answered yet"
         self._assigned = False
         self._checked = 0.0
         self._shown: set[PartitionId] = set()
@@ -117,15 +117,15 @@ class Runner:
         self._written: _Written | None = None
 
     def not_ready(self) -> str | None:
-        """Return why the sink is not ready, or None: partitions assigned, the target answering, and getting on."""
+        """Return why the sink is not ready, or None if it has partitions, its target answers, and it makes progress."""
         return self.watchdog.not_ready() or self._unavailable or (None if self._assigned else "no partitions assigned")
 
     def stop(self) -> None:
-        """End the loop: within seconds, with the batch in hand written or uncommitted."""
+        """End the loop within seconds; the current batch is then either committed or left uncommitted."""
         self._stop.set()
 
     def run(self) -> None:
-        """Run until stopped, or through; raises what ends a sink: Refused, KafkaException, and any fault of our own."""
+        """Run until stopped or drained; raises Refused, KafkaException, and any unexpected exception."""
         letters = DeadLetters(self._settings, self._name, self.group, self._stop)
         source = Source(self._settings, self.group, self._topics, ends=self._job is not None)
         try:
@@ -134,21 +134,21 @@ class Runner:
                 while not (self._stop.is_set() or source.drained):
                     self._turn(source, letters)
             except _Stopped:
-                _log.info("Stopped; what was not written is left to the next start.")
-            self._settle(source)
+                _log.info("Stopped; the next start reads the unwritten messages again.")
+            self._commit_written(source)
             if source.drained:
                 done = ", ".join(f"{number} {what}" for what, number in sorted(self._tally.items()))
-                _log.info("replay %s: through with all partitions of this process; %s", self._job, done or "nothing")
+                _log.info("replay %s: all partitions of this process are done; %s", self._job, done or "nothing")
         finally:
             source.close()
 
     def _turn(self, source: Source, letters: DeadLetters) -> None:
-        """Write the next batch, and commit it: at once, or where its successor is ready, while that is written."""
+        """Write the next batch. Commit it at once or, if the following batch is ready, while that one is written."""
         prepared = self._take_next(source)
         if prepared.batch:
             self._deliver(source, letters, prepared)
             if self._next is None:
-                self._settle(source)
+                self._commit_written(source)
             return
         if time.monotonic() - self._checked > self._patience.between_checks:
             self._check(source)
@@ -159,7 +159,7 @@ class Runner:
         self._persist(source, lambda: self._call(source, self._sink.check))
 
     def _take_next(self, source: Source) -> _Prepared:
-        """Return the batch that was prepared while the last one was written, else the next that comes."""
+        """Return the batch that was prepared during the last write, or else read one."""
         prepared, self._next = self._next, None
         source.resume()
         return prepared or self._prepare(source.gather(self._stop))
@@ -168,7 +168,7 @@ class Runner:
         return _Prepared(gathered, decode(gathered.messages, self._kinds, logs=self._sink.takes_logs))
 
     def _deliver(self, source: Source, letters: DeadLetters, prepared: _Prepared) -> None:
-        """Write a batch, or what is still ours of it, and its dead letters; these together with the batch's offsets."""
+        """Write a batch without revoked partitions; then send its dead letters together with its offsets."""
         gathered, batch = prepared.gathered, prepared.batch
         self._metrics.received.inc(_parts(batch, self._kinds))
         held = batch
@@ -179,8 +179,8 @@ class Runner:
             hit(Failpoint.SINK_BEFORE_WRITE)
             return self._call(source, lambda: self._sink.write(held))
 
-        def bury() -> None:
-            # Partitions may leave until it is done; their next owner finds the same.
+        def dead_letter() -> None:
+            # Partitions may be revoked meanwhile; their next owner finds the same dead letters.
             ours = [letter for letter in dead if letter.message.partition not in gathered.lost]
             offsets, member = gathered.mine(), source.member()
             if ours:
@@ -194,15 +194,15 @@ class Runner:
             hit(Failpoint.SINK_WRITTEN)
             dead = [*held.dead_letters, *report.dead_letters]
             if dead:
-                self._persist(source, bury)
+                self._persist(source, dead_letter)
         except _Stopped:
             self._release(batch, Batch())
             raise
         self._release(batch, held)
         self._written = _Written(gathered, held, report)
 
-    def _settle(self, source: Source) -> None:
-        """Count and commit the batch that was written last, if that is still to do."""
+    def _commit_written(self, source: Source) -> None:
+        """Count and commit the batch that was written last, unless that is done."""
         if self._written is None:
             return
         written, self._written = self._written, None
@@ -212,7 +212,7 @@ class Runner:
         self._show(source)
 
     def _persist(self, source: Source, attempt: Callable[[], T]) -> T:
-        """Repeat an attempt until the target is there; raises _Stopped where the process is not to see that."""
+        """Repeat an attempt until the target is available; raises _Stopped if the process stops before."""
 
         def pause(seconds: float) -> None:
             until = time.monotonic() + seconds
@@ -231,7 +231,7 @@ class Runner:
         )
         result = retrying(attempt)
         if self._unavailable:
-            _log.info("%s is reached.", self._name)
+            _log.info("%s is available.", self._name)
         self._unavailable = None
         self._checked = time.monotonic()
         self._metrics.available.set(1)
@@ -240,23 +240,23 @@ class Runner:
     def _note_unavailable(self, state: RetryCallState) -> None:
         reason = str(state.outcome.exception()) if state.outcome else ""
         if state.attempt_number == 1:
-            _log.warning("%s is away and waited for: %s", self._name, reason)
+            _log.warning("%s is unavailable, retrying: %s", self._name, reason)
         self._unavailable = reason
         self._metrics.available.set(0)
         self._metrics.retries.inc()
 
     def _call(self, source: Source, function: Callable[[], T]) -> T:
-        """Run a call that may block for long in a thread of its own, so that the group lives and a stop is heard.
+        """Run a blocking call in a thread of its own; meanwhile keep the group membership and heed a stop.
 
-        Meanwhile the batch before is settled, and the next one is prepared unless the partitions are paused, as they
-        are between repeats.
+        Meanwhile the previous batch is committed. The next one is prepared, unless the partitions are paused, as they
+        are between retries.
         """
         future = start(function)
         started = shown = time.monotonic()
         stopped: float | None = None
         while not wait((future,), _READ_EVERY if self._written or self._reads_ahead(source) else _TICK).done:
-            # Before any poll, which may take its partitions away; and not before the call has had a moment to begin.
-            self._settle(source)
+            # Before any poll, which may revoke its partitions; and after the first wait, in which the call begins.
+            self._commit_written(source)
             now = time.monotonic()
             if self._stop.is_set():
                 stopped = stopped or now
@@ -270,7 +270,7 @@ class Runner:
             if now - shown >= _TICK:
                 shown = now
                 self._show(source, excused=now - started < _SLOW_REQUESTS * self._settings.request_timeout)
-        self._settle(source)
+        self._commit_written(source)
         return future.result()
 
     def _reads_ahead(self, source: Source) -> bool:
@@ -312,7 +312,7 @@ class Runner:
             self._metrics.part(Outcome.RELEASED, released)
 
     def _show(self, source: Source, *, excused: bool = False) -> None:
-        """Bring the gauges and the readiness up to date; a worker that waits for its target is excused."""
+        """Update gauges, readiness and watchdog; `excused` while the sink waits for its target."""
         self.watchdog.report(time.monotonic(), source.done(), excused=excused)
         self._assigned = bool(source.assigned)
         lag = source.lag()
@@ -324,6 +324,6 @@ class Runner:
 
 
 def _parts(batch: Batch, kinds: Mapping[str, Kind]) -> int:
-    """Count the messages of a batch that are, or should have been, parts of traces."""
+    """Count the messages of a batch that are parts of traces, including those that did not decode."""
     undecoded = sum(letter.kind is None and letter.message.origin.topic not in kinds for letter in batch.dead_letters)
     return len(batch.parts) + undecoded

@@ -1,4 +1,4 @@
-"""Which traces a sink writes: errored ones, slow ones, a share of the rest."""
+"""Tail sampling: a sink writes errored traces, slow ones, and a share of the rest."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -27,21 +27,21 @@ _RULE = ErrorRule()
 
 @dataclass(frozen=True, slots=True)
 class TailSampling:
-    """Decides by a part's own content and its trace's id: the same in every process and after every restart.
+    """Decides by the content and the trace id of a part, so that every process decides alike, also after a restart.
 
-    The share holds for whole traces. Errors and slowness are seen part by part: of a trace that errs late, a part
-    that was left out before stays out.
+    The share applies to whole traces. Errors and slow spans are found part by part: a part that was left out stays out
+    even if a later part of its trace is errored.
     """
 
     share: float = 1.0
-    """Share of the traces that are neither errored nor slow, 0 to 1."""
+    """Share of the traces to keep that are neither errored nor slow, 0 to 1."""
     slower_than: float | None = None
     """Seconds: a part with a span at least as long is kept."""
     log_level: str | None = None
-    """Log lines of this level or above are kept of the traces that are not."""
+    """Keep log lines of this level or above also from parts that are not kept."""
 
     def keeps(self, trace: Trace) -> bool:
-        """Tell whether a part is written as a whole."""
+        """Return True if a part is written as a whole."""
         if self.share >= 1 or trace["flags"] & Flag.ERROR or hashed(trace["traceId"]) < self.share:
             return True
         if self.slower_than is None:
@@ -50,16 +50,16 @@ class TailSampling:
         return any((span.get("duration") or 0) >= microseconds for span in trace["spans"])
 
     def keeps_log(self, record: LogRecord) -> bool:
-        """Tell whether a log line is written of a part that is not; a line without a level counts as INFO."""
+        """Return True if a line of a part that is not kept is written; a line without a level counts as INFO."""
         return self.log_level is not None and severity(record.get("level")) >= severity(self.log_level)
 
 
 def hashed(trace_id: bytes) -> float:
-    """Return a trace's place in [0, 1): even for ids that are not random in all their bits."""
+    """Hash a trace id to [0, 1), uniformly even if not all bits of the ids are random."""
     return int.from_bytes(blake2b(trace_id, digest_size=8).digest()) / _HASHES
 
 
 def severity(level: str | None) -> int:
-    """Rank a level: 0 TRACE to 4 ERROR and above; whatever is not known counts as INFO, or as ERROR if it errs."""
+    """Rank a level, from 0 (TRACE) to 4 (ERROR and above); an unknown one is ERROR by the error rule, else INFO."""
     name = (level or "INFO").upper()
     return _ERROR if _RULE.log(name) else _LEVELS.get(name, _LEVELS["INFO"])

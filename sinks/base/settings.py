@@ -1,4 +1,4 @@
-"""The settings that sinks share."""
+"""The settings that all sinks share."""
 
 from pydantic import ByteSize, Field
 
@@ -9,40 +9,40 @@ _MIB = 1024 * 1024
 
 
 class SinkSettings(RedactionSettings, WatchedSettings, KafkaSettings):
-    """What all sinks share."""
+    """Settings of all sinks."""
 
     title = "All sinks"
 
-    sink_group: str | None = Field(None, description="Consumer group of the sink; by default tracelink-sink-NAME.")
+    sink_group: str | None = Field(None, description="Consumer group of the sink; default: tracelink-sink-NAME.")
     batch_bytes: ByteSize = Field(ByteSize(4 * _MIB), ge=1024, description="Largest request body before compression.")
     batch_wait: float = Field(
-        0.5, ge=0, description="Seconds to gather a batch before it is sent; for the sinks of alerts 0.05."
+        0.5, ge=0, description="Seconds to collect a batch before it is sent; for alert sinks 0.05."
     )
     request_timeout: float = Field(
-        30.0, gt=0, description="Seconds to wait for an answer of the target; for the sinks of alerts 10."
+        30.0, gt=0, description="Seconds to wait for a response of the target; for alert sinks 10."
     )
 
     def group(self, name: str) -> str:
-        """Return the consumer group of the sink of this name: the one that is set, or the usual one."""
+        """Return the consumer group of the sink with this name: `sink_group`, or the default."""
         return self.sink_group or f"tracelink-sink-{name}"
 
 
 class TraceSinkSettings(SinkSettings, ReplayedSettings):
-    """What the sinks of traces share."""
+    """Settings of the trace sinks."""
 
-    title = "The sinks of traces"
+    title = "Trace sinks"
 
     keep_share: float = Field(
         1.0,
         ge=0,
         le=1,
-        description="Share of the traces that are neither errored nor slow to write, by a hash of the trace id.",
+        description="Share of the other traces to write (neither errored nor slow), 0 to 1, by a hash of the trace id.",
     )
     keep_slower_than: float | None = Field(
-        None, gt=0, description="Seconds; traces with a span at least as long are always written."
+        None, gt=0, description="Seconds; parts of traces with a span at least this long are always written."
     )
 
     def group(self, name: str) -> str:
-        """Return the consumer group of the sink of this name: a replay job has its own."""
+        """Return the consumer group of the sink with this name; each replay job has its own."""
         names = names_of(self)
         return names.job_group(f"sink-{name}") if names.job else super().group(name)

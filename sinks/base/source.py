@@ -1,4 +1,4 @@
-"""The Kafka side of a sink: messages in, offsets committed, the group kept alive while the target is away."""
+"""The Kafka side of a sink: reads messages, commits offsets, and stays in the group while the target is unavailable."""
 
 import logging
 import time
@@ -24,10 +24,10 @@ _log = logging.getLogger(__name__)
 
 _TICK = 0.2
 _MOST_MESSAGES = 10_000
-# A few milliseconds' worth: whoever reads ahead has other things to look after.
+# A few milliseconds' worth: the caller of `read_ahead` also watches a write.
 _AHEAD_AT_ONCE = 500
 
-# The partitions have gone to others, who write the batch again; the next poll tells which.
+# The partitions were reassigned, and their new owners write the batch again; the next poll reports which.
 _NOT_OURS = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
@@ -41,15 +41,15 @@ _NOT_OURS = frozenset(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gathered:
-    """Messages, and the offset to commit for each partition once they are written."""
+    """Messages, and the offset to commit for each partition after they were written."""
 
     messages: tuple[SourceMessage, ...]
     positions: dict[PartitionId, int]
     lost: set[PartitionId] = field(default_factory=set)
-    """Partitions that left since it was gathered: what it has of them is the next owner's to write."""
+    """Partitions revoked since it was gathered; their next owner writes their messages."""
 
     def mine(self) -> list[TopicPartition]:
-        """Return its offsets, as far as their partitions are still ours."""
+        """Return the offsets of the partitions that are still assigned."""
         return [
             TopicPartition(*partition, offset)
             for partition, offset in self.positions.items()
@@ -58,25 +58,25 @@ class Gathered:
 
 
 class Source:
-    """A consumer of one group. It reads committed data only and commits what it is told to.
+    """A consumer of one group. It reads committed data only; offsets are committed by explicit calls only.
 
-    Assignment is cooperative: partitions do not depend on each other, so those that stay with a member go on through
-    a rebalance, with the batch that is being retried.
+    Assignment is cooperative: partitions are independent of each other. A member keeps reading those that it keeps in a
+    rebalance, and keeps retrying their batch.
     """
 
     def __init__(self, settings: SinkSettings, group: str, topics: tuple[str, ...], *, ends: bool = False) -> None:
-        """Subscribe; `ends` says that the topics are a replay job's: nothing is read behind a partition's end marker.
+        """Subscribe. With `ends` the topics are a replay job's, and each partition is read up to its end marker.
 
-        What is committed there is the marker's own offset, so that whoever comes later finds it again.
+        The marker's own offset is committed there, so that a later process finds the marker again.
         """
         self._ends = ends
-        self._ended: dict[PartitionId, int] = {}  # and the offsets of their markers
+        self._ended: dict[PartitionId, int] = {}  # partitions whose end marker was read, and its offset
         self.assigned: set[PartitionId] = set()
         self.paused = False
-        self._gathered: list[Gathered] = []  # and not committed
+        self._gathered: list[Gathered] = []  # handed out and not committed yet
         self._messages: list[SourceMessage] = []
         self._bytes = 0
-        self._since = 0.0  # when the first of them came
+        self._since = 0.0  # when the first of these messages came
         self._positions: dict[PartitionId, int] = {}
         self._committed: dict[PartitionId, int] = {}
         self._uncommitted: dict[PartitionId, int] = {}
@@ -91,7 +91,7 @@ class Source:
                     "enable.auto.commit": False,
                     "enable.auto.offset.store": False,
                     "partition.assignment.strategy": "cooperative-sticky",
-                    # Ends of partitions tell the position beyond transaction markers: lag gets to zero.
+                    # The end event's position is behind transaction markers, so the lag can reach zero.
                     "enable.partition.eof": True,
                 },
                 defaults={
@@ -105,7 +105,7 @@ class Source:
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
 
     def gather(self, stop: Event) -> Gathered:
-        """Read until a batch is full, or has waited, or nothing comes for a moment."""
+        """Read until the batch is full or `batch_wait` is over; without any message, return after 0.2 s."""
         until = self._since + self._batch_wait if self._messages else time.monotonic() + _TICK
         while not self._full() and not stop.is_set():
             polled = self._consumer.poll(min(_TICK, max(0.0, until - time.monotonic())))
@@ -119,7 +119,7 @@ class Source:
         return self._hand_out()
 
     def read_ahead(self) -> Gathered | None:
-        """Take in what has been fetched, without waiting for more; returns a batch once one is full."""
+        """Take prefetched messages without waiting; return a batch as soon as one is full, else None."""
         for _ in range(_AHEAD_AT_ONCE):
             if self._full():
                 return self._hand_out()
@@ -130,26 +130,26 @@ class Source:
         return None
 
     def resume(self) -> None:
-        """Read on after a pause."""
+        """Resume reading after a pause."""
         if self.paused:
             self._consumer.resume([TopicPartition(*partition) for partition in self.assigned])
             self.paused = False
 
     def keep_alive(self, seconds: float = 0.0) -> None:
-        """Stay in the group for some seconds without reading on."""
+        """Poll for some seconds with the partitions paused, to stay in the group."""
         if not self.paused:
             self._consumer.pause([TopicPartition(*partition) for partition in self.assigned])
             self.paused = True
         polled = self._consumer.poll(seconds)
         if polled is not None:
-            self._take(polled)  # fetched before the pause; it is in the next batch
+            self._take(polled)  # fetched before the pause; it goes into the next batch
 
     def member(self) -> Member:
-        """Return as which member of the group offsets are committed now."""
+        """Return the group metadata for committing offsets in a transaction."""
         return self._consumer.consumer_group_metadata()
 
     def committed(self, offsets: Iterable[TopicPartition]) -> None:
-        """Note that offsets were committed in a transaction."""
+        """Record that offsets were committed in a transaction."""
         for one in offsets:
             if (one.topic, one.partition) in self.assigned:
                 self._committed[one.topic, one.partition] = one.offset
@@ -158,9 +158,9 @@ class Source:
     def commit(self, gathered: Gathered) -> None:
         """Commit its offsets, and those that could not be committed before; blocks until the broker has answered.
 
-        Whatever was gathered before it must be committed already. Partitions that left are passed over: their next
-        owner writes again. So are passing faults: the next call has the offsets again. Raises KafkaException for all
-        others.
+        Batches must be committed in the order in which they were gathered. Offsets of revoked partitions are skipped:
+        their next owner writes again. After a transient error, the next call commits the offsets again. Raises
+        KafkaException for all other errors.
         """
         self._gathered.remove(gathered)
         self._uncommitted |= {(one.topic, one.partition): one.offset for one in gathered.mine()}
@@ -186,17 +186,17 @@ class Source:
 
     @property
     def drained(self) -> bool:
-        """Whether there are partitions, and all are committed up to their end markers."""
+        """True if there are partitions, and all are committed up to their end markers."""
         return bool(self.assigned) and all(map(self._is_over, self.assigned))
 
     def done(self) -> dict[PartitionId, int]:
-        """Return the offset committed for each partition that is not over; -1 before the first commit."""
+        """Return the committed offset of each partition that is not drained; -1 before the first commit."""
         return {
             partition: self._committed.get(partition, -1) for partition in self.assigned if not self._is_over(partition)
         }
 
     def lag(self) -> dict[PartitionId, int]:
-        """Count the messages not committed yet of each partition of which that is known."""
+        """Count the uncommitted messages of each partition with a known end and commit."""
         found: dict[PartitionId, int] = {}
         for partition, offset in self._committed.items():
             _low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
@@ -222,7 +222,7 @@ class Source:
         return gathered
 
     def _take(self, polled: KafkaMessage) -> None:
-        """Take a polled message or event in."""
+        """Process a polled message or event."""
         error = polled.error()
         origin = Origin.of(polled)
         partition, offset = (origin.topic, origin.partition), origin.offset
@@ -248,10 +248,10 @@ class Source:
 
     def _pass_over(self, error: KafkaError) -> None:
         if error.code() in _NOT_OURS:
-            # Those that stay are committed with the next batch; those that leave are forgotten when they do.
-            _log.info("Offsets not committed, the partitions are going to another member: %s", error.str())
+            # Partitions that stay are committed with the next batch; `_on_revoke` drops the others.
+            _log.info("Offsets not committed, partitions are being reassigned: %s", error.str())
         elif passes(error):
-            _log.warning("Offsets not committed, trying again: %s", error.str())
+            _log.warning("Offsets not committed, retrying: %s", error.str())
         else:
             raise KafkaException(error)
 

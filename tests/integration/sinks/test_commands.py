@@ -49,7 +49,7 @@ def test_a_sink_waits_for_a_target_that_is_away_at_start_and_stops_meanwhile(
 ) -> None:
     Topics(stack.kafka, topic_prefix)
     with running("sink", "zipkin", "--zipkin-url", NOWHERE, log=tmp_path / "log", **environment) as sink:
-        eventually(lambda: "is away and waited for" in sink.output())
+        eventually(lambda: "is unavailable, retrying" in sink.output())
         url = sink.output().partition("metrics and health on ")[2].partition("\n")[0]
         assert urllib3.request("GET", f"{url}/readyz").status == 503
         assert urllib3.request("GET", f"{url}/healthz").status == 200

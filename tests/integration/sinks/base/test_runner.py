@@ -153,7 +153,7 @@ def test_a_target_that_is_away_is_waited_for_and_gets_the_same_batch_once(topics
         sink.unavailable = True
         topics.produce(topics.names.traces, trace_message([span(trace_id)]))
         eventually(lambda: process.value("tracelink_sink_retries_total") >= 3)
-        assert process.runner.not_ready() == "set to be away"
+        assert process.runner.not_ready() == "set to be unavailable"
         assert committed(topics) < 0
         # The group lives on meanwhile: the next message waits in its partition and is not lost either.
         topics.produce(topics.names.traces, trace_message([span(trace_id, "00000000000000b2")], name="s0-2"))
@@ -171,7 +171,7 @@ def test_a_target_that_is_away_at_start_is_waited_for(topics: Topics) -> None:
     topics.produce(topics.names.traces, trace_message([span(new_trace_id())]))
     with running(topics, sink) as process:
         eventually(lambda: process.value("tracelink_sink_retries_total") >= 2)
-        assert process.runner.not_ready() == "set to be away"
+        assert process.runner.not_ready() == "set to be unavailable"
         sink.unavailable = False
         eventually(lambda: committed(topics) == 1)
 
@@ -181,7 +181,7 @@ def test_a_target_that_goes_away_while_there_is_nothing_to_write_is_noticed(topi
     with running(topics, sink) as process:
         eventually(lambda: process.runner.not_ready() is None)
         sink.unavailable = True
-        eventually(lambda: process.runner.not_ready() == "set to be away")
+        eventually(lambda: process.runner.not_ready() == "set to be unavailable")
         assert process.value("tracelink_sink_available") == 0
         sink.unavailable = False
         eventually(lambda: process.runner.not_ready() is None)
