@@ -1,1 +1,1 @@
-"""From joined traces to Elasticsearch: a document for each log line and for each part of a trace."""
+"""The Elasticsearch sink: writes a document for each log line, part of a trace, and problem."""

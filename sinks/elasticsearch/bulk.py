@@ -1,4 +1,4 @@
-"""Bulk requests: documents in, an outcome for each."""
+"""Bulk requests: writes documents, and returns an outcome for each."""
 
 import time
 from collections import deque
@@ -18,10 +18,10 @@ from sinks.elasticsearch.client import IN_FLIGHT, ElasticsearchClient, Overloade
 from tracelink.errors import InvalidRecord, Reason, Unavailable
 from tracelink.model.records import LogRecord
 
-# Larger requests are no cheaper for the cluster, and leave it without work while the first of a batch is made.
+# Larger requests are no cheaper for the cluster, and it idles while the first one of a batch is encoded.
 _REQUEST_BYTES = 1 << 20
-# What was refused is sent again so often, in requests of an eighth of the size each time: the last ones have a document
-# or a few.
+# Retries of refused documents. Each retry uses requests of an eighth of the size; the last ones have one or a few
+# documents.
 _REPEATS = 3
 _SMALLER = 8
 _SOURCE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
@@ -30,7 +30,7 @@ Action = Literal["create", "index"]
 
 
 class Document(NamedTuple):
-    """A document to write, and what it was made of."""
+    """A document to write, and the record that it was made of."""
 
     index_name: str
     identity: str
@@ -38,7 +38,7 @@ class Document(NamedTuple):
     """The action and the source of a bulk request, each with its newline."""
     message: SourceMessage
     of: int | LogRecord | Problem
-    """The part of the batch with this index, a log line, or a problem."""
+    """The index of a part in its batch, a log line, or a problem."""
     action: Action = "create"
 
 
@@ -46,19 +46,19 @@ Settled = tuple[Document, Outcome | InvalidRecord]
 
 
 def lines(index: str, identity: str, source: dict[str, Any]) -> bytes:
-    """Encode the action and the source: `create`, so that a repeat answers 409 and changes nothing."""
+    """Encode a `create` action and its source: a repeated one gets 409 and changes nothing."""
     action = b'{"create":{"_index":"%b","_id":%b}}\n' % (index.encode(), orjson.dumps(identity))
     return action + orjson.dumps(source, option=_SOURCE)
 
 
 def newer_lines(index: str, identity: str, version: int, source: dict[str, Any]) -> bytes:
-    """Encode the action and the source: `index` under a version of ours, so that only a newer state is written."""
+    """Encode an `index` action with an external version, and its source: only a newer state is written."""
     action = b'{"index":{"_index":"%b","_id":%b,"version":%d,"version_type":"external"}}\n'
     return action % (index.encode(), orjson.dumps(identity), version) + orjson.dumps(source, option=_SOURCE)
 
 
 def chunks(documents: Iterable[Document], most: int) -> Iterator[list[Document]]:
-    """Yield the documents of one request after the other: each of about a MiB, of at most `most` bytes if possible."""
+    """Yield the documents of each request, of at most 1 MiB or `most` bytes unless a single document is larger."""
     chunk: list[Document] = []
     size, most = 0, min(most, _REQUEST_BYTES)
     for document in documents:
@@ -72,12 +72,12 @@ def chunks(documents: Iterable[Document], most: int) -> Iterator[list[Document]]
 
 
 def body(chunk: Iterable[Document]) -> bytes:
-    """Return the body of the request that writes these documents."""
+    """Return the body of the bulk request that writes these documents."""
     return b"".join([document.lines for document in chunk])
 
 
 class _Answered(NamedTuple):
-    """What became of the documents of a request: settled, or refused for now, and the reason of the last refusal."""
+    """The result of a request: documents with a final outcome, documents refused for now, and the last refusal."""
 
     settled: list[Settled]
     refused: list[Document]
@@ -87,7 +87,7 @@ class _Answered(NamedTuple):
 class Bulk:
     """Sends documents in requests of bounded size.
 
-    Documents that are answered 429 or 5xx are sent again a few times, those alone; then Unavailable is raised.
+    Only documents with status 429 or 5xx are retried, three times; then it raises Unavailable.
     """
 
     def __init__(self, client: ElasticsearchClient, batch_bytes: int, observe: Callable[[float], None]) -> None:
@@ -96,10 +96,10 @@ class Bulk:
         self._observe = observe
 
     def send(self, documents: Iterable[Document]) -> Iterator[Settled]:
-        """Yield each document with its outcome, or with why it can never be written; raises Unavailable, Refused.
+        """Yield each document with its outcome, or with the error for a permanent failure; raises Unavailable, Refused.
 
-        While requests are in flight, the documents of the next one are made. None is in flight any more at the end.
-        Once one was refused, each of the others is sent alone: together they may be what the cluster has no room for.
+        While requests are in flight, the documents of the next one are encoded. At the end no request is in flight.
+        After a refusal, requests are sent one at a time: together they may be too much for the cluster.
         """
         flying: deque[Future[_Answered]] = deque()
         at_once = IN_FLIGHT
@@ -114,9 +114,9 @@ class Bulk:
             wait(flying)
 
     def _land(self, flying: deque[Future[_Answered]]) -> Generator[Settled, None, bool]:
-        """Yield what the first request has settled; where documents were refused, wait for the others and repeat.
+        """Yield the outcomes of the oldest request. If it had refusals, wait for the other requests and retry.
 
-        Returns whether that was so.
+        Returns True if documents were refused.
         """
         settled, refused, why = flying.popleft().result()
         yield from settled
@@ -130,7 +130,7 @@ class Bulk:
         return True
 
     def _repeat(self, refused: list[Document], why: str) -> list[Settled]:
-        """Send what the cluster had no room for in ever smaller requests, one after the other."""
+        """Retry refused documents in ever smaller requests, one at a time."""
         settled: list[Settled] = []
         most = _REQUEST_BYTES
 
@@ -143,15 +143,15 @@ class Bulk:
                 settled.extend(answered.settled)
                 refused += answered.refused
                 why = answered.why or why
-                if not answered.settled:  # nor would it take the others now
+                if not answered.settled:  # the cluster would refuse the others, too
                     refused += [document for others in pending for document in others]
             return bool(refused)
 
         def give_up(_: object) -> None:
             largest = max(len(document.lines) for document in refused)
             raise Unavailable(
-                f"Elasticsearch at {self._client.url} did not take {len(refused)} documents, the largest of {largest} "
-                f"bytes: {why}"
+                f"Elasticsearch at {self._client.url} refused {len(refused)} documents for now, the largest of "
+                f"{largest} bytes: {why}"
             )
 
         Retrying(
@@ -163,7 +163,7 @@ class Bulk:
         return settled
 
     def _post(self, chunk: list[Document]) -> _Answered:
-        """Send one request, or halves of it where it is too large for one."""
+        """Send one request; split it in halves if it is too large."""
         started = time.perf_counter()
         try:
             items = self._client.bulk(body(chunk), len(chunk))
@@ -194,7 +194,7 @@ class Bulk:
         return _Answered(first.settled + second.settled, first.refused + second.refused, first.why or second.why)
 
     def _judge(self, result: dict[str, Any], action: Action) -> Outcome | InvalidRecord | None:
-        """Tell what became of one document; None where it is to be sent again."""
+        """Return the outcome of one document; None if it must be retried."""
         status: int = result["status"]
         if status == HTTPStatus.CREATED or (status == HTTPStatus.OK and action == "index"):
             return Outcome.WRITTEN

@@ -1,4 +1,4 @@
-"""What is written of a part of a trace: a document for each log line, under ECS names, and one for the part itself."""
+"""The documents of a part of a trace: one for each log line, with ECS names, and one for the part itself."""
 
 from datetime import datetime
 from typing import Any
@@ -9,12 +9,12 @@ from sinks.elasticsearch.indices import instant
 from tracelink.errors import InvalidRecord, Reason
 from tracelink.model.records import Flag, LogRecord, Trace, duration_of, service_of, shown_trace_id
 
-_LONGEST_ID = 512  # bytes; a longer or an empty id has Elasticsearch refuse the whole request
-_LATEST = (2**63 - 1) // 1000  # what Elasticsearch's nanoseconds reach to, in the year 2262
+_LONGEST_ID = 512  # bytes; for a longer or an empty id Elasticsearch refuses the whole request
+_LATEST = (2**63 - 1) // 1000  # the limit of Elasticsearch's date_nanos, in the year 2262
 
 
 def trace_context(trace: Trace) -> dict[str, Any]:
-    """Return what every document of a part says of its trace: id, errored, and the root span where it is in it."""
+    """Return the field `trace` of all documents of a part: id, errored, and the root span if the part has it."""
     context: dict[str, Any] = {"id": shown_trace_id(trace["traceId"]), "errored": bool(trace["flags"] & Flag.ERROR)}
     if trace["flags"] & Flag.ROOT:
         root = next((span for span in trace["spans"] if span["flags"] & Flag.ROOT), None)
@@ -24,19 +24,19 @@ def trace_context(trace: Trace) -> dict[str, Any]:
 
 
 def log_id(record: LogRecord) -> str:
-    """Return the id of a log line's document; raises InvalidRecord where none can have it."""
+    """Return the id of a log line's document; raises InvalidRecord if its length is invalid."""
     return document_id(record["id"], "an id")
 
 
 def document_id(text: str, what: str) -> str:
-    """Return a text as it is where a document can have it as its id; raises InvalidRecord."""
+    """Return a text that is valid as a document id; raises InvalidRecord if its length is invalid."""
     if not 0 < len(text.encode()) <= _LONGEST_ID:
         raise InvalidRecord(Reason.REFUSED, f"{what} has 1 to {_LONGEST_ID} bytes")
     return text
 
 
 def log_document(record: LogRecord, context: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the document of a log line; `context` is that of its trace, if it has one. Raises InvalidRecord."""
+    """Return the document of a log line; `context` is the `trace_context` of its part. Raises InvalidRecord."""
     document: dict[str, Any] = {"@timestamp": _instant(record["timestamp"]), "message": record["message"]}
     level, logger = record.get("level"), record.get("logger")
     if level or logger:
@@ -57,9 +57,9 @@ def log_document(record: LogRecord, context: dict[str, Any] | None) -> dict[str,
 
 
 def started(trace: Trace) -> int:
-    """Return the time of a part's earliest record by the services' clocks, in microseconds; its opening if none has.
+    """Return the earliest timestamp of a part's records (services' clocks, microseconds), or the time it was opened.
 
-    Times that no document can have are passed over: one span's mistake is not to keep the others out.
+    Times outside the range of a document are skipped, so that one wrong span does not exclude the whole part.
     """
     times = [timestamp for span in trace["spans"] if (timestamp := span.get("timestamp"))]
     times += [log["timestamp"] for log in trace["logs"]]
@@ -67,17 +67,17 @@ def started(trace: Trace) -> int:
 
 
 def part_id(trace: Trace) -> str:
-    """Return the id of a part's document: names of parts begin anew when topics are made anew, trace ids do not."""
+    """Return the id of a part's document. It has the trace id, as part names start again if topics are recreated."""
     return f"{trace['traceId'].hex()}-{trace['name']}"
 
 
 def part_document(trace: Trace, context: dict[str, Any], start: int) -> dict[str, Any]:
-    """Return the document of a part: its summary, where its error began, and its spans; `start` is when it `started`.
+    """Return the document of a part: summary, root cause and spans. `start` is its time by `started`.
 
     Raises InvalidRecord.
     """
     spans, logs = trace["spans"], trace["logs"]
-    errored = trace["flags"] & Flag.ERROR  # else nothing in it is
+    errored = trace["flags"] & Flag.ERROR  # not set: no record of the part is errored
     services = {*map(service_of, spans), *[log.get("service") for log in logs]} - {None, ""}
     document: dict[str, Any] = {
         "@timestamp": _instant(start),

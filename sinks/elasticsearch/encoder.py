@@ -1,4 +1,4 @@
-"""From a batch to documents: redacted, kept or left out, under their ids in their indices."""
+"""Encodes a batch as documents: applies tail sampling and redaction, and assigns ids and indices."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ from tracelink.model.records import LogRecord, Trace
 
 
 class Encoder:
-    """Makes the documents of batches under the sink's settings; raises UserError for settings that cannot be."""
+    """Makes the documents of batches with the sink's settings; raises UserError for invalid settings."""
 
     def __init__(self, settings: ElasticsearchSettings) -> None:
         self._indices = Indices.of(settings)
@@ -27,12 +27,12 @@ class Encoder:
     def documents(
         self, batch: Batch, report: Report, observed: list[tuple[Trace, Observed]] | None = None
     ) -> Iterator[Document]:
-        """Make the documents of a batch; what can make none goes to the report.
+        """Yield the documents of a batch; adds records that are invalid or not kept to the report.
 
-        What the traces say of the services is added to `observed`.
+        Appends the requests and calls of each part to `observed`.
         """
         for index, part in enumerate(batch.parts):
-            # What is left out may still be counted, under the names of its spans.
+            # Also parts that are not kept: their span names become labels of metrics.
             spans = [redacted_span(span, self._redactor) for span in part.trace["spans"]]
             trace = Trace(**(part.trace | {"spans": spans}))
             if observed is not None:
@@ -48,7 +48,7 @@ class Encoder:
                 yield document
 
     def _part_documents(self, index: int, part: Part, trace: Trace, report: Report) -> Iterator[Document]:
-        """Make the documents of a part, whose spans are redacted in `trace`; its dead letters are as they came."""
+        """Yield the documents of a part. `trace` has redacted spans; dead letters have the original records."""
         kept = self._sampling.keeps(trace)
         context = documents.trace_context(trace)
         shown: list[LogRecord] = []
@@ -76,7 +76,7 @@ class Encoder:
         identity = documents.part_id(trace)
         yield Document(name, identity, lines(name, identity, source), part.message, index)
 
-    def _log_document(  # noqa: PLR0917 - what it is made of
+    def _log_document(  # noqa: PLR0917 - its inputs
         self,
         message: SourceMessage,
         original: LogRecord,
@@ -85,7 +85,7 @@ class Encoder:
         context: dict[str, Any] | None,
         report: Report,
     ) -> Document | None:
-        """Return the document of a log line, which is redacted in `record`, or refuse the original."""
+        """Return the document of `record`, the redacted log line; dead-letter the original if it is invalid."""
         try:
             identity, source = documents.log_id(record), documents.log_document(record, context)
         except InvalidRecord as error:

@@ -1,4 +1,4 @@
-"""Which index a document lies in: told by the document alone, so that a repeat finds the same one."""
+"""The index of a document: it depends on the record alone, so that a retry writes to the same index."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,13 +12,13 @@ _UNITS = {"day": (_DAY_US, "%Y.%m.%d"), "hour": (3_600_000_000, "%Y.%m.%d.%H")}
 
 
 def instant(microseconds: int) -> datetime:
-    """Return a time given in microseconds since the epoch; OverflowError beyond the year 9999."""
+    """Convert microseconds since the epoch to a UTC time; raises OverflowError beyond the year 9999."""
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Indices:
-    """The names of the indices: prefix, kind, the stretch of time that each holds, suffix."""
+    """The names of the indices: prefix, kind, time range, suffix."""
 
     prefix: str
     unit: str
@@ -27,26 +27,26 @@ class Indices:
 
     @classmethod
     def of(cls, settings: ElasticsearchSettings) -> "Indices":
-        """Return the names under these settings."""
+        """Return the names for these settings."""
         return cls(settings.index_prefix, settings.index_unit, settings.index_suffix)
 
     def logs(self, timestamp: int, opened: int) -> str:
-        """Name the index of a log line; see `_name`."""
+        """Return the index of a log line; see `_name`."""
         return self._name("logs", timestamp, opened)
 
     def traces(self, timestamp: int, opened: int) -> str:
-        """Name the index of a part of a trace; see `_name`."""
+        """Return the index of a part of a trace; see `_name`."""
         return self._name("traces", timestamp, opened)
 
     @property
     def errors(self) -> str:
-        """The index of the problems: one for all time, for each has one document."""
+        """The index of problems: a single one, because each problem has one document."""
         return f"{self.prefix}errors"
 
     def _name(self, kind: str, timestamp: int, opened: int) -> str:
-        """Take the record's own time (µs) where it is within a day of the part's opening (ms), else the opening.
+        """Use the record's own time (µs) if it is within a day of the part's opening (ms), else the opening.
 
-        So a service with a wrong clock, or a file of old data, opens no index for every day it names.
+        So a service with a wrong clock, or a file of old data, does not create an index for each of its days.
         """
         opened *= 1000
         near = timestamp if abs(timestamp - opened) <= _DAY_US else opened

@@ -1,4 +1,4 @@
-"""The document of a problem: its newest state, found under its fingerprint."""
+"""The document of a problem: its newest state, with the fingerprint as id."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _MOST_VERSION = 2**63 - 1
 
 
 def problem_id(problem: Problem) -> str:
-    """Return the id of a problem's document; raises InvalidRecord where none can have it, or not that version."""
+    """Return the id of a problem's document; raises InvalidRecord for an invalid fingerprint or version."""
     fingerprint = document_id(problem["fingerprint"], "a fingerprint")
     if not 0 <= problem["version"] <= _MOST_VERSION:
         raise InvalidRecord(Reason.REFUSED, f"a version is no less than 0, not {problem['version']}")

@@ -13,33 +13,36 @@ class ElasticsearchSettings(ElasticsearchAccess, TraceSinkSettings):
 
     title = "The Elasticsearch sink"
 
-    index_unit: Literal["day", "hour"] = Field("day", description="Stretch of time an index holds: day, hour.")
+    index_unit: Literal["day", "hour"] = Field("day", description="Time range of an index: day or hour.")
     index_suffix: str = Field(
         "",
         pattern=r"^[a-z0-9._-]*$",
-        description="What every index name ends with: a replay can write beside the live documents.",
+        description="Suffix of all index names; with it a replay writes to separate indices.",
     )
     shards: int = Field(1, ge=1, description="Primary shards of an index.")
     replicas: int = Field(0, ge=0, description="Replicas of an index; 1 in production.")
     keep_log_level: str | None = Field(
         None,
         pattern="^(TRACE|DEBUG|INFO|WARN|ERROR)$",
-        description="Least level of log lines to write for traces that are not kept whole: TRACE, DEBUG, INFO, WARN, "
-        "ERROR; by default none of their lines.",
+        description="Lowest level of log lines to write from traces that are sampled out: TRACE, DEBUG, INFO, WARN, "
+        "ERROR; by default none.",
     )
     service_metrics: bool = Field(
         default=True,
         description="Count requests, errors and durations by service and operation, and calls between services.",
     )
     max_operations: int = Field(
-        1000, ge=0, description="Operations counted by name in those metrics, and as many calls; the rest is 'other'."
+        1000,
+        ge=0,
+        description="Maximum number of operations, and of calls, counted by name in these metrics; others count as "
+        "'other'.",
     )
     setup_templates: bool = Field(
         default=True,
-        description="Set up the index templates at start; false where the credentials may only write.",
+        description="Set up the index templates at start; false if the credentials may only write documents.",
     )
 
     def group(self, name: str) -> str:
-        """Return the consumer group: what was written beside the live documents is not written over them yet."""
+        """Return the consumer group; a replay to other indices has its own, so that it starts from the beginning."""
         group = super().group(name)
         return group if self.replay is None else f"{group}{self.index_suffix}"

@@ -1,4 +1,4 @@
-"""The Elasticsearch sink: log lines and parts of traces as documents, each once."""
+"""The Elasticsearch sink: writes log lines, parts of traces and problems as documents."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class ElasticsearchSink:
-    """Writes documents under the identity of what they are made of: a repeat finds them there and changes nothing.
+    """Writes documents with ids that come from their records, so that a retry changes nothing.
 
-    Those of log lines and parts are created once; that of a problem is replaced by a newer state alone.
+    Documents of log lines and parts are created once; that of a problem is replaced by newer states only.
     """
 
     takes_logs = True
@@ -27,7 +27,7 @@ class ElasticsearchSink:
     def __init__(
         self, settings: ElasticsearchSettings, metrics: SinkMetrics, services: ServiceMetricsRecorder | None = None
     ) -> None:
-        """`services` counts what the traces say of the services, whatever the keep policy leaves out."""
+        """`services` counts requests and calls of the services, also those in parts that tail sampling leaves out."""
         self._settings = settings
         self._client = ElasticsearchClient(settings)
         self._encoder = Encoder(settings)
@@ -36,7 +36,7 @@ class ElasticsearchSink:
         self._set_up = not settings.setup_templates
 
     def write(self, batch: Batch) -> Report:
-        """Create the batch's documents; see Sink. Sets up the templates first if that was not done yet."""
+        """Write the batch's documents; see Sink. Sets up the index templates first, unless that is done."""
         report = Report([Outcome.WRITTEN] * len(batch.parts))
         if batch:
             self._prepare()
@@ -63,7 +63,7 @@ class ElasticsearchSink:
         return report
 
     def check(self) -> None:
-        """Ask whether the cluster can take writes, and set up the templates at the first time; see Sink."""
+        """Check that the cluster answers, and set up the index templates, unless that is done; see Sink."""
         self._client.check()
         self._prepare()
 
@@ -72,7 +72,7 @@ class ElasticsearchSink:
         self._client.close()
 
     def _prepare(self) -> None:
-        """Set up the templates once a process, before its first document opens an index."""
+        """Set up the templates once in each process, before its first document creates an index."""
         if not self._set_up:
             set_up(self._client, self._settings)
             self._set_up = True

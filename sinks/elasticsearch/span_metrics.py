@@ -1,4 +1,4 @@
-"""What the traces say of the services: requests, errors and durations of each, and who calls whom."""
+"""Metrics of the traced services: requests, errors and durations, and calls between services."""
 
 from collections import Counter as Tally
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ OTHER = "other"
 
 
 class Request(NamedTuple):
-    """One request that a service answered, or one message that it took."""
+    """One request that a service answered, or one message that it consumed."""
 
     service: str
     operation: str
@@ -32,7 +32,7 @@ class ServiceCall(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What a part of a trace says."""
+    """The requests and calls in a part of a trace."""
 
     requests: list[Request]
     calls: list[ServiceCall]
@@ -41,10 +41,10 @@ class Observed(NamedTuple):
 def observe(trace: Trace) -> Observed:
     """Return the requests and calls in a part.
 
-    A request is a span by which a service is entered: a server or consumer span, or one without a kind that is the
-    root or has a parent of another service. With a parent of another service it is a call too. So is a client or
-    producer span that no span in this part answers, to the service that it names as its remote side: a database, or
-    whatever else sends no spans.
+    A request is a span by which a trace enters a service: a server or consumer span, or one without a kind that is the
+    root or whose parent is of another service. If its parent is of another service, it is a call, too. A client or
+    producer span without a matching span in this part is a call to its remote endpoint: a database, or another service
+    that sends no spans.
     """
     found = Observed([], [])
     callers, answering = by_side(trace["spans"])
@@ -73,19 +73,19 @@ def observe(trace: Trace) -> Observed:
 
 
 class ServiceMetrics:
-    """Metrics of the traced services, made from their spans: requests, errors, durations, and calls between them."""
+    """Metrics of the traced services, from their spans: requests, errors, durations, and calls between them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         by_operation = ("service", "operation")
         self.errors = Counter(
             "tracelink_service_failed_requests",
-            "Errored requests that a service answered.",
+            "Errored requests to a service.",
             by_operation,
             registry=registry,
         )
         self.duration_seconds = Histogram(
             "tracelink_service_request_duration_seconds",
-            "Durations of all requests that a service answered. Exemplars are trace ids.",
+            "Durations of all requests to a service. Exemplars are trace ids.",
             by_operation,
             buckets=SECONDS,
             registry=registry,
@@ -98,7 +98,7 @@ class ServiceMetrics:
         )
         self.failed_calls = Counter(
             "tracelink_service_failed_calls",
-            "Calls from one service to another that were errored.",
+            "Errored calls from one service to another.",
             ("client", "server"),
             registry=registry,
         )
@@ -115,14 +115,14 @@ class ServiceMetricsRecorder:
 
     @classmethod
     def of(cls, settings: ElasticsearchSettings, registry: CollectorRegistry) -> "ServiceMetricsRecorder | None":
-        """Return the books under these settings, or None where they are not to be kept."""
+        """Return the recorder for these settings, or None if `service_metrics` is false."""
         return cls(ServiceMetrics(registry), settings.max_operations) if settings.service_metrics else None
 
     def count(self, batch: Iterable[tuple[Trace, Observed]]) -> None:
-        """Count what the parts of a batch say.
+        """Count the requests and calls of a batch.
 
-        A request has its trace for an exemplar if it is its operation's slowest so far in the batch: an exemplar for
-        each would be most of the work, and replaced before anybody saw it.
+        Only a request that is its operation's slowest so far in the batch has its trace id as exemplar: exemplars for
+        all would be most of the work, and each would be replaced before anyone saw it.
         """
         slowest: dict[Histogram, float] = {}
         calls = Tally[ServiceCall]()

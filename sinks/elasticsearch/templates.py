@@ -1,6 +1,6 @@
-"""The index templates: fields that are searched are listed, all others are kept in `_source` alone.
+"""The index templates: searchable fields are mapped, all others are only in `_source`.
 
-They use only what a bare core node has too: no data streams, no lifecycle policies, no licensed field types.
+They work on a minimal node: no data streams, no lifecycle policies, no licensed field types.
 """
 
 from contextlib import closing
@@ -12,12 +12,12 @@ from tracelink.errors import Unavailable, UserError
 
 _VERSION = 2
 
-# Longer values stay in the document and are not searched; without it they would have it refused.
+# Longer values stay in the document but are not searchable; without `ignore_above` the document would be refused.
 _KEYWORD = {"type": "keyword", "ignore_above": 1024}
 _TEXT = {"type": "text", "norms": False}
-# Nanoseconds, for the milliseconds of `date` would lose the order of lines.
+# The milliseconds of `date` would lose the order of lines.
 _TIME = {"type": "date_nanos"}
-# Of what is no number a document is not to be refused.
+# A value that is not a number must not make Elasticsearch refuse the document.
 _NUMBER = {"type": "long", "ignore_malformed": True}
 _TRACE: dict[str, Any] = {
     "id": _KEYWORD,
@@ -104,11 +104,11 @@ PROBLEM_MAPPINGS: dict[str, Any] = {
 
 
 def templates(settings: ElasticsearchSettings) -> dict[str, dict[str, Any]]:
-    """Return the index templates by name, as `PUT /_index_template/NAME` takes them."""
+    """Return the index templates by name: the bodies of `PUT /_index_template/NAME`."""
     return {
         f"{settings.index_prefix}{kind}": {
             "index_patterns": [f"{settings.index_prefix}{pattern}"],
-            # Above the 100 of Elasticsearch's own, which a prefix like `logs-` would meet.
+            # Above the 100 of Elasticsearch's built-in templates, which match a prefix like `logs-`.
             "priority": 200,
             "version": _VERSION,
             "template": {
@@ -126,13 +126,13 @@ def templates(settings: ElasticsearchSettings) -> dict[str, dict[str, Any]]:
 
 
 def set_up(client: ElasticsearchClient, settings: ElasticsearchSettings) -> None:
-    """Create or replace the index templates; raises Unavailable or Refused. May be repeated."""
+    """Create or replace the index templates; may be repeated. Raises Unavailable or Refused."""
     for name, body in templates(settings).items():
         client.put_template(name, body)
 
 
 def set_up_now(settings: ElasticsearchSettings) -> list[str]:
-    """Set the templates up from a command line; returns their names. Raises UserError where the cluster is away."""
+    """Set the templates up from a command line; returns their names. Raises UserError if the cluster is unavailable."""
     try:
         with closing(ElasticsearchClient(settings)) as client:
             set_up(client, settings)

@@ -1,1 +1,1 @@
-"""From joined traces to Zipkin: the spans."""
+"""The Zipkin sink: writes the spans of joined traces."""

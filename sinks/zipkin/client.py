@@ -1,7 +1,7 @@
-"""Zipkin over HTTP: posts spans, asks for its health and for traces, and judges answers and errors.
+"""HTTP client of Zipkin: posts spans, checks health, fetches traces, and classifies responses and errors.
 
-Zipkin answers 202 as soon as it has queued the spans, and stores them afterwards: 202 is not "stored", and what its
-storage then refuses shows in Zipkin's own metrics only. `Pace` keeps that queue short.
+Zipkin responds 202 as soon as it has queued the spans, and stores them later. So 202 does not mean "stored": spans that
+the storage then refuses appear only in Zipkin's own metrics. `Pace` keeps that queue short.
 """
 
 import gzip
@@ -26,7 +26,7 @@ from sinks.zipkin.settings import ZipkinSettings
 from tracelink.errors import InvalidRecord, Reason, Unavailable
 from tracelink.model.records import Span
 
-# Level 1 is five times faster than the default and leaves spans but a fifth larger.
+# Level 1 is five times faster than the default, and its output is only a fifth larger.
 _GZIP_LEVEL = 1
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _CONTENT_REFUSED = frozenset(
@@ -36,40 +36,40 @@ _TRY_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS
 
 
 class ZipkinClient:
-    """Asks one Zipkin, a request after the other over one connection; each blocks at most for the request timeout.
+    """Sends requests to one Zipkin, one at a time over one connection; each blocks at most for the request timeout.
 
-    All calls raise Unavailable where Zipkin does not answer or is overloaded, and Refused where no repeat will help.
+    All calls raise Unavailable if Zipkin does not answer or is overloaded, and Refused if a retry will not help.
     """
 
     def __init__(self, settings: ZipkinSettings, observe: Callable[[float], None] = lambda _: None) -> None:
-        """Connect with the first call; `observe` is given the seconds of each request. Raises UserError."""
+        """Connect with the first call. `observe` gets the seconds of each request. Raises UserError."""
         self._url = settings.zipkin_url.rstrip("/")
         self._where = without_credentials(self._url)
         self._batch_bytes = settings.batch_bytes
         self._redactor = settings.redactor()
         self._observe = observe
         self._headers = headers_of(settings.zipkin_headers, "TRACELINK_ZIPKIN_HEADERS")
-        # Two requests of the largest size: one is stored while the other comes.
+        # Two requests of the largest size: Zipkin stores one while it receives the other.
         self._pace = Pace(self._metrics_page, 2 * settings.batch_bytes, settings.request_timeout)
         self._pool = urllib3.PoolManager(
             num_pools=1,
             maxsize=1,
-            # Callers repeat; and no redirect is followed, for a POST would lose its body.
+            # Callers retry. Redirects are not followed, because a POST would lose its body.
             retries=False,
             timeout=settings.request_timeout,
             ssl_context=trusting(settings.zipkin_ca, "TRACELINK_ZIPKIN_CA") if settings.zipkin_ca else None,
         )
 
     def check(self) -> None:
-        """Ask for Zipkin's health, which includes its storage's."""
+        """Check Zipkin's health, which includes its storage."""
         refusal = self._judge("/health", self._ask("GET", "/health"), HTTPStatus.OK)
         if refusal is not None:
-            raise Unavailable(f"Zipkin at {self._where} says {refusal.detail}")
+            raise Unavailable(f"Zipkin at {self._where} responded {refusal.detail}")
 
     def send(self, spans: Sequence[Span]) -> list[tuple[int, InvalidRecord]]:
-        """Post spans, at least one, without secrets; returns the indices of those that Zipkin refuses, and why.
+        """Redact and post spans, at least one; returns the index of each span that Zipkin refuses, and the reason.
 
-        All others are sent then: where they are too large for one request, or some are refused, halves are posted.
+        All others are sent. A request that is too large or is refused is split in halves.
         """
         refused: list[tuple[int, InvalidRecord]] = []
         pending = [(0, len(spans))]
@@ -87,16 +87,16 @@ class ZipkinClient:
         return refused
 
     def traces(self, trace_ids: Iterable[str]) -> list[list[dict[str, Any]]]:
-        """Ask for the spans of at least two traces; those that Zipkin does not have are not in the answer."""
+        """Fetch the spans of at least two traces; traces that Zipkin does not have are left out."""
         response = self._ask("GET", f"/api/v2/traceMany?traceIds={','.join(trace_ids)}")
         if response.status != HTTPStatus.OK:
-            raise Unavailable(f"Zipkin at {self._where} does not tell what it has, but says {_said(response)}")
+            raise Unavailable(f"Zipkin at {self._where} returned no traces; it responded {_said(response)}")
         try:
             found = orjson.loads(response.data)
         except orjson.JSONDecodeError:
             found = None
         if not isinstance(found, list):
-            raise Refused(f"What answers at {self._where} is no Zipkin: check TRACELINK_ZIPKIN_URL.")
+            raise Refused(f"The server at {self._where} is not Zipkin: check TRACELINK_ZIPKIN_URL.")
         return found
 
     def close(self) -> None:
@@ -104,12 +104,12 @@ class ZipkinClient:
         self._pool.clear()
 
     def _post(self, body: bytes) -> InvalidRecord | None:
-        """Return None where Zipkin took the spans, or why it will never take them as they are."""
+        """Return None if Zipkin accepted the spans, or the reason why it refuses their content."""
         path = "/api/v2/spans"
         self._pace.wait(len(body))
         started = time.monotonic()
         response = self._ask("POST", path, gzip.compress(body, _GZIP_LEVEL, mtime=0))
-        # What answers 200 to spans is something else than Zipkin, and has not taken them.
+        # A server that responds 200 to spans is not Zipkin, and has not stored them.
         refusal = self._judge(path, response, HTTPStatus.ACCEPTED)
         self._pace.note(len(body), time.monotonic() - started)
         return refusal
@@ -126,37 +126,39 @@ class ZipkinClient:
         try:
             response = self._pool.request(method, self._url + path, body=body, headers=headers)
         except urllib3.exceptions.SSLError as error:
-            raise Refused(f"No TLS with Zipkin at {self._where} (TRACELINK_ZIPKIN_CA): {error}.") from None
+            raise Refused(
+                f"TLS with Zipkin at {self._where} failed: {error}. Check TRACELINK_ZIPKIN_CA and TRACELINK_ZIPKIN_URL."
+            ) from None
         except urllib3.exceptions.LocationParseError as error:
-            raise Refused(f"TRACELINK_ZIPKIN_URL is no address: {without_credentials(str(error))}.") from None
+            raise Refused(f"TRACELINK_ZIPKIN_URL is not a valid URL: {without_credentials(str(error))}.") from None
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(f"Zipkin at {self._where} does not answer: {without_credentials(str(error))}") from error
         self._observe(time.perf_counter() - started)
         return response
 
     def _judge(self, path: str, response: urllib3.BaseHTTPResponse, wanted: HTTPStatus) -> InvalidRecord | None:
-        """Return None for the status that is wanted, or why the content is refused; raises Unavailable and Refused."""
+        """Return None for the wanted status, or the reason if the content is refused; raises Unavailable, Refused."""
         status = response.status
         if status == wanted:
             return None
         if status in _CONTENT_REFUSED:
             return InvalidRecord(Reason.REFUSED, _said(response))
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRY_AGAIN:
-            raise Unavailable(f"Zipkin at {self._where} says {_said(response)}")
+            raise Unavailable(f"Zipkin at {self._where} responded {_said(response)}")
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            raise Refused(f"Zipkin at {self._where} says {status}: check TRACELINK_ZIPKIN_HEADERS.")
-        raise Refused(f"{self._where}{path} says {status}, which Zipkin never does: check TRACELINK_ZIPKIN_URL.")
+            raise Refused(f"Zipkin at {self._where} responded {status}: check TRACELINK_ZIPKIN_HEADERS.")
+        raise Refused(f"{self._where}{path} responded {status}, which Zipkin never does: check TRACELINK_ZIPKIN_URL.")
 
 
 def _said(response: urllib3.BaseHTTPResponse) -> str:
-    """Return the status and the first words of an answer."""
+    """Return the status and the first 300 bytes of a response."""
     return f"{response.status}: {response.data[:300].decode(errors='replace')}"
 
 
 def _encode(spans: Iterable[Span], redactor: Redactor) -> bytes:
-    """Return spans without secrets as JSON in ASCII.
+    """Return redacted spans as JSON in ASCII.
 
-    Zipkin garbles a character of several bytes where two of its buffers meet.
+    Zipkin garbles a multi-byte character that crosses the boundary of two buffers.
     """
     body = orjson.dumps([zipkin_span(redacted_span(span, redactor)) for span in spans])
     return body if body.isascii() else _NOT_ASCII.sub(_escape, body.decode()).encode()

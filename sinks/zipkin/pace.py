@@ -1,12 +1,12 @@
-"""Pacing: no more is posted than Zipkin's storage takes.
+"""Pacing: posts spans no faster than Zipkin's storage takes them.
 
-Zipkin answers 202 once it has the spans in its memory, and asks its storage to take them afterwards, in as many
-requests at a time as come: posted faster than they are stored, they fill its heap until it dies of that. Its storage
-throttle does not help. It bounds requests and not bytes, and drops what does not fit its queue, long after the 202.
+Zipkin responds 202 as soon as it has the spans in memory, and then stores them, with no limit on concurrent requests.
+Spans that are posted faster than they are stored fill its heap until it dies. Its storage throttle does not help: it
+limits requests and not bytes, and drops spans that do not fit its queue, long after the 202.
 
-With Elasticsearch behind it, Zipkin counts the requests to its storage at /prometheus. So of what was posted only some
-megabytes may be in its memory: the next post waits until the storage has answered. With any storage, a request that
-took long is followed by a rest that is as long.
+With Elasticsearch as storage, Zipkin counts its storage requests at /prometheus. So at most some megabytes of posted
+spans may be in its memory: the next post waits until the storage has answered. With any storage, a slow request is
+followed by a pause of the same length.
 """
 
 import logging
@@ -23,24 +23,24 @@ _log = logging.getLogger(__name__)
 
 _ACTIVE, _ANSWERED = "elasticsearch_active_requests", "elasticsearch_requests_total"
 _STORING = "index-span"
-# A request that the storage answers late must not hold up those behind it: Zipkin gives it up after 10 s.
+# One late storage request must not delay the next posts: Zipkin abandons it after 10 s.
 _LATE = 1
 _SLOW_SECONDS = 1.0
 _QUIET_SECONDS = 60.0
 
 
 class Storage(NamedTuple):
-    """Requests with spans that Zipkin has sent to its storage since it started."""
+    """Numbers of requests with spans that Zipkin has sent to its storage since its start."""
 
     active: float
-    """Those without an answer yet."""
+    """Requests without an answer yet."""
     answered: float
-    """Those that have ended, `failed` included."""
+    """Requests that have ended, including `failed`."""
     failed: float
 
     @classmethod
     def read(cls, page: str) -> "Storage | None":
-        """Read Zipkin's page of metrics; None where it has no such storage."""
+        """Parse Zipkin's metrics page; None if it does not count storage requests."""
         lines = [line for line in page.splitlines() if line.startswith((_ACTIVE, _ANSWERED))]
         if not lines:
             return None
@@ -53,12 +53,12 @@ class Storage(NamedTuple):
 
 
 class Pace:
-    """Holds requests back, for one connection to one Zipkin."""
+    """Delays requests, for one connection to one Zipkin."""
 
     def __init__(self, page: Callable[[], str], most: int, patience: float) -> None:
-        """`page` asks for Zipkin's metrics, empty where it has none; `most` bytes may be in its memory.
+        """`page` fetches Zipkin's metrics page, or an empty text; at most `most` bytes may be in Zipkin's memory.
 
-        After `patience` seconds in which the storage answers nothing, Zipkin counts as unavailable.
+        If the storage has not caught up after `patience` seconds, Zipkin counts as unavailable.
         """
         self._page = page
         self._most = most
@@ -71,31 +71,31 @@ class Pace:
         self._said = False
 
     def wait(self, size: int) -> None:
-        """Wait until a request of so many bytes may be posted; raises Unavailable where the storage stands still."""
+        """Wait until a request of `size` bytes may be posted; raises Unavailable if the storage does not catch up."""
         time.sleep(max(0.0, self._rests_until - time.monotonic()))
         if self._posted and self._posted + size > self._most:
             self._catch_up()
             self._posted = 0
 
     def note(self, size: int, seconds: float) -> None:
-        """Note a request that Zipkin has said yes to, after so many seconds."""
+        """Record a request that Zipkin has accepted, and its duration in seconds."""
         self._posted += size
         if seconds > _SLOW_SECONDS:
             self._rests_until = time.monotonic() + min(seconds, self._patience)
 
     def _catch_up(self) -> None:
-        """Wait until the storage has answered all but the latest of what it is asked for now."""
+        """Wait until the storage has answered all but one of the requests it has been sent by now."""
         begin = self._look()
         if begin is None:
             if not self._said:
                 self._said = True
-                _log.info("Zipkin does not say what its storage has to take yet: requests are paced by their time.")
+                _log.info("Zipkin does not report pending storage requests: requests are paced by their duration.")
             return
         wanted = begin.answered + begin.active - _LATE
 
         def behind() -> bool:
             now = self._look()
-            # One that has started again counts from 0, and has nothing in its memory.
+            # After a restart Zipkin counts from 0, and has nothing in memory.
             return now is not None and begin.answered <= now.answered < wanted
 
         if begin.answered < wanted:
@@ -103,7 +103,7 @@ class Pace:
                 retry=retry_if_result(bool),
                 wait=wait_exponential(0.02, max=0.2),
                 stop=stop_after_delay(self._patience),
-                retry_error_callback=_stands_still,
+                retry_error_callback=_give_up,
             )(behind)
 
     def _look(self) -> Storage | None:
@@ -113,14 +113,14 @@ class Pace:
         self._last = now
         if self._failed and time.monotonic() >= self._says_again:
             _log.warning(
-                "Zipkin's storage has refused %d requests, or answered too late: spans may be missing in Zipkin "
-                "(`tracelink verify` says which).",
+                "Zipkin's storage refused %d requests or answered them too late: spans may be missing in Zipkin "
+                "(`tracelink verify` finds them).",
                 self._failed,
             )
             self._failed, self._says_again = 0.0, time.monotonic() + _QUIET_SECONDS
         return now
 
 
-def _stands_still(state: RetryCallState) -> bool:
+def _give_up(state: RetryCallState) -> bool:
     seconds = state.seconds_since_start or 0
-    raise Unavailable(f"Zipkin's storage has not answered for {seconds:.0f} s, and no more is posted until it does")
+    raise Unavailable(f"Zipkin's storage has not answered for {seconds:.0f} s; no more spans are posted until it does")

@@ -1,4 +1,4 @@
-"""The Zipkin sink: the spans of traces."""
+"""The Zipkin sink: writes the spans of traces."""
 
 from sinks.base.contract import Batch, Outcome, Report, SourceMessage
 from sinks.base.metrics import SinkMetrics
@@ -7,16 +7,16 @@ from sinks.zipkin.client import ZipkinClient
 from sinks.zipkin.settings import ZipkinSettings
 from tracelink.model.records import Span
 
-# Of the bytes that a span has as Avro, it has up to about four times as many as JSON: the fewer, the more.
+# A span has up to about four times as many bytes in JSON as in Avro; the factor is largest for small spans.
 _GROWTH = 4
 
 
 class ZipkinSink:
-    """Writes the spans of each part; Zipkin has no log lines.
+    """Writes the spans of each part; Zipkin stores no log lines.
 
-    Writing a batch again is safe where Zipkin's storage is Elasticsearch: the id of a span's document is its trace id
-    and the hash of its content, so that the same span overwrites itself. The exception is a span without a timestamp,
-    which lies in the index of the day it arrived. Other storages may keep a repeated span twice.
+    Writing a batch again is safe if Zipkin's storage is Elasticsearch: a span's document id is its trace id and the
+    hash of its content, so the same span overwrites itself. The exception is a span without a timestamp, which is
+    stored in the index of the day on which it arrived. Other storages may keep a repeated span twice.
     """
 
     takes_logs = False
@@ -27,7 +27,7 @@ class ZipkinSink:
         self._client = ZipkinClient(settings, metrics.request_seconds.observe)
 
     def write(self, batch: Batch) -> Report:
-        """Post the batch's spans; see Sink. A 400 or 413 is narrowed down to the single span that earns it."""
+        """Post the batch's spans; see Sink. A 400 or 413 is narrowed down to the span that causes it."""
         report = Report([Outcome.WRITTEN] * len(batch.parts))
         messages: list[SourceMessage] = []  # of each span
         spans: list[Span] = []
@@ -49,7 +49,7 @@ class ZipkinSink:
         return report
 
     def check(self) -> None:
-        """Ask for Zipkin's health, which includes its storage's; see Sink."""
+        """Check Zipkin's health, which includes its storage; see Sink."""
         self._client.check()
 
     def close(self) -> None:

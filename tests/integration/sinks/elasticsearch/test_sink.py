@@ -257,7 +257,7 @@ def test_credentials_are_sent_and_their_contradictions_refused() -> None:
         sink(url, elasticsearch_username="user", elasticsearch_password="word").check()  # noqa: S106 - a test's own
     assert seen[0] == "ApiKey a2V5"
     assert seen[-1] == "Basic dXNlcjp3b3Jk"
-    with pytest.raises(UserError, match="give one of them"):
+    with pytest.raises(UserError, match="set only one of them"):
         sink("http://127.0.0.1:1", elasticsearch_api_key="a2V5", elasticsearch_username="user")
     with pytest.raises(UserError, match="PASSWORD"):
         sink("http://127.0.0.1:1", elasticsearch_username="user")

@@ -381,7 +381,7 @@ def test_a_zipkin_that_answers_no_questions_has_no_holes_told(setting: Setting, 
     with stub(lambda request: (200 if request.path == "/health" else status, {})) as url:
         result = setting.verify("--only", "zipkin", "--zipkin-url", url)
     assert result.exit_code == 1
-    assert f"does not tell what it has, but says {status}" in result.output
+    assert f"returned no traces; it responded {status}" in result.output
     assert "replay" not in result.output
 
 

@@ -104,7 +104,7 @@ def test_a_zipkin_with_another_storage_is_not_waited_for(caplog: pytest.LogCaptu
     for _ in range(10):
         post(pace, zipkin, 60)
     assert [record.message for record in caplog.records] == [
-        "Zipkin does not say what its storage has to take yet: requests are paced by their time."
+        "Zipkin does not report pending storage requests: requests are paced by their duration."
     ]
 
 
@@ -129,4 +129,4 @@ def test_requests_that_the_storage_refused_are_said(caplog: pytest.LogCaptureFix
     for _ in range(5):
         post(pace, zipkin, 60)
         zipkin.failed += 1  # not said for each anew
-    assert [record.message.split(",")[0] for record in caplog.records] == ["Zipkin's storage has refused 3 requests"]
+    assert [record.message.split(" or ")[0] for record in caplog.records] == ["Zipkin's storage refused 3 requests"]
