@@ -1,1 +1,1 @@
-"""From alerts and problems to Alertmanager and to webhooks."""
+"""The alert sinks: send alerts and problems to Alertmanager and to webhooks."""

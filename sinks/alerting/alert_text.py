@@ -1,4 +1,4 @@
-"""What an alert says: its words and its links, the same whatever it is sent to."""
+"""The text and the links of an alert, the same for all targets."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ _MOST_LINES = 6
 _MOST_SERVICES = 10
 _LONGEST_URL = 2000
 _AROUND = timedelta(minutes=15)
-# Of deploy/kibana/saved-objects.ndjson; Kibana 8 and 9 both take `index` for it.
+# From deploy/kibana/saved-objects.ndjson. Kibana 8 and 9 both accept it as `index`.
 _DATA_VIEW = "tracelink-logs"
 
 _EVENTS: dict[Event, str] = {"NEW": "New", "BACK": "Back again", "RATE": "Frequent", "RESOLVED": "Over"}
@@ -25,22 +25,22 @@ _EVENTS: dict[Event, str] = {"NEW": "New", "BACK": "Back again", "RATE": "Freque
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where the links of alerts lead to."""
+    """Base URLs of the links in alerts, without a slash at the end."""
 
     zipkin: str
     kibana: str
 
     @staticmethod
     def of(settings: "EgressSettings") -> "Links":
-        """Take them from the settings."""
+        """Return the base URLs in the settings."""
         return Links(settings.zipkin_ui_url.rstrip("/"), settings.kibana_url.rstrip("/"))
 
     def trace(self, sample: Sample) -> str:
-        """Link to a trace in Zipkin."""
+        """Return the URL of a trace in Zipkin."""
         return f"{self.zipkin}/traces/{quote(sample['traceId'], safe='')}"
 
     def logs(self, sample: Sample) -> str:
-        """Link to the log lines of a trace in Kibana's Discover."""
+        """Return the URL of a trace's log lines in Kibana's Discover."""
         at = moment(sample["time"])
         time = f"time:(from:{_rison(iso(at - _AROUND))},to:{_rison(iso(at + _AROUND))})"
         wanted = _rison('trace.id : "' + sample["traceId"].replace("\\", "\\\\").replace('"', '\\"') + '"')
@@ -51,7 +51,7 @@ class Links:
         return f"{self.kibana}/app/discover#/?_g=({_in_fragment(time)})&_a=({_in_fragment(state)})"
 
     def all(self, problem: Problem) -> dict[str, str]:
-        """Return the links of a problem by what they lead to: `zipkin`, `kibana`, `runbook`, as far as it has them."""
+        """Return the links of a problem by name: `zipkin`, `kibana`, `runbook`, if it has them."""
         found: dict[str, str] = {}
         if problem["newest"]:
             sample = problem["newest"][0]
@@ -62,7 +62,7 @@ class Links:
 
 
 def title(event: Event | None, problem: Problem) -> str:
-    """Return one line: what happened where."""
+    """Return one line: event, service, error and operation."""
     where = problem["service"] or problem["peer"] or "unknown service"
     what = problem["exception"] or (problem["httpStatus"] and f"HTTP {problem['httpStatus']}")
     what = what or (problem["grpcStatus"] and f"gRPC {problem['grpcStatus']}") or "error"
@@ -72,7 +72,7 @@ def title(event: Event | None, problem: Problem) -> str:
 
 
 def description(problem: Problem) -> str:
-    """Return a few lines: what it said, how often, which services it touches, and the log lines of where it began."""
+    """Return a few lines: message, frequency, affected services, root span, and log lines of the root cause."""
     said = [cut(problem["message"], _LONGEST_MESSAGE)] if problem["message"] else []
     said.append(f"{frequency(problem)}.")
     if problem["services"]:
@@ -83,7 +83,7 @@ def description(problem: Problem) -> str:
 
 
 def frequency(problem: Problem) -> str:
-    """Tell how often it was seen, and since when."""
+    """Say how often a problem was seen, and since when."""
     times = "once" if problem["count"] == 1 else f"{problem['count']} times"
     return f"Seen {times} since {iso(moment(problem['firstSeen']))}" + (
         ", over its threshold" if problem["overThreshold"] else ""
@@ -91,14 +91,14 @@ def frequency(problem: Problem) -> str:
 
 
 def services(problem: Problem) -> str:
-    """Name the services that its traces touch, the first few of them."""
+    """List the first few services of a problem's traces."""
     named = [one_line(name, _LONGEST_LINE) for name in problem["services"][:_MOST_SERVICES]]
     more = len(problem["services"]) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")
 
 
 def log_lines(problem: Problem) -> list[str]:
-    """Return the newest of its log lines, oldest first."""
+    """Return the newest log lines of a problem, oldest first."""
     return [_log_line(line) for line in problem["lines"][-_MOST_LINES:]]
 
 
@@ -108,23 +108,23 @@ def _log_line(line: Line) -> str:
 
 
 def one_line(text: str, most: int) -> str:
-    """Return a text on one line, cut where it is longer than `most` characters."""
+    """Join the lines of a text, and cut it to at most `most` characters."""
     return cut(" ".join(text.split()), most)
 
 
 def cut(text: str, most: int) -> str:
-    """Return a text of at most `most` characters, its end marked where that was cut off."""
+    """Cut a text to at most `most` characters, with an ellipsis at the end if it was longer."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def moment(milliseconds: float) -> datetime:
-    """Return a time in milliseconds since the epoch; what no calendar has becomes the nearest day that one has."""
+    """Convert milliseconds since the epoch to a UTC time between 1970 and 2100, the nearest if it is outside."""
     bounded = min(max(milliseconds, 0), 4_102_444_800_000)  # 2100
     return datetime.fromtimestamp(bounded / 1000, UTC)
 
 
 def iso(at: datetime) -> str:
-    """Print a time as RFC 3339 has it, in milliseconds."""
+    """Format a time by RFC 3339, with milliseconds."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -133,5 +133,5 @@ def _rison(text: str) -> str:
 
 
 def _in_fragment(text: str) -> str:
-    # Quotes and brackets end a link in the eyes of those that look for links in texts.
+    # Programs that detect links in texts end a link at quotes and brackets.
     return quote(text, safe="!(),:@-._~$*")

@@ -1,8 +1,8 @@
-"""The Alertmanager sink: problems that fire and that are over, to `POST /api/v2/alerts`.
+"""The Alertmanager sink: posts firing and resolved problems to `POST /api/v2/alerts`.
 
-Alertmanager holds alerts in memory and resolves by itself what it hears no more of. So alerts are sent with an end
-well ahead, and again while their problems go on: after a restart of Alertmanager they are back within a minute of their
-next occurrence.
+Alertmanager keeps alerts in memory, and resolves those that are not refreshed before their end. So alerts are sent
+with an end well ahead, and again while their problems continue: after a restart of Alertmanager they reappear within a
+minute of their next occurrence.
 """
 
 import logging
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE = 100
 _REST_SECONDS = 30.0
-# A write begins no further request once it has taken as long as so many that are not answered.
+# A write starts no further request after it has taken as long as this many request timeouts.
 _TURN_REQUESTS = 2
 _Answer = InvalidRecord | Unavailable | Refused | None
 _NAMES = Names(
@@ -35,9 +35,9 @@ _NAMES = Names(
 
 
 class AlertmanagerSink:
-    """Posts to every Alertmanager of a cluster, as Prometheus does: they do not tell each other of alerts.
+    """Posts to every Alertmanager of a cluster, as Prometheus does: members do not exchange alerts.
 
-    A write is done when one of them has taken it. One that was away gets the alert when it is refreshed. A repeat
+    A write is done when one member has accepted it. A member that was down gets the alert when it is refreshed. A retry
     posts the same labels and times, which changes nothing.
     """
 
@@ -64,13 +64,13 @@ class AlertmanagerSink:
         self._clock = clock
         self._monotonic = monotonic
         self._turn = _TURN_REQUESTS * settings.request_timeout
-        # What the last attempt has come to know of its batch, where it ran out of time.
+        # The answers for the current batch, if the last attempt ran out of time.
         self._answered: dict[Origin, InvalidRecord | None] = {}
         self._failing: set[str] = set()
         self._rests_until: dict[EgressClient, float] = {}
 
     def write(self, batch: Batch) -> Report:
-        """Post what is due; see Sink. A refusal of the content is narrowed down to the single alert that earns it."""
+        """Post due alerts; see Sink. A refusal of the content is narrowed down to the alert that causes it."""
         report = Report([Outcome.NOT_KEPT] * len(batch.parts))
         due = self._firing.due(batch, report, self._clock())
         answered, self._answered = self._answered, {}
@@ -78,9 +78,11 @@ class AlertmanagerSink:
         until = self._monotonic() + self._turn
         for begin in range(0, len(left), _AT_ONCE):
             if begin and self._monotonic() > until:
-                # A call that takes for ever looks like one that hangs; the rest has its turn in the repeat.
+                # The watchdog takes a very long call for one that hangs; the retry sends the rest.
                 self._answered = answered
-                raise Unavailable("Alertmanager is slow, or TRACELINK_MAX_REQUESTS is: not all is sent yet")
+                raise Unavailable(
+                    "Alertmanager is slow, or TRACELINK_MAX_REQUESTS too low: some alerts of the batch are not sent yet"
+                )
             self._post(left[begin : begin + _AT_ONCE], answered)
         for one in due:
             refusal = answered[one.source.message.origin]
@@ -91,16 +93,16 @@ class AlertmanagerSink:
         return report
 
     def check(self) -> None:
-        """Ask whether one of them is ready; see Sink."""
+        """Check that one member is ready; see Sink."""
         refusal = self._ask_all("GET", "/-/ready")
         if refusal is not None:
             raise Unavailable(f"Alertmanager is not ready: {refusal.detail}")
 
     def close(self) -> None:
-        """Nothing is held: each request has a connection of its own."""
+        """Do nothing: each request has a connection of its own."""
 
     def _post(self, some: Sequence[Due], answered: dict[Origin, InvalidRecord | None]) -> None:
-        """Post some in one request, or in halves where its content is refused; adds for each whether it was."""
+        """Post alerts in one request, or in halves if the content is refused; adds each answer to `answered`."""
         body = orjson.dumps([posted for one in some for posted in one.posted])
         refusal = self._ask_all("POST", "/api/v2/alerts", body)
         if refusal is not None and len(some) > 1:
@@ -114,10 +116,10 @@ class AlertmanagerSink:
                 self._firing.note(one)
 
     def _ask_all(self, method: str, path: str, body: bytes | None = None) -> InvalidRecord | None:
-        """Ask all at the same time. Return None where one has taken it, else why one does not take the content.
+        """Ask all members at the same time. Return None if one accepts, else the reason why one refuses the content.
 
-        One that has just failed is asked only where no other one takes or judges it: it may hang.
-        Raises Unavailable where none has and one may do so later, and Refused where none ever will.
+        Members that have just failed may hang: they are asked only if all other members fail.
+        Raises Unavailable if no member answers and one may do so later, and Refused if none ever will.
         """
         now = self._monotonic()
         resting = [one for one in self._clients if self._rests_until.get(one, now) > now]
@@ -130,7 +132,7 @@ class AlertmanagerSink:
             return None
         failures: list[Unavailable | Refused] = []
         for answer in answers.values():
-            # One that is down is not waited for with content that another one does not take.
+            # Content that one member refuses does not wait for another one that is down.
             if isinstance(answer, InvalidRecord):
                 return answer
             if answer is not None:
@@ -138,7 +140,7 @@ class AlertmanagerSink:
         raise next((failure for failure in failures if isinstance(failure, Unavailable)), failures[0])
 
     def _ask(self, some: list[EgressClient], method: str, path: str, body: bytes | None) -> dict[EgressClient, _Answer]:
-        """Ask some at the same time, and have those rest that fail."""
+        """Ask some members at the same time; let those that fail rest for a while."""
         headers = {"Content-Type": "application/json"} if body is not None else {}
 
         def call(client: EgressClient) -> _Answer:
@@ -150,7 +152,7 @@ class AlertmanagerSink:
         if len(some) == 1:
             answers = [call(some[0])]
         else:
-            # One that hangs is not to hold up what the others get.
+            # A member that hangs must not delay the requests to the others.
             calls = [start(lambda one=one: call(one)) for one in some]  # type: ignore[misc]  # bound now
             answers = [one.result() for one in calls]
         for client, answer in zip(some, answers, strict=True):
@@ -161,13 +163,13 @@ class AlertmanagerSink:
         return dict(zip(some, answers, strict=True))
 
     def _note(self, answers: Mapping[EgressClient, _Answer]) -> None:
-        """Log once which of several fail while others do not."""
+        """Log each member that fails while others accept, once until it accepts again."""
         for client, answer in answers.items():
             if answer is None:
                 self._failing.discard(client.shown)
             elif client.shown not in self._failing:
                 self._failing.add(client.shown)
-                _log.warning("Not every Alertmanager takes alerts: %s", answer)
+                _log.warning("Not every Alertmanager accepts alerts: %s", answer)
 
 
 def _kind(due: Due) -> Kind:

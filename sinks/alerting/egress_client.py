@@ -1,6 +1,6 @@
-"""Calls to addresses that operators configure: guarded, paced, and bounded in time and in what is read.
+"""HTTP client for addresses that operators configure: checked by the SSRF guard, paced, and bounded in time and size.
 
-No redirect is followed and no proxy is taken from the environment: either would lead elsewhere than was checked.
+It follows no redirects and uses no proxy from the environment: either would lead to an address that was not checked.
 Each request has a connection of its own.
 """
 
@@ -48,7 +48,7 @@ _ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
 
 
 class Bucket:
-    """Paces requests: so many a minute, after a burst of at most ten seconds' worth."""
+    """Token bucket: limits requests a minute, with bursts of at most ten seconds' worth."""
 
     def __init__(self, per_minute: int) -> None:
         self._rate = per_minute / _PER_MINUTE
@@ -57,11 +57,11 @@ class Bucket:
         self._at: float | None = None
 
     def take(self, now: float) -> float:
-        """Take one and return 0, or take none and return the seconds until there is one."""
+        """Take a token and return 0, or take none and return the seconds until there is one."""
         if self._at is not None:
             self._held = min(self._size, self._held + (now - self._at) * self._rate)
         self._at = now
-        # A wait that was just long enough may come out a hair too short.
+        # A wait of exactly that long may come out slightly too short.
         if self._held >= 1 - 1e-6:
             self._held -= 1
             return 0.0
@@ -70,7 +70,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a target is called, and the settings that tell where it is and how it is asked."""
+    """The name of a target and of its settings, for messages."""
 
     what: str
     url: str
@@ -79,7 +79,7 @@ class Names:
 
 
 class _Hidden:
-    """What an answer may repeat of a request and is not to be shown: path, query and the values of headers."""
+    """Redacts secrets of a request that a response may repeat: path, query and values of headers."""
 
     def __init__(self, path: str, headers: Mapping[str, str]) -> None:
         resource, _, query = path.partition("?")
@@ -95,7 +95,7 @@ class _Hidden:
         self._runs = {run for one in hidden for run in _runs(_letters(one))}
 
     def shown(self, text: str) -> str:
-        """Return the first words of a text without it; nothing of a text that has a part of it in another form."""
+        """Return the beginning of a text with secrets redacted, or only `[redacted]` if it has one in another form."""
         left = self._exact.sub(_REDACTED, text) if self._exact else text
         once = _decoded(left)
         for form in (left, once, _decoded(once)):
@@ -106,7 +106,7 @@ class _Hidden:
 
 
 def _literal(text: str) -> str:
-    """Return a pattern for a text; a short one must not be a part of a word."""
+    """Return a pattern for a text; a short text matches whole words only."""
     if len(text) >= _SHORTEST_PART:
         return re.escape(text)
     before = r"(?<![^\W_])" if text[0].isalnum() else ""
@@ -115,24 +115,24 @@ def _literal(text: str) -> str:
 
 
 def _letters(text: str) -> str:
-    """Return the letters and digits of a text, which are the same however the others are escaped."""
+    """Return the letters and digits of a text: they do not depend on how other characters are escaped."""
     return "".join(filter(str.isalnum, text)).casefold()
 
 
 def _runs(letters: str) -> set[str]:
-    """Return the runs of letters that give a hidden text away."""
+    """Return the substrings that reveal a hidden text."""
     if len(letters) < _SHORTEST_PART:
         return set()
     return {letters[at : at + _LONGEST_RUN] for at in range(max(1, len(letters) - _LONGEST_RUN + 1))}
 
 
 def _decoded(text: str) -> str:
-    """Undo how URLs, HTML and JSON escape."""
+    """Undo the escapes of URLs, HTML and JSON."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), html.unescape(unquote(text)))
 
 
 def _user_and_password(value: str) -> set[str]:
-    """Return what basic authentication consists of, where a header's value is that."""
+    """Return user, password and both of a Basic authentication header; empty for other values."""
     scheme, _, encoded = value.partition(" ")
     if scheme.lower() != "basic":
         return set()
@@ -145,7 +145,7 @@ def _user_and_password(value: str) -> set[str]:
 
 
 class EgressClient:
-    """One address that is called; from one thread at a time."""
+    """Sends requests to one address; call it from one thread at a time."""
 
     def __init__(
         self,
@@ -176,22 +176,22 @@ class EgressClient:
         self._not_before = 0.0
 
     def reach(self) -> None:
-        """Connect, and say nothing; raises Unavailable or Refused."""
+        """Connect without a request; raises Unavailable or Refused."""
         self._heed()
         self._guard.connect(self.target, time.monotonic() + self._timeout).close()
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> InvalidRecord | None:
-        """Send one request; return None where it was taken, or why its content never will be.
+        """Send one request; return None if it was accepted, or the reason why its content is refused.
 
-        Blocks for at most the request timeout, and as long before that where requests come faster than is allowed.
-        Raises Unavailable where a repeat may help, Refused where it will not.
+        Blocks for at most the request timeout, and up to as long before it if requests exceed the allowed rate.
+        Raises Unavailable if a retry may help, Refused if it will not.
         """
         self._heed()
         self._wait_for_turn()
         status, text, after = self._exchange(method, path, body, headers or {})
-        said = f"{self.shown} says {status}" + (f": {text}" if text else "")
+        said = f"{self.shown} responded {status}" + (f": {text}" if text else "")
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return None
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRY_AGAIN:
@@ -200,27 +200,27 @@ class EgressClient:
         if status in _DENIED:
             raise Refused(f"{said}: check {self._names.headers}, or {self._names.url}.")
         if status < HTTPStatus.BAD_REQUEST:
-            raise Refused(f"{said}: redirects are not followed, {self._names.url} must be the address itself.")
+            raise Refused(f"{said}: redirects are not followed, {self._names.url} must be the final address.")
         if status in _NOT_THERE:
             raise Refused(f"{said}: check {self._names.url}.")
         return InvalidRecord(Reason.REFUSED, f"{status}: {text}")
 
     def _heed(self) -> None:
-        """Leave a target alone for as long as it has asked for."""
+        """Raise Unavailable until the Retry-After of the last response is over."""
         left = self._not_before - self._clock()
         if left > 0:
-            raise Unavailable(f"{self.shown} has asked to be left alone for {left:.0f} s more")
+            raise Unavailable(f"{self.shown} asked for no requests (Retry-After): {left:.0f} s left")
 
     def _wait_for_turn(self) -> None:
         while wait := self._bucket.take(self._clock()):
             if wait > self._timeout:
-                raise Unavailable(f"{self.shown} may be called no faster (TRACELINK_MAX_REQUESTS): {wait:.0f} s left")
+                raise Unavailable(f"{self.shown} is at its limit (TRACELINK_MAX_REQUESTS): {wait:.0f} s left")
             self._sleep(wait)
 
     def _exchange(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, str, str | None]:
-        """Return the status, the answer's first words as they may be shown, and its Retry-After."""
+        """Return the status, the beginning of the response with secrets redacted, and its Retry-After."""
         target, started = self.target, time.perf_counter()
         connection = (
             TlsConnection(target.host, target.port, ssl_context=self._tls)
@@ -228,7 +228,7 @@ class EgressClient:
             else PlainConnection(target.host, target.port)
         )
         connection.pin(self._guard, target, time.monotonic() + self._timeout)
-        # A time-out of the socket begins anew with each byte: a server that trickles would be read for ever.
+        # A socket timeout restarts with each byte: a server that sends byte by byte could block for ever.
         watch = Timer(self._timeout, connection.hang_up)
         watch.daemon = True
         watch.start()
@@ -239,11 +239,11 @@ class EgressClient:
                         method, path, body, {**self._headers, **headers}, preload_content=False, decode_content=False
                     )
                 except (BrokenPipeError, ConnectionResetError):
-                    # What is too large for it may be refused before all of it was sent; that answer counts.
+                    # A server may refuse a large body before it was sent completely; that response counts.
                     if connection.sock is None:
                         raise
                 with closing(connection.getresponse()) as response:
-                    if connection.hung_up:  # within the headers, whose end a lost connection passes for
+                    if connection.hung_up:  # within the headers: the parser takes the end of the connection for theirs
                         raise TimeoutError
                     self._request_seconds.observe(time.perf_counter() - started)
                     text = self._hidden.shown(_beginning(response))
@@ -251,7 +251,8 @@ class EgressClient:
         except (ssl.CertificateError, ssl.SSLError) as error:
             if isinstance(error, ssl.CertificateError) or error.reason in _NOT_TLS:
                 raise Refused(
-                    f"No TLS with {self.shown} ({self._names.ca}): {self._hidden.shown(str(error))}."
+                    f"TLS with {self.shown} failed: {self._hidden.shown(str(error))}. "
+                    f"Check {self._names.ca} and {self._names.url}."
                 ) from None
             raise self._unanswered(error, hung_up=connection.hung_up) from None
         except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
@@ -261,7 +262,7 @@ class EgressClient:
             connection.let_go()
 
     def _unanswered(self, error: Exception, *, hung_up: bool) -> Unavailable:
-        # What is no HTTP is part of the error.
+        # The error quotes a response that is not HTTP.
         said = self._hidden.shown(str(error)) or type(error).__name__
         return Unavailable(
             f"{self.shown} does not answer: " + (f"no answer within {self._timeout:g} s" if hung_up else said)
@@ -277,7 +278,7 @@ def egress_clients(
     headers: Mapping[str, str],
     ca: Path | None,
 ) -> list[EgressClient]:
-    """Return an endpoint for each URL; raises UserError for settings that cannot be."""
+    """Return a client for each URL; raises UserError for invalid settings."""
     targets = [target(url, names.url) for url in urls]
     hosts = frozenset(one.host for one in targets)
     if settings.allow_hosts is not None:
@@ -291,12 +292,12 @@ def egress_clients(
 def _allowed_host(text: str) -> str:
     host = host_of(text)
     if host is None:
-        raise UserError(f"TRACELINK_ALLOW_HOSTS: {text!r} is no host; give names or addresses, without ports.")
+        raise UserError(f"TRACELINK_ALLOW_HOSTS: {text!r} is not a host; give names or addresses without ports.")
     return host
 
 
 def _beginning(response: urllib3.BaseHTTPResponse) -> str:
-    """Read the beginning of an answer: the status alone decides, and a body may have no end."""
+    """Read the beginning of a response: only the status matters, and a body may be endless."""
     try:
         return response.read(_MOST_READ, decode_content=False).decode(errors="replace")
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError):
@@ -308,7 +309,7 @@ def _printable(text: str) -> str:
 
 
 def _seconds(after: str | None) -> float:
-    """Return what Retry-After asks for, in seconds or as a date; at most a minute."""
+    """Parse a Retry-After header, in seconds or as a date; returns at most 60 s."""
     try:
         asked = urllib3.Retry(0).parse_retry_after(after) if after else 0.0
     except (urllib3.exceptions.InvalidHeader, OverflowError, ValueError):

@@ -1,7 +1,7 @@
-"""Which alerts Alertmanager is to be sent: the newest of each problem, refreshed now and then while it fires.
+"""Decides which alerts to send to Alertmanager: the newest state of each problem, refreshed while it fires.
 
-Pure: time is an argument. Alertmanager knows an alert by its labels alone. What it was told last of a problem is
-remembered, so that the same labels go on, and so that those that were replaced are resolved.
+Pure: time is an argument. Alertmanager identifies an alert by its labels alone. So the last notification of each
+problem is remembered: the same labels are used again, and an alert whose labels were replaced is resolved.
 """
 
 import re
@@ -28,41 +28,41 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """What Alertmanager was told of a problem."""
+    """The last state of a problem that Alertmanager accepted."""
 
     version: int
     firing: bool
     labels: Mapping[str, str]
     starts: int
     at: float
-    """When it was told: seconds."""
+    """Time of the notification, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is to be posted for one alert, or one state of a problem."""
+    """A notification to post, for one alert or one state of a problem."""
 
     source: RaisedAlert | ProblemState
     fingerprint: str
     posted: tuple[Posted, ...]
-    """The alert; before it the one that it replaces, resolved."""
+    """The alert; before it, if its labels changed, the replaced alert as resolved."""
     notified: Notified
 
 
 class Firing:
-    """Remembers what was told; bounded: of what is forgotten, the end comes by itself."""
+    """Remembers notifications of a bounded number of problems; forgotten alerts end by themselves."""
 
     def __init__(self, links: Links, quiet_after: float) -> None:
         self._links = links
-        # News of a problem that fires come at most so late, and RESOLVED well before the end.
+        # A firing alert is refreshed this often, and RESOLVED comes well before its end.
         self._every = min(60.0, quiet_after / 2)
         self._ends_after = round(2 * quiet_after * 1000)
         self._notified: OrderedDict[str, Notified] = OrderedDict()
 
     def due(self, batch: Batch, report: Report, now: float) -> list[Due]:
-        """Return what is to be posted for a batch; counts what need not be as not kept.
+        """Return the notifications for a batch; counts unneeded alerts and states as not kept.
 
-        Of several alerts of a problem the last one counts: Alertmanager keeps a state and no history.
+        Only the last of several alerts of a problem is sent: Alertmanager keeps states and no history.
         """
         found: dict[str, Due] = {}
         for raised in batch.alerts:
@@ -87,7 +87,7 @@ class Firing:
         return list(found.values())
 
     def note(self, due: Due) -> None:
-        """Remember that this was posted."""
+        """Remember a notification that was posted."""
         self._notified[due.fingerprint] = due.notified
         self._notified.move_to_end(due.fingerprint)
         if len(self._notified) > _MOST_REMEMBERED:
@@ -97,20 +97,20 @@ class Firing:
         alert = raised.alert
         problem = alert["problem"]
         notified = self._notified.get(problem["fingerprint"])
-        # Read again, after what came later was told.
+        # It was read again, and a later state has been sent.
         if notified is not None and problem["version"] < notified.version:
             return None
         if alert["event"] == "RESOLVED":
             return self._make(raised, problem, "RESOLVED", alert["time"], now)
         ends = problem["arrived"] + self._ends_after
-        # One that is read this late is told all the same: if it is over, that follows.
+        # An alert that is read very late is sent nevertheless; if it is resolved, RESOLVED follows.
         late = ends <= now * 1000
         return self._make(raised, problem, alert["event"], round(now * 1000) + self._ends_after if late else ends, now)
 
     def _of_state(self, state: ProblemState, now: float) -> Due | None:
         problem = state.problem
         notified = self._notified.get(problem["fingerprint"])
-        # Alerts and states come from two topics, in any order between these.
+        # Alerts and states come from two topics, without a common order.
         if notified is not None and problem["version"] <= notified.version:
             return None
         if problem["status"] == "QUIET":
@@ -130,7 +130,7 @@ class Firing:
         labels = _labels(problem)
         replaced: tuple[Posted, ...] = ()
         if notified is not None and notified.firing:
-            # The service varies where the fingerprint ignores it; it stays as it was told first.
+            # The service may vary if the fingerprint ignores it; the first one stays.
             if all(notified.labels.get(name) == labels.get(name) for name in {*notified.labels, *labels} - {"service"}):
                 labels = dict(notified.labels)
             else:
@@ -157,14 +157,14 @@ class Firing:
                 **{names[name]: url for name, url in links.items()},
             },
             "startsAt": iso(moment(starts)),
-            # Alertmanager refuses an end before the start, as clocks may make it.
+            # Clocks differ, and Alertmanager refuses an end before the start.
             "endsAt": iso(moment(max(starts, ends))),
             **({"generatorURL": links["zipkin"]} if "zipkin" in links else {}),
         }
 
 
 def _labels(problem: Problem) -> dict[str, str]:
-    """Return what Alertmanager knows an alert by: bounded, and nothing that varies within one problem."""
+    """Return the labels of a problem's alert, bounded in number and length; they do not vary within a problem."""
     given = sorted((_name(name), value) for name, value in problem["labels"].items())[:_MOST_RULE_LABELS]
     ours = {
         "alertname": ALERT_NAME,
@@ -177,6 +177,6 @@ def _labels(problem: Problem) -> dict[str, str]:
 
 
 def _name(name: str) -> str:
-    """Return a name that every Alertmanager takes for a label."""
+    """Convert a name to a label name that every Alertmanager accepts."""
     plain = _NO_NAME.sub("_", name)[:_LONGEST_NAME]
     return f"_{plain}" if plain[:1].isdecimal() else plain

@@ -1,4 +1,4 @@
-"""The settings of the sinks of alerts."""
+"""The settings of the alert sinks."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pipeline.settings import listing
 from sinks.base.settings import SinkSettings
 
-# What Alertmanager does not take for a URL would have it refuse every alert.
+# Alertmanager refuses alerts with an invalid URL.
 _BASE_URL = r"^https?://[A-Za-z0-9._~:/\[\]-]+$"
 
 
@@ -27,22 +27,22 @@ def _networks(text: str) -> str:
 
 
 class EgressSettings(SinkSettings):
-    """What the sinks of alerts share."""
+    """Settings of the alert sinks."""
 
-    title = "The sinks of alerts"
+    title = "Alert sinks"
 
-    batch_wait: float = Field(0.05, ge=0, description="Seconds to gather a batch before it is sent.")
-    request_timeout: float = Field(10.0, gt=0, description="Seconds for a request and its answer in all.")
+    batch_wait: float = Field(0.05, ge=0, description="Seconds to collect a batch before it is sent.")
+    request_timeout: float = Field(10.0, gt=0, description="Seconds for a request and its response in total.")
     allow_hosts: str | None = Field(
-        None, description="Hosts that alerts may be sent to, separated by commas; by default those that are configured."
+        None, description="Hosts that alerts may be sent to, separated by commas; by default those of the URLs."
     )
     allow_networks: Annotated[str, AfterValidator(_networks)] = Field(
         "",
-        description="Networks (CIDR, separated by commas) that alerts may be sent to although they are not public; by "
-        "default none, for Alertmanager 127.0.0.0/8,::1/128.",
+        description="Non-public networks (CIDR, separated by commas) that alerts may be sent to; by default none, for "
+        "Alertmanager 127.0.0.0/8,::1/128.",
     )
     max_requests: int = Field(
-        60, ge=1, description="Requests a minute to each address that alerts are sent to; for Alertmanager 600."
+        60, ge=1, description="Maximum requests a minute to each target address; for Alertmanager 600."
     )
     zipkin_ui_url: str = Field(
         "http://127.0.0.1:9411/zipkin", pattern=_BASE_URL, description="Zipkin's UI, for links in alerts."
@@ -57,22 +57,23 @@ class AlertmanagerSettings(EgressSettings):
 
     allow_networks: Annotated[str, AfterValidator(_networks)] = Field(
         "127.0.0.0/8,::1/128",
-        description="Networks (CIDR, separated by commas) that alerts may be sent to although they are not public.",
+        description="Non-public networks (CIDR, separated by commas) that alerts may be sent to.",
     )
-    max_requests: int = Field(600, ge=1, description="Requests a minute to each Alertmanager.")
+    max_requests: int = Field(600, ge=1, description="Maximum requests a minute to each Alertmanager.")
     alertmanager_url: str = Field(
         "http://127.0.0.1:9093",
         pattern="^https?://",
-        description="URLs of Alertmanager, those of all members of a cluster, separated by commas.",
+        description="URLs of all Alertmanagers of a cluster, separated by commas.",
     )
     alertmanager_headers: SecretStr | None = Field(
-        None, description="Headers to send, NAME: VALUE, one a line or separated by ';'."
+        None, description="HTTP headers to send, as NAME: VALUE, one a line or separated by ';'."
     )
-    alertmanager_ca: Path | None = Field(None, description="File with the certificates that sign Alertmanager's.")
+    alertmanager_ca: Path | None = Field(None, description="File with the CA certificates for Alertmanager.")
     quiet_after: float = Field(
         900.0,
         gt=0,
-        description="As `tracelink alerts` has it; after twice as long without news Alertmanager resolves by itself.",
+        description="Seconds; the value of `tracelink alerts`. Alertmanager resolves an alert that is not refreshed "
+        "for twice as long.",
     )
 
 
@@ -82,12 +83,12 @@ class WebhookSettings(EgressSettings):
     title = "The webhook sink"
 
     webhook_url: SecretStr | None = Field(None, description="URL that each alert is posted to; never shown.")
-    webhook_secret: SecretStr | None = Field(None, description="Secret that the posts are signed with.")
+    webhook_secret: SecretStr | None = Field(None, description="Secret for the HMAC-SHA256 signature of each request.")
     webhook_headers: SecretStr | None = Field(
-        None, description="Headers to send, NAME: VALUE, one a line or separated by ';'."
+        None, description="HTTP headers to send, as NAME: VALUE, one a line or separated by ';'."
     )
-    webhook_ca: Path | None = Field(None, description="File with the certificates that sign the webhook's.")
-    webhook_template: Literal["json", "slack"] = Field("json", description="Form of the body: json, slack.")
+    webhook_ca: Path | None = Field(None, description="File with the CA certificates for the webhook.")
+    webhook_template: Literal["json", "slack"] = Field("json", description="Format of the body: json or slack.")
     webhook_events: Annotated[str, AfterValidator(listing(_EVENTS))] = Field(
-        ",".join(_EVENTS), description="Events that are posted, separated by commas."
+        ",".join(_EVENTS), description="Events to post, separated by commas."
     )

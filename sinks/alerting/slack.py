@@ -1,4 +1,4 @@
-"""An alert as Slack's incoming webhooks take it, and those that are compatible: text and blocks, within its limits."""
+"""The body of an alert for Slack's incoming webhooks, and compatible ones: text and blocks within Slack's limits."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,8 +7,8 @@ from pipeline.model.problems import Alert
 from sinks.alerting import alert_text
 from sinks.alerting.alert_text import Links
 
-# Slack's are 3000 for a section's text and for a message's, 2000 for a field's, 150 for a header's; they may count the
-# units of UTF-16.
+# Slack's limits are 3000 for the text of a section and of a message, 2000 for a field, 150 for a header. Slack may
+# count UTF-16 code units.
 _LONGEST_TEXT = 2900
 _LONGEST_FIELD = 1900
 _LONGEST_HEADER = 150
@@ -38,25 +38,25 @@ def body(alert: Alert, links: Links) -> Mapping[str, object]:
         }
     )
     if lines := alert_text.log_lines(problem):
-        # Backticks would end the quotation.
+        # Backticks would end the code block.
         quoted = escaped("\n".join(lines).replace("`", "'"), _LONGEST_TEXT)
         blocks.append({"type": "section", "text": _text(f"```{quoted}```")})
     found = {name: url for name, url in links.all(problem).items() if url.startswith(("http://", "https://"))}
     if found:
         shown = " | ".join(f"<{_url(url)}|{_NAMES[name]}>" for name, url in found.items())
-        # A link that is cut leads nowhere.
+        # A truncated link would be broken.
         if _units(shown) <= _LONGEST_TEXT:
             blocks.append({"type": "section", "text": _text(shown)})
     return {"text": escaped(title, _LONGEST_TEXT), "blocks": blocks}
 
 
 def escaped(text: str, most: int) -> str:
-    """Escape what Slack takes for its own, and cut it to `most` units of UTF-16 but not within an escape."""
+    """Escape Slack's special characters, and cut to `most` UTF-16 code units, not within an escape."""
     return _within((_ENTITIES.get(character, character) for character in text), most)
 
 
 def _within(pieces: Iterable[str], most: int) -> str:
-    """Join pieces up to `most` units of UTF-16, the end marked where others were left out."""
+    """Join pieces up to `most` UTF-16 code units, with an ellipsis at the end if pieces were left out."""
     found: list[str] = []
     left, fits = most, 0
     for piece in pieces:
@@ -64,7 +64,7 @@ def _within(pieces: Iterable[str], most: int) -> str:
         if left < 0:
             return "".join(found[:fits]) + "…"
         found.append(piece)
-        if left > 0:  # for the mark
+        if left > 0:  # room for the ellipsis
             fits = len(found)
     return "".join(found)
 
@@ -74,7 +74,7 @@ def _units(text: str) -> int:
 
 
 def _text(text: str) -> dict[str, object]:
-    # Verbatim: what a message has of names and addresses is not made into mentions and links.
+    # Verbatim: Slack does not turn names and addresses in a message into mentions and links.
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 

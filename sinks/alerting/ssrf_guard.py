@@ -1,7 +1,7 @@
-"""Where a call may go: the address is checked where the connection is made, with no second look-up in between.
+"""The SSRF guard: checks the address of each connection after name resolution, without a second look-up.
 
-An address that an operator configures may be one that somebody else controls: its name may lead into our own networks,
-and may do so only sometimes. What is connected to is therefore the very address that was checked.
+A third party may control the host name that an operator configures: it may resolve to an internal address, perhaps only
+sometimes (DNS rebinding). So the guard connects to the very address that it has checked.
 """
 
 import http.client
@@ -30,33 +30,33 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _ODD = re.compile(r"[\x00-\x20\x7f\\]")
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Not public either, which not every version of the standard library knows: protocols' own, 6to4 and its relays, NAT64
-# of one's own, documentation.
+# Not public either, but not known as such in every version of the standard library: protocol assignments, 6to4 relays,
+# local NAT64, 6to4, documentation.
 _NOT_PUBLIC = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "2002::/16", "3fff::/20")))
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to call, taken apart once: what is checked, named in TLS and connected to is one and the same host."""
+    """A URL, parsed once, so that the guard, TLS and the connection all use the same host."""
 
     scheme: str
     host: str
-    """In lower case and ASCII, without brackets and without a dot at its end."""
+    """Lower case and ASCII, without brackets and without a dot at the end."""
     port: int
     path: str = field(repr=False)
-    """With the query; begins with a slash. It may be a secret."""
+    """Includes the query, begins with a slash; may be a secret."""
 
     @property
     def where(self) -> str:
-        """Return it as it may be shown: a path may be a secret."""
+        """The URL without path and query, which may be secrets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         usual = {"http": 80, "https": 443}[self.scheme]
         return f"{self.scheme}://{host}" + (f":{self.port}" if self.port != usual else "")
 
 
 def target(url: str, setting: str) -> Target:
-    """Take a URL apart; raises UserError that names the setting and does not show the URL."""
-    wrong = f"{setting} is no address: it must be http://HOST[:PORT][/PATH], or https."
+    """Parse a URL; raises UserError, which names the setting and does not show the URL."""
+    wrong = f"{setting} is not a valid URL: it must be http://HOST[:PORT][/PATH], or https."
     try:
         parts = parse_url(url)
     except LocationParseError:
@@ -64,7 +64,7 @@ def target(url: str, setting: str) -> Target:
     if _ODD.search(url) or parts.scheme not in {"http", "https"} or not parts.host or parts.port == 0:
         raise UserError(wrong)
     if parts.auth is not None:
-        raise UserError(f"{setting} has a user or password in it: send them as a header instead.")
+        raise UserError(f"{setting} contains a user or password: send them as a header instead.")
     host = _host(parts.host)
     if host is None:
         raise UserError(wrong)
@@ -72,7 +72,7 @@ def target(url: str, setting: str) -> Target:
 
 
 def host_of(text: str) -> str | None:
-    """Return a name or an address as `Place.host` has it, or None where it is neither."""
+    """Return a name or an address in the form of `Target.host`, or None if it is neither."""
     try:
         parts = parse_url(f"http://[{text}]" if ":" in text and "[" not in text else f"http://{text}")
     except LocationParseError:
@@ -92,17 +92,17 @@ def _host(host: str) -> str | None:
 
 
 def is_allowed(address: str, networks: Sequence[Network]) -> bool:
-    """Tell whether an IP address is public or in one of the networks; so must be each that is embedded in it."""
+    """Return True if an IP address is public or in one of the networks, and so is each address embedded in it."""
     given = ip_address(address)
     return all(_is_public(one) or any(one in network for network in networks) for one in _reached(given))
 
 
 def _reached(given: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
-    """Return the addresses that packets to this one may get to."""
+    """Return the addresses that packets to this address may reach."""
     if isinstance(given, IPv6Address):
         if given.ipv4_mapped is not None:
             return [given.ipv4_mapped]
-        # Where a network has no IPv4, its name servers give every public IPv4 address in this form.
+        # In a network without IPv4, name servers return public IPv4 addresses in this form.
         if given in _NAT64:
             return [IPv4Address(int(given) & 0xFFFF_FFFF)]
         if given.sixtofour is not None:
@@ -118,27 +118,27 @@ def _is_public(one: IPv4Address | IPv6Address) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SsrfGuard:
-    """Which hosts and which networks may be called."""
+    """Allows connections to certain hosts, at public addresses and in certain networks."""
 
     hosts: frozenset[str]
     networks: tuple[Network, ...] = ()
 
     def admit(self, target: Target) -> None:
-        """Raise UserError for a host that is not among those allowed."""
+        """Raise UserError if the host is not allowed."""
         if target.host not in self.hosts:
-            raise UserError(f"{target.host} is not among TRACELINK_ALLOW_HOSTS.")
+            raise UserError(f"Alerts may not be sent to {target.host}: TRACELINK_ALLOW_HOSTS does not include it.")
 
     def connect(self, target: Target, until: float) -> socket.socket:
-        """Resolve, check and connect, until a time of the monotonic clock; raises Unavailable or Refused."""
+        """Resolve, check and connect, until `until` on the monotonic clock; raises Unavailable or Refused."""
         self.admit(target)
         found = _resolve(target, until)
-        # What is not a full address (`127.1`, `0x7f000001`) is one after it was resolved.
+        # The resolver also expands short forms of addresses (`127.1`, `0x7f000001`).
         allowed = [one for one in found if is_allowed(str(one[4][0]), self.networks)]
         if not allowed:
             addresses = ", ".join(sorted({str(one[4][0]) for one in found}))
             raise Refused(
-                f"{target.host} is at {addresses}, which is not public: TRACELINK_ALLOW_NETWORKS names the networks "
-                "that may be called anyhow."
+                f"{target.host} resolves to {addresses}, which is not public. To allow it, add its network to "
+                "TRACELINK_ALLOW_NETWORKS."
             )
         why = "no time left"
         for family, kind, protocol, _, address in allowed:
@@ -156,22 +156,22 @@ class SsrfGuard:
                 why = str(error)
             else:
                 return line
-        raise Unavailable(f"{target.where} cannot be connected to: {why}")
+        raise Unavailable(f"Cannot connect to {target.where}: {why}")
 
 
 def _resolve(target: Target, until: float) -> list[Any]:
-    # The resolver has time-outs of its own, which nobody can cut short.
+    # The resolver has timeouts of its own, which cannot be shortened.
     answer = start(lambda: socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM))
     try:
         return answer.result(max(0.0, until - time.monotonic()))
     except Late:
-        raise Unavailable(f"{target.host} is not resolved in time") from None
+        raise Unavailable(f"Cannot resolve {target.host} in time") from None
     except OSError as error:
-        raise Unavailable(f"{target.host} cannot be found: {error}") from None
+        raise Unavailable(f"Cannot resolve {target.host}: {error}") from None
 
 
 class _Answer(http.client.HTTPResponse):
-    """An answer of which urllib3 logs no malformed headers: it would do so with the path."""
+    """A response without header defects: urllib3 would log them together with the path, which may be a secret."""
 
     def begin(self) -> None:
         super().begin()
@@ -180,12 +180,12 @@ class _Answer(http.client.HTTPResponse):
 
 
 class _Pinned:
-    """A connection that is made by the guard, and can be hung up from another thread."""
+    """A connection that the guard opens, and that another thread can shut down."""
 
     response_class: type[http.client.HTTPResponse] = _Answer
 
     def pin(self, guard: SsrfGuard, target: Target, until: float) -> None:
-        """Say where to connect to, and until when."""
+        """Set the guard, the target and the deadline (monotonic) of the connection."""
         self._guard, self._target, self._until = guard, target, until
         self._lock = Lock()
         self._handle: socket.socket | None = None
@@ -194,19 +194,19 @@ class _Pinned:
     def _new_conn(self) -> socket.socket:
         line = self._guard.connect(self._target, self._until)
         with self._lock:
-            # TLS takes the socket over; a second handle is good for the same connection all along.
+            # TLS takes over the socket; a second handle stays valid for the same connection.
             self._handle = line.dup()
         return line
 
     def hang_up(self) -> None:
-        """End the connection, whatever is being read or written."""
+        """Shut the connection down, even during a read or write."""
         with self._lock:
             self.hung_up = True
             if self._handle is not None:
                 try:
                     self._handle.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    """The other side has ended it already."""
+                    """The peer has closed it already."""
 
     def let_go(self) -> None:
         """Close the second handle."""
@@ -221,4 +221,4 @@ class PlainConnection(_Pinned, HTTPConnection):
 
 
 class TlsConnection(_Pinned, HTTPSConnection):
-    """A pinned connection with TLS, which is verified for the host's name and not for its address."""
+    """A pinned connection with TLS; the certificate is verified for the host name, not the address."""

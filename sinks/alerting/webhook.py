@@ -1,4 +1,4 @@
-"""The webhook sink: one POST for each alert, signed, to an address of the operator's."""
+"""The webhook sink: posts each alert, signed, to a URL that the operator configures."""
 
 import hashlib
 import hmac
@@ -20,17 +20,17 @@ from sinks.base.metrics import SinkMetrics
 from tracelink.errors import Unavailable, UserError
 
 VERSION = 1
-"""Of the body: it grows when a field changes its meaning or goes."""
-# More than a batch has messages.
+"""Version of the body: it increases when a field is removed or changes its meaning."""
+# Larger than the number of messages in a batch.
 _MOST_REMEMBERED = 20_000
 _NAMES = Names("The webhook", "TRACELINK_WEBHOOK_URL", "TRACELINK_WEBHOOK_HEADERS", "TRACELINK_WEBHOOK_CA")
 
 
 class WebhookSink:
-    """Posts alerts in their order, each until it is acknowledged.
+    """Posts alerts in order, each until it is acknowledged.
 
-    A repeat of a batch leaves out what this process has had acknowledged; after a crash an alert may come again, with
-    the same `Idempotency-Key`.
+    A retry of a batch skips alerts that were acknowledged to this process. After a crash an alert may be posted again,
+    with the same `Idempotency-Key`.
     """
 
     takes_logs = False
@@ -39,7 +39,9 @@ class WebhookSink:
         self, settings: WebhookSettings, metrics: SinkMetrics, *, clock: Callable[[], float] = time.time
     ) -> None:
         if settings.webhook_url is None or not settings.webhook_url.get_secret_value():
-            raise UserError("TRACELINK_WEBHOOK_URL (or TRACELINK_WEBHOOK_URL_FILE): give the address to post to.")
+            raise UserError(
+                "TRACELINK_WEBHOOK_URL (or TRACELINK_WEBHOOK_URL_FILE) is not set: give the URL to post to."
+            )
         secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret is not None else None
         if secret is not None and not secret.strip():
             raise UserError(
@@ -63,7 +65,7 @@ class WebhookSink:
         self._unreported: set[str] = set()
 
     def write(self, batch: Batch) -> Report:
-        """Post each alert; see Sink. What a failed attempt had acknowledged is not posted again by the next."""
+        """Post each alert; see Sink. A retry does not post alerts again that an earlier attempt had acknowledged."""
         report = Report([Outcome.NOT_KEPT] * len(batch.parts))
         if batch.problems:
             report.count("problem", Outcome.NOT_KEPT, len(batch.problems))
@@ -77,8 +79,11 @@ class WebhookSink:
                 again = alert["id"] in seen or alert["id"] not in self._unreported
                 report.count("alert", Outcome.DUPLICATE if again else Outcome.WRITTEN)
             elif time.monotonic() > until:
-                # A call that takes for ever looks like one that hangs; the rest has its turn in the repeat.
-                raise Unavailable(f"{self._client.shown} is slow, or TRACELINK_MAX_REQUESTS is: not all is sent yet")
+                # The watchdog takes a very long call for one that hangs; the retry sends the rest.
+                raise Unavailable(
+                    f"{self._client.shown} is slow, or TRACELINK_MAX_REQUESTS too low: some alerts of the batch are "
+                    "not sent yet"
+                )
             elif (refusal := self._client.ask("POST", self._client.target.path, *self._request(alert))) is not None:
                 report.refuse_message(raised.message, "alert", refusal)
             else:
@@ -90,14 +95,14 @@ class WebhookSink:
         return report
 
     def check(self) -> None:
-        """Connect; see Sink. Nothing is posted: a webhook takes every request for news."""
+        """Connect without a request, because a webhook takes every request for an alert; see Sink."""
         self._client.reach()
 
     def close(self) -> None:
-        """Nothing is held: each request has a connection of its own."""
+        """Do nothing: each request has a connection of its own."""
 
     def _request(self, alert: Alert) -> tuple[bytes, dict[str, str]]:
-        """Return the body and its headers."""
+        """Return the body and the headers of an alert's request."""
         body = orjson.dumps(slack.body(alert, self._links) if self._slack else json_body(alert, self._links))
         timestamp = str(int(self._clock()))
         headers = {
@@ -117,7 +122,7 @@ class WebhookSink:
 
 
 def json_body(alert: Alert, links: Links) -> Mapping[str, object]:
-    """Return the body of the template `json`, as docs/alerting.md describes it."""
+    """Return the body of the template `json`; docs/alerting.md describes it."""
     problem = alert["problem"]
     return {
         "version": VERSION,

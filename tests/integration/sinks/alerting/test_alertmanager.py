@@ -486,7 +486,7 @@ def test_what_is_remembered_is_bounded(receiver: Receiver, monkeypatch: pytest.M
 
 
 def test_settings_that_cannot_be_are_a_users_mistake() -> None:
-    with pytest.raises(UserError, match="TRACELINK_ALERTMANAGER_URL is no address"):
+    with pytest.raises(UserError, match="TRACELINK_ALERTMANAGER_URL is not a valid URL"):
         sink("http://a, not one")
     with pytest.raises(UserError, match="TRACELINK_ZIPKIN_UI_URL"):
         sink("http://a", zipkin_ui_url="http://z%zz")

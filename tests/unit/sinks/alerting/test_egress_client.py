@@ -154,12 +154,12 @@ def test_of_several_addresses_only_those_allowed_are_tried(monkeypatch: pytest.M
 
 
 def test_a_host_that_is_not_allowed_is_refused_at_start() -> None:
-    with pytest.raises(UserError, match=r"evil\.example\.org is not among TRACELINK_ALLOW_HOSTS"):
+    with pytest.raises(UserError, match=r"evil\.example\.org: TRACELINK_ALLOW_HOSTS does not include"):
         client("http://evil.example.org", allow_hosts="hooks.example.org, other.example.org")
     client("http://HOOKS.example.org./x", allow_hosts="hooks.example.org")
     client("http://b\u00fccher.example", allow_hosts="B\u00dcCHER.example")
     client("http://[::1]:80", allow_hosts="::1")
-    with pytest.raises(UserError, match="ALLOW_HOSTS: 'h:80' is no host"):
+    with pytest.raises(UserError, match="ALLOW_HOSTS: 'h:80' is not a host"):
         client("http://h", allow_hosts="h:80")
 
 
@@ -193,7 +193,7 @@ def test_a_url_is_taken_apart_once(url: str, found: Target) -> None:
 def test_what_is_no_address_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(UserError) as caught:
         target(url + "?s3cret", "TRACELINK_X_URL")
-    assert "TRACELINK_X_URL is no address" in caught.value.message
+    assert "TRACELINK_X_URL is not a valid URL" in caught.value.message
     assert "s3cret" not in caught.value.message
 
 
@@ -305,9 +305,9 @@ def test_a_target_that_asks_for_a_pause_is_left_alone_for_so_long_but_a_minute_a
             ask(made)
         if seconds:
             clock.now += seconds - 0.5
-            with pytest.raises(Unavailable, match="left alone"):
+            with pytest.raises(Unavailable, match="Retry-After"):
                 ask(made)
-            with pytest.raises(Unavailable, match="left alone"):
+            with pytest.raises(Unavailable, match="Retry-After"):
                 made.reach()
             assert len(asked) == 1
             clock.now += 0.5
@@ -457,16 +457,16 @@ def test_headers_without_end_are_no_answer() -> None:
 
 def test_a_target_that_is_not_there_is_unavailable() -> None:
     for made in (client("http://127.0.0.1:1"), client("http://no-such-host.invalid")):
-        with pytest.raises(Unavailable, match="cannot be"):
+        with pytest.raises(Unavailable, match="Cannot"):
             ask(made)
-        with pytest.raises(Unavailable, match="cannot be"):
+        with pytest.raises(Unavailable, match="Cannot"):
             made.reach()
 
 
 def test_a_name_that_is_never_resolved_ends_with_the_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
     let = Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: let.wait(10))
-    with pytest.raises(Unavailable, match="not resolved in time"):
+    with pytest.raises(Unavailable, match=r"Cannot resolve slow\.example\.org in time"):
         ask(client("http://slow.example.org", request_timeout="0.1"))
     let.set()
 
@@ -535,7 +535,7 @@ def test_tls_is_verified_for_the_name_and_not_for_the_address(
 
 
 def test_a_target_without_tls_is_refused_and_one_that_hangs_in_it_is_unavailable() -> None:
-    with stub(OK) as url, pytest.raises(Refused, match="No TLS"):
+    with stub(OK) as url, pytest.raises(Refused, match=r"TLS with .* failed"):
         ask(client(url.replace("http", "https")))
     with server(trickle(b"", b"", 0.05)) as url, pytest.raises(Unavailable):
         ask(client(url.replace("http", "https"), request_timeout="0.3"))
