@@ -1,1 +1,1 @@
-"""`tracelink trace`: one trace, as Elasticsearch has it."""
+"""`tracelink trace`: shows one trace from Elasticsearch."""

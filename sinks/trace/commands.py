@@ -21,18 +21,22 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show a trace with its log lines.")
 @click.argument("trace_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the spans as Zipkin has them, the lines.")
-@click.option("--to-zipkin", is_flag=True, help="Send all its spans to Zipkin, whatever the Zipkin sink has kept.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: spans in Zipkin's format, and log lines.")
+@click.option("--to-zipkin", is_flag=True, help="Send all its spans to Zipkin, also those that were sampled out.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=20_000, show_default=True, help="The most spans, and log lines."
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20_000,
+    show_default=True,
+    help="Maximum number of spans, and of log lines.",
 )
 @settings_options(ElasticsearchAccess)
 @settings_options(ElasticsearchSettings, only=("request_timeout",))
 @settings_options(ZipkinAccess)
 def trace(*, trace_id: str, as_json: bool, to_zipkin: bool, limit: int, **flags: str | None) -> None:
-    """Show a trace from Elasticsearch: the tree of its calls, each with its log lines. ID has 16 or 32 hex characters.
+    """Show a trace from Elasticsearch: its span tree, with the log lines of each span. ID has 16 or 32 hex characters.
 
-    Of a trace that the Zipkin sink had left out before an error came late, --to-zipkin sends the whole.
+    --to-zipkin completes a trace whose error came late, after the Zipkin sink had sampled out its first spans.
 
     \b
     Examples:
@@ -45,7 +49,7 @@ def trace(*, trace_id: str, as_json: bool, to_zipkin: bool, limit: int, **flags:
     try:
         parsed, _ = parse_trace_id(trace_id.strip().lower())
     except ValueError:
-        raise UserError(f"{trace_id!r} is no trace id: that has 16 or 32 hex characters, not all zero.") from None
+        raise UserError(f"{trace_id!r} is not a trace id: give 16 or 32 hex characters, not all zero.") from None
     settings = ElasticsearchSettings.load_own(flags)
     zipkin = ZipkinSettings.load_own(flags) if to_zipkin else None
     found = find(settings, parsed, limit)
@@ -70,7 +74,7 @@ def _show(found: "FoundTrace") -> None:
 
 
 def _json(found: "FoundTrace") -> str:
-    """Return the trace as JSON in ASCII: a terminal obeys other characters than those that JSON escapes."""
+    """Return the trace as JSON in ASCII: a terminal also interprets control characters that JSON does not escape."""
     shown = {
         "traceId": found.shown_id,
         "errored": found.errored,

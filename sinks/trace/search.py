@@ -1,4 +1,4 @@
-"""Everything that Elasticsearch has of one trace: the spans of all its parts, and its log lines."""
+"""Finds one trace in Elasticsearch: the spans of all its parts, and its log lines."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,35 +19,35 @@ _RULE = ErrorRule()
 
 @dataclass(frozen=True, slots=True)
 class FoundTrace:
-    """A trace as it is stored: spans and log lines in the order of their times."""
+    """A trace from Elasticsearch, with spans and log lines sorted by time."""
 
     trace_id: bytes
     parts: list[dict[str, Any]]
-    """The summaries of its parts: fields `trace`, `service`, `error`."""
+    """The documents of its parts without spans: fields `trace`, `service`, `error`."""
     spans: list[dict[str, Any]]
-    """In Zipkin's v2 format, each once."""
+    """In Zipkin's v2 format, without duplicates."""
     lines: list[dict[str, Any]]
-    """Documents of log lines, under ECS names, with their `_id`."""
+    """Documents of log lines, with ECS names and `_id`."""
     limit: int | None = None
-    """The most spans, and the most lines, that were asked for, where there may be more."""
+    """The limit of spans and of lines, if there may be more; else None."""
 
     @property
     def shown_id(self) -> str:
-        """The trace's id as Zipkin shows it."""
+        """The trace id as Zipkin shows it."""
         return shown_trace_id(self.trace_id)
 
     @property
     def errored(self) -> bool:
-        """Whether anything in it is errored."""
+        """True if a part or a log line is marked as errored."""
         return any(part.get("trace", {}).get("errored") for part in [*self.parts, *self.lines])
 
     def records(self) -> list[Span]:
-        """Return the spans as records; which are errored is told by the rule of old, for documents do not say it."""
+        """Return the spans as records. The default rule decides which are errored: documents do not store the flag."""
         return [_record(self.trace_id, span) for span in self.spans]
 
 
 def find(settings: ElasticsearchSettings, trace_id: bytes, limit: int) -> FoundTrace:
-    """Fetch a trace, of spans and of log lines at most `limit` each; raises UserError where there is none of it."""
+    """Fetch a trace with at most `limit` spans and `limit` log lines; raises UserError if nothing is found."""
     try:
         with closing(ElasticsearchClient(settings)) as client:
             parts, spans = _spans(client, settings, trace_id, limit + 1)
@@ -64,7 +64,7 @@ def find(settings: ElasticsearchSettings, trace_id: bytes, limit: int) -> FoundT
 def _spans(
     client: ElasticsearchClient, settings: ElasticsearchSettings, trace_id: bytes, most: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the summaries of the parts, and their spans: those of a part that was replayed are there twice."""
+    """Return the parts without spans, and their spans without duplicates: a replayed part may be stored twice."""
     parts: list[dict[str, Any]] = []
     spans: dict[bytes, dict[str, Any]] = {}
     for part in client.search(f"{settings.index_prefix}traces-*", _query(trace_id), _PARTS_AT_ONCE):
@@ -98,8 +98,8 @@ def _record(trace_id: bytes, span: dict[str, Any]) -> Span:
 
 def _not_found(shown: str, url: str, prefix: str) -> str:
     return (
-        f"Elasticsearch at {url} has nothing of trace {shown} in {prefix}traces-* and {prefix}logs-*. "
-        "Perhaps it came less than some ten seconds ago: a trace is written once it has paused. "
-        "Or the sink's keep policy left it out (TRACELINK_KEEP_SHARE), its indices were deleted, "
+        f"Elasticsearch at {url} has no records of trace {shown} in {prefix}traces-* and {prefix}logs-*. "
+        "It may be too recent: a trace is written some seconds after its last record. "
+        "Or the sink has sampled it out (TRACELINK_KEEP_SHARE), its indices were deleted, "
         "or they have another prefix (TRACELINK_INDEX_PREFIX)."
     )

@@ -1,4 +1,4 @@
-"""A trace from Elasticsearch to Zipkin: for one that the Zipkin sink had left out before its error came."""
+"""Sends a trace from Elasticsearch to Zipkin, for traces that the Zipkin sink sampled out before their error came."""
 
 from contextlib import closing
 
@@ -10,7 +10,7 @@ from tracelink.errors import Unavailable, UserError
 
 
 def send(found: FoundTrace, settings: ZipkinSettings) -> str:
-    """Send the spans as the sink does, and say how many; raises UserError where Zipkin has not taken them all."""
+    """Send the spans as the sink does; returns a message with their number. Raises UserError if any span is refused."""
     spans = found.records()
     if not spans:
         raise UserError(f"Elasticsearch has log lines of trace {found.shown_id}, but no spans to send.")
@@ -21,7 +21,7 @@ def send(found: FoundTrace, settings: ZipkinSettings) -> str:
         raise UserError(f"{error}.") from None
     if refused:
         sent, why = len(spans) - len(refused), refused[0][1].detail
-        raise UserError(f"Zipkin took {sent} of {len(spans)} spans of trace {found.shown_id}: {why}")
+        raise UserError(f"Zipkin accepted {sent} of {len(spans)} spans of trace {found.shown_id}: {why}")
     where = f"{without_credentials(settings.zipkin_url).rstrip('/')}/zipkin/traces/{found.shown_id}"
-    rest = "" if found.limit is None else f", the first ones: there are more (--limit {found.limit})"
+    rest = "" if found.limit is None else f" (truncated: --limit {found.limit})"
     return f"Sent {len(spans):,} spans to Zipkin{rest}: {where}"

@@ -1,4 +1,4 @@
-"""A trace as lines of a terminal: the tree of its calls, each with its log lines in their places."""
+"""Renders a trace for the terminal: its span tree, with the log lines of each span."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -16,7 +16,7 @@ from tracelink.model.records import ErrorRule, duration_of
 
 _LONGEST = 1000
 _DEEPEST = 24
-"""Steps of indentation that are shown; deeper calls say how deep they are."""
+"""Maximum levels of indentation; deeper spans show their depth as a number."""
 _RULE = ErrorRule()
 _US_PER_MS = 1000
 
@@ -24,7 +24,7 @@ Line = dict[str, Any]
 
 
 def view(found: FoundTrace) -> Iterator[Text]:
-    """Yield the lines: a summary, the calls with their log lines, and what could not be placed."""
+    """Yield the lines: a summary, the spans with their log lines, and log lines without a span."""
     spans = found.records()
     tree = SpanTree(spans)
     placed, unplaced = _place(tree, found.lines)
@@ -33,22 +33,22 @@ def view(found: FoundTrace) -> Iterator[Text]:
     begin = min((start for node in tree.nodes if (start := _start(node)) < inf), default=0.0)
     yield from _nodes(tops, placed, begin)
     if unplaced:
-        yield Text("log lines of services without a span here:", style="dim")
+        yield Text("log lines of services without spans here:", style="dim")
         yield from (_line(line, 1) for line in unplaced)
     if found.limit is not None:
-        yield Text(f"There is more: only {found.limit:,} spans and log lines are shown (--limit).", style="yellow")
+        yield Text(f"Truncated: only {found.limit:,} spans and log lines are shown (--limit).", style="yellow")
 
 
 def shown(text: object) -> str:
-    """Return a text of a trace as a terminal may be given it."""
+    """Return a text of a trace, cut and safe to print on a terminal."""
     return plain(text, _LONGEST)
 
 
 def _place(tree: SpanTree, lines: Iterable[Line]) -> tuple[dict[int, list[Line]], list[Line]]:
-    """Return the lines of each call, by its identity, and those that have no place.
+    """Return the log lines of each node, by its `id()`, and the lines without a node.
 
-    A line without a span, or of one that is not here, is shown under the uppermost call of its service, else under the
-    root if there is one.
+    A line without a span, or whose span was not found, goes to the topmost span of its service, or else to the root if
+    there is exactly one.
     """
     tops: dict[str | None, SpanNode] = {}
     for node in sorted(tree.nodes, key=lambda node: (node.depth, _start(node))):
@@ -68,7 +68,7 @@ def _place(tree: SpanTree, lines: Iterable[Line]) -> tuple[dict[int, list[Line]]
 
 
 def _nodes(tops: list[SpanNode], placed: dict[int, list[Line]], begin: float) -> Iterator[Text]:
-    """Walk the tree, what happened first in a call first; without recursion, for traces are deeper than Python."""
+    """Walk the tree in the order of time, without recursion: traces can be deeper than Python's recursion limit."""
     pending: list[tuple[SpanNode | Line, int]] = [(node, 0) for node in reversed(tops)]
     while pending:
         what, depth = pending.pop()
@@ -149,7 +149,7 @@ def _start(node: SpanNode) -> float:
 
 
 def _time(line: Line) -> float:
-    """Return a line's time in microseconds, the last of all where it has none."""
+    """Return a line's time in microseconds; infinity, so that it sorts last, if it has none."""
     try:
         return datetime.fromisoformat(str(line.get("@timestamp"))).timestamp() * 1_000_000
     except (ValueError, OverflowError):

@@ -1,1 +1,1 @@
-"""What Kafka holds against what the stores hold, by ids: the holes, and the replay that fills them."""
+"""`tracelink verify`: compares Kafka with the stores by ids, finds gaps, and prints the replay that fills them."""

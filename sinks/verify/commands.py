@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 _DOCUMENTS = (
     "index_suffix", "index_unit", "keep_log_level", "keep_share", "keep_slower_than", "sink_group", "request_timeout",
 )  # fmt: skip
-# What leads a replay to the same servers and the same documents.
+# Flags that a replay needs to use the same servers and documents.
 _REPEATED = (
     "kafka_bootstrap_servers", "kafka_config_file", "topic_prefix", "idle_gap", "max_age", "elasticsearch_url",
     "index_prefix", "index_suffix", "index_unit", "keep_log_level", "keep_share", "keep_slower_than", "zipkin_url",
 )  # fmt: skip
 
 
-@click.command(short_help="Find what the stores lack, and the replay that fills it.")
+@click.command(short_help="Find gaps in the stores, and the replay that fills them.")
 @click.option("--from", "begin", type=TimeSpec(), default="1h", show_default=True, help=f"Begin: {HELP}.")
 @click.option("--to", "end", type=TimeSpec(), default="now", show_default=True, help="End, in the same ways.")
-@click.option("--only", type=click.Choice(["elasticsearch", "zipkin"]), help="Ask one store alone.")
-@click.option("--all", "everything", is_flag=True, help="Show all partitions and hours, not only those with holes.")
+@click.option("--only", type=click.Choice(["elasticsearch", "zipkin"]), help="Check only this store.")
+@click.option("--all", "everything", is_flag=True, help="Show all partitions and hours, not only those with gaps.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: rows, totals, holes, commands.")
 @click.option(
     "--missing",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write the ids of traces with holes to; where they are few among many, the replay takes only those.",
+    help="File to write the ids of traces with gaps to; if they are few among many, the replay selects only these.",
 )
 @settings_options(WindowSettings)
 @settings_options(ElasticsearchAccess)
@@ -57,12 +57,12 @@ def verify(
     missing: Path | None,
     **flags: str | None,
 ) -> None:
-    """Compare what the join has put out with what Elasticsearch and Zipkin hold, by ids, and name the holes.
+    """Compare the join's output in Kafka with Elasticsearch and Zipkin, by ids, and list the gaps.
 
-    For each partition and hour it counts the parts of traces, spans and log lines in Kafka, and what of them the stores
-    lack: not what is in the dead letters, what the keep policy leaves out, or what the sinks have still to come to. At
-    the end stands the replay that fills the holes. Give the sinks' own settings: where those of the two differ, ask for
-    one store after the other with --only. Ends with 1 where there are holes.
+    It counts the parts of traces, spans and log lines in Kafka by partition and hour, and those that a store lacks.
+    Dead letters, records that were sampled out, and records that a sink has not read yet are no gaps. At the end it
+    prints the replay commands that fill the gaps. Use the settings of the sinks; if the two sinks differ, check one
+    store at a time with --only. The exit code is 1 if there are gaps.
 
     \b
     Examples:
@@ -95,7 +95,7 @@ def verify(
 def _compare(
     window: WindowSettings, begin: str, end: str, only: str | None, flags: dict[str, str | None]
 ) -> "tuple[Verified, int, int]":
-    """Return what was found, and the stretch of time in milliseconds."""
+    """Return the result, and the time range in milliseconds."""
     from pipeline.cli.progress_bar import bars
     from pipeline.cli.times import milliseconds_of
     from pipeline.kafka.admin import connect
@@ -125,20 +125,21 @@ def _write_ids(path: Path, gaps: "list[Gap]") -> None:
 
 
 def _note(found: "Verified", first: int, last: int) -> None:
-    """Say what cannot be told."""
+    """Print notes about records that could not be verified."""
     if found.available_since is not None and found.available_since > first:
         since = (
-            "nothing of this can be verified" if found.available_since >= last else "nothing before it can be verified"
+            "nothing in the range can be verified"
+            if found.available_since >= last
+            else "nothing before that can be verified"
         )
         click.echo(
-            f"The join's output before {shown(found.available_since)} has been deleted: {since}. Where the inputs "
+            f"The join's output before {shown(found.available_since)} has been deleted: {since}. If the inputs "
             f"reach further back, `tracelink replay --from {shown(first)}` joins them again.",
             err=True,
         )
     if found.unseen:
         click.echo(
-            f"Zipkin does not show more than 10,000 spans of a trace: whether it has {found.unseen:,} spans of larger "
-            "ones is not known.",
+            f"Not verified: {found.unseen:,} spans of large traces. Zipkin shows at most 10,000 spans of a trace.",
             err=True,
         )
 
@@ -162,11 +163,11 @@ def _print(
         console = Console(highlight=False, width=200)
     console.print(table(found.tally, prefix, everything=everything))
     if not gaps:
-        click.echo("No holes.")
+        click.echo("No gaps.")
         return
     partial = sum(gap.partial for gap in gaps)
     if partial and not ids:
-        click.echo("Few of the traces there have holes: with --missing FILE the replay takes only those.")
-    click.echo("To fill the holes:")
+        click.echo("Few of the traces there have gaps: with --missing FILE the replay selects only these.")
+    click.echo("To fill the gaps:")
     for one in commands:
         click.echo(f"  {one}")

@@ -1,4 +1,4 @@
-"""Which records were given up by the sinks: what the dead letters say."""
+"""The records that the sinks have dead-lettered, from the topic of dead letters."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import LOG_RECORD, SPAN
 from tracelink.settings import KafkaSettings
 
-# Where a worker's clock and a broker's differ, a letter is older than what it was found in.
+# Clocks of workers and brokers differ: a dead letter may seem older than its message.
 _SKEW_MS = 60_000
 
 SpanKey = tuple[str, str | None]
@@ -27,25 +27,25 @@ def span_key(span_id: str, kind: str | None) -> SpanKey:
 
 
 class DeadLettered:
-    """What a sink has put into the dead letters of certain topics."""
+    """The dead letters of the sinks from certain topics."""
 
     def __init__(self, topics: frozenset[str]) -> None:
         self._topics = topics
         self._known: set[tuple[str, Position, str | SpanKey | None]] = set()
 
     def has(self, sink: str, position: Position, record: str | SpanKey | None = None) -> bool:
-        """Tell whether a sink gave up a message as a whole, or of it a line by its id, or a span by its key."""
+        """Return True if a sink dead-lettered a whole message, or one record of it: a line's id, or a span's key."""
         return (sink, position, record) in self._known
 
     def take(self, letter: KafkaMessage) -> None:
-        """Take in a dead letter; what is none of ours is passed over."""
+        """Add a dead letter; those of other processes or topics are ignored."""
         found = DeadLetterHeaders.of(letter)
         if found.sink is None or found.partition is None or found.offset is None or found.topic not in self._topics:
             return
         try:
             record = _record(found.kind, letter.value() or b"")
         except InvalidRecord:
-            return  # of a record that does not decode the part itself tells
+            return  # a record that does not decode is found in its part, too
         self._known.add((found.sink, Position(found.topic, found.partition, found.offset), record))
 
 
@@ -61,7 +61,7 @@ def _record(kind: str | None, payload: bytes) -> str | SpanKey | None:
 def read_dead_letters(
     settings: KafkaSettings, admin: AdminClient, names: TopicNames, begin: int, dead_lettered: DeadLettered
 ) -> Iterator[None]:
-    """Take in all dead letters from `begin` (milliseconds) on; yields after each read. Raises UserError."""
+    """Add all dead letters since `begin` (milliseconds); yields after each read. Raises UserError."""
     lookup = OffsetLookup(admin)
     ranges = lookup.since(lookup.partitions(names.dead_letters), begin - _SKEW_MS)
     with Reader(settings, f"{names.prefix}verify", ranges) as reader:

@@ -1,4 +1,4 @@
-"""What Elasticsearch lacks of a batch: its sink makes the documents, and their ids are asked for."""
+"""Finds the documents that Elasticsearch lacks: makes those of a batch as the sink does, and looks up their ids."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ _NO_INDEX = "index_not_found_exception"
 
 
 class _Wanted(NamedTuple):
-    """A document that is to be there, and whose it is; `line` is a log line's id, None of a part."""
+    """A document that should exist, and its message; `line` is the id of a log line, None for a part."""
 
     index_name: str
     identity: str
@@ -31,7 +31,7 @@ class _Wanted(NamedTuple):
 
 
 class ElasticsearchStore:
-    """Asks Elasticsearch for what its sink would write under the same settings; raises Unavailable and Refused."""
+    """Looks up the documents that the sink would write with the same settings; raises Unavailable and Refused."""
 
     name = NAME
 
@@ -41,7 +41,7 @@ class ElasticsearchStore:
         self._dead_lettered = dead_lettered
 
     def check(self) -> None:
-        """Ask whether it is there."""
+        """Check that Elasticsearch answers."""
         self._client.check()
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class ElasticsearchStore:
         self._client.close()
 
     def judge(self, records: Sequence[tuple[Part | UnlinkedLog, Judged]]) -> None:
-        """Count what is missing of parts and lines, what is dead, and what is not kept."""
+        """Count missing parts and lines, dead letters, and records that were sampled out."""
         flying: deque[Future[list[_Wanted]]] = deque()
         try:
             wanted = self._wanted(records)
@@ -79,7 +79,7 @@ class ElasticsearchStore:
     def _is_there(self, wanted: _Wanted, state: dict[str, Any]) -> bool:
         kind = state.get("error", {}).get("type")
         if kind is not None and kind != _NO_INDEX:
-            raise Unavailable(f"Elasticsearch at {self._client.url} does not tell what {wanted.index_name} has: {kind}")
+            raise Unavailable(f"Elasticsearch at {self._client.url} cannot look up {wanted.index_name}: {kind}")
         return kind is None and bool(state["found"])
 
     def _count(self, missing: Sequence[_Wanted]) -> None:

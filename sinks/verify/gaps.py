@@ -1,6 +1,6 @@
-"""Where something is missing: the stretches of time, and the replays that fill them. Pure.
+"""Gaps: the time ranges with missing records, and the replays that fill them. Pure.
 
-Memory is bounded by the length of time that is looked at: all is kept by the minute, and so many trace ids.
+Memory is bounded by the length of the verified range: there is one entry a minute, and a limited number of trace ids.
 """
 
 import shlex
@@ -20,14 +20,14 @@ _REMEMBERED = 100_000
 
 @dataclass(slots=True)
 class _Minute:
-    """What was opened in a minute: messages without a hole, and those with one."""
+    """The messages that were opened in one minute, complete and incomplete ones."""
 
     sound: int = 0
     incomplete: int = 0
     first: int = 0
     last: int = 0
     untraced: int = 0
-    """Missing lines that have no trace."""
+    """Missing lines without a trace."""
     stores: set[str] = field(default_factory=set)
     traces: set[bytes] = field(default_factory=set)
     forgotten: bool = False
@@ -35,47 +35,48 @@ class _Minute:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch of time in which something is missing: from `begin` to before `end`, in milliseconds."""
+    """A time range with missing records, from `begin` to before `end`, in milliseconds."""
 
     begin: int
     end: int
     stores: tuple[str, ...]
-    """What lacks something: elasticsearch, zipkin."""
+    """The stores that lack records: elasticsearch, zipkin."""
     traces: tuple[bytes, ...]
-    """The traces of which something is missing, sorted."""
+    """The ids of traces with missing records, sorted."""
     complete: bool
-    """Whether these are all: only so many are remembered."""
+    """True if `traces` has all of them: only a limited number is remembered."""
     untraced: int
-    """Missing lines without a trace: only their time selects them."""
+    """Missing lines without a trace: a replay can select them by time only."""
     incomplete: int
-    """Messages of which something is missing, of all in the stretch."""
+    """Messages with missing records."""
     messages: int
+    """All messages in the range."""
 
     @property
     def by_trace(self) -> bool:
-        """Whether the ids of traces select all that is missing."""
+        """True if the trace ids select all missing records."""
         return self.complete and not self.untraced
 
     @property
     def few(self) -> bool:
-        """Whether the traces are so few that a command can name them."""
+        """True if the traces are few enough to be listed in a command."""
         return self.by_trace and len(self.traces) <= _FEW
 
     @property
     def partial(self) -> bool:
-        """Whether a replay of the whole stretch would mostly repeat what is there."""
+        """True if a replay of the whole range would mostly repeat existing records."""
         return self.by_trace and not self.few and self.incomplete < _PARTIAL * self.messages
 
 
 class Gaps:
-    """Gathers what is missing, message by message in any order."""
+    """Collects missing records, from messages in any order."""
 
     def __init__(self, remembered: int = _REMEMBERED) -> None:
         self._minutes: dict[int, _Minute] = {}
         self._room = remembered
 
     def add(self, judged: Judged) -> None:
-        """Take in a message, whether something of it is missing or not."""
+        """Add a message, complete or not."""
         counts = judged.counts
         minute = self._minutes.setdefault(judged.opened // _MINUTE_MS, _Minute())
         if not counts.missing:
@@ -97,9 +98,9 @@ class Gaps:
                 minute.forgotten = True
 
     def ranges(self) -> list[Gap]:
-        """Return the holes in the order of time.
+        """Return the gaps in the order of time.
 
-        Those are one that lie less than ten minutes apart, or have no whole minute with a sound message between them.
+        Gaps are merged if they are at most ten minutes apart, or no minute between them has only complete messages.
         """
         found: list[list[_Minute]] = []
         between: list[_Minute] = []
@@ -133,9 +134,9 @@ def _gap(minutes: Sequence[_Minute]) -> Gap:
 
 
 def command(gap: Gap, given: Iterable[str] = (), missing: str | None = None) -> str:
-    """Return the command that fills a hole, as a shell takes it.
+    """Return the shell command that fills a gap.
 
-    `given` are the flags that lead to the same servers; `missing` is the file that has the missing traces' ids.
+    `given` are flags for the same servers and documents; `missing` is the file with the ids of the missing traces.
     """
     words = ["tracelink", "replay"]
     if gap.few:

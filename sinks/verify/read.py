@@ -1,4 +1,4 @@
-"""What Kafka holds of a stretch of time, and how far the sinks have come with it."""
+"""Reads the messages of a time range from Kafka, and the committed offsets of the sinks."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -19,37 +19,37 @@ _BATCH_BYTES = 4 * 1024 * 1024
 
 
 class CommittedOffsets:
-    """How far a sink's group has come."""
+    """The committed offsets of a sink's group."""
 
     def __init__(self, offsets: Mapping[PartitionId, int]) -> None:
-        """`offsets` are those that it has committed; without any at all, it is taken to have come to everything."""
+        """Without any offset, everything counts as committed."""
         self._offsets = offsets
 
     def covers(self, partition: PartitionId, offset: int) -> bool:
-        """Tell whether a message was the sink's to write."""
+        """Return True if the sink has committed a message."""
         return not self._offsets or offset < self._offsets.get(partition, 0)
 
 
 def committed(settings: KafkaSettings, group: str, partitions: Iterable[PartitionId]) -> CommittedOffsets:
-    """Ask what a group has committed; raises UserError."""
+    """Fetch the committed offsets of a group; raises UserError."""
     found = group_offsets(settings, group, partitions)
     return CommittedOffsets({partition: one.offset for partition, one in found.items() if one.offset >= 0})
 
 
 class JoinedInput:
-    """The messages that the sinks have to write, of a stretch from `begin` to before `end` (milliseconds).
+    """The messages that the sinks must write, of the time range from `begin` to before `end` (milliseconds).
 
-    Those are the parts that have a record in it by stream time, and the lines without a trace by the times of their
-    messages. `total` and `done` count messages, for a progress bar.
+    Parts are selected if they have a record in the range by stream time; lines without a trace by the time of their
+    message. `total` and `done` count messages, for a progress bar.
     """
 
     def __init__(self, settings: WindowSettings, admin: AdminClient, begin: int, end: int, *, unlinked: bool) -> None:
-        """Find where to read; the lines without a trace only with `unlinked`."""
+        """Look up the offset ranges; lines without a trace are read only with `unlinked`."""
         self._settings, self._begin, self._end = settings, begin, end
         lookup = OffsetLookup(admin)
         self._parts = JoinedParts(settings, lookup, begin, end)
         lone = lookup.partitions(names_of(settings).unlinked_logs) if unlinked else []
-        # To the end: publishers' clocks differ, so that a record of the stretch may lie behind later ones.
+        # Up to the end: clocks of publishers differ, so a record of the range may come after later ones.
         self._lone = lookup.since(lone, begin)
         self.total = self._parts.total + sum(
             offset_range.end - offset_range.start for offset_range in self._lone.values()
@@ -57,7 +57,7 @@ class JoinedInput:
         self.done = 0
 
     def read(self) -> Iterator[list[SourceMessage]]:
-        """Yield messages in batches of a few MiB, or an empty one where there is nothing new; raises UserError."""
+        """Yield messages in batches of up to 4 MiB, some of them empty; raises UserError."""
         for found in self._parts.read():
             self.done = self._parts.done
             yield from _batches([one.message for one in found if one.head is not None or self._covers(one.message)])
@@ -72,7 +72,7 @@ class JoinedInput:
 
     @property
     def available_since(self) -> int | None:
-        """When what can be told begins, in milliseconds, where older parts were deleted; known after reading."""
+        """The earliest time that can be verified (ms), if older parts were deleted; None else. Known after reading."""
         return self._parts.available_since
 
     def _covers(self, message: KafkaMessage) -> bool:
@@ -93,5 +93,5 @@ def _batches(messages: Sequence[KafkaMessage]) -> Iterator[list[SourceMessage]]:
 
 
 def topics_of(names: TopicNames) -> frozenset[str]:
-    """Return the topics whose messages are looked at."""
+    """Return the topics that are verified."""
     return frozenset({names.traces, names.unlinked_logs})

@@ -1,4 +1,4 @@
-"""The comparison: reads what the sinks had to write, and asks the stores for it."""
+"""The comparison: reads the messages that the sinks had to write, and looks them up in the stores."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 Store = ElasticsearchStore | ZipkinStore
 Advance = Callable[[int, int], None]
-"""Told how many messages were looked at, and of how many."""
+"""Called with the number of messages done, and their total."""
 
 
 class AllSettings(NamedTuple):
-    """The settings of those whose work is looked at."""
+    """The settings of the join and the sinks that are verified."""
 
     join: WindowSettings
     elasticsearch: ElasticsearchSettings
@@ -41,25 +41,25 @@ class AllSettings(NamedTuple):
 
 @dataclass(slots=True)
 class Verified:
-    """What was found."""
+    """The result of a comparison."""
 
     tally: Tally = field(default_factory=Tally)
     gaps: Gaps = field(default_factory=Gaps)
     available_since: int | None = None
-    """When what can be told begins, in milliseconds, where retention has passed the begin that was asked for."""
+    """The earliest time that can be verified (ms), if retention has deleted older parts; else None."""
     unseen: int = 0
-    """Spans of traces that Zipkin cannot show whole: whether it has them is not known."""
+    """Spans that could not be verified, because Zipkin does not show their trace completely."""
 
 
 def verify(
     settings: AllSettings, admin: AdminClient, begin: int, end: int, *, only: str | None, on_progress: Advance
 ) -> Verified:
-    """Compare a stretch of time, in milliseconds, with both stores or `only` one; raises UserError."""
+    """Compare a time range (milliseconds) with both stores or `only` one; raises UserError."""
     names = names_of(settings.join)
     found = Verified()
     dead_lettered = DeadLettered(topics_of(names))
     with ExitStack() as stores:
-        # In this order: what is committed was written before, and its dead letters are out.
+        # Offsets first: messages before them are already written or dead-lettered.
         due = _due(settings, admin, names)
         asked: list[Store] = []
         try:
@@ -97,7 +97,7 @@ def _due(settings: AllSettings, admin: AdminClient, names: TopicNames) -> dict[s
 def _judge(
     messages: Sequence[SourceMessage], names: TopicNames, stores: Iterable[Store], due: Mapping[str, CommittedOffsets]
 ) -> list[Judged]:
-    """Say of each message what became of it."""
+    """Look up the records of messages in the stores; returns the counts of each message."""
     kinds = record_kinds(names)
     batch = decode(messages, kinds)
     all_judged = {_position(message): _unjudged(message) for message in messages}

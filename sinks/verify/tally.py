@@ -1,4 +1,4 @@
-"""What is known of the messages that were looked at: counts for each partition and hour. Pure."""
+"""The counts of verified messages, by partition and hour. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -8,7 +8,7 @@ HOUR_MS = 3_600_000
 
 
 class Position(NamedTuple):
-    """Where a message lies."""
+    """The topic, partition and offset of a message."""
 
     topic: str
     partition: int
@@ -17,77 +17,77 @@ class Position(NamedTuple):
 
 @dataclass(slots=True)
 class Counts:
-    """Counts of a row; what the join has put out, and what became of it."""
+    """Counts of a message, of a row, or in total: the join's output, and its state in the stores."""
 
     parts: int = 0
     spans: int = 0
     lines: int = 0
     missing_parts: int = 0
-    """Documents of parts that Elasticsearch has not."""
+    """Parts whose document Elasticsearch lacks."""
     missing_lines: int = 0
-    """Documents of log lines that Elasticsearch has not."""
+    """Log lines whose document Elasticsearch lacks."""
     missing_spans: int = 0
-    """Spans that Zipkin has not."""
+    """Spans that Zipkin lacks."""
     dead_letters: int = 0
-    """What no store can have: it does not decode, or it was refused."""
+    """Messages and records that do not decode, or that a store refuses."""
     not_kept: int = 0
-    """Spans and lines that the keep policy leaves out."""
+    """Spans and lines that tail sampling leaves out."""
     pending: int = 0
-    """Parts, and lines without a trace, that a sink has still to come to."""
+    """Parts, and lines without a trace, that a sink has not committed yet."""
 
     def add(self, other: "Counts") -> None:
-        """Add what another counts."""
+        """Add other counts to these."""
         for one in fields(Counts):
             setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
     @property
     def in_elasticsearch(self) -> int:
-        """How many documents Elasticsearch lacks."""
+        """Number of documents that Elasticsearch lacks."""
         return self.missing_parts + self.missing_lines
 
     @property
     def missing(self) -> int:
-        """How much is missing in all."""
+        """Total number of missing documents and spans."""
         return self.in_elasticsearch + self.missing_spans
 
     @property
     def wrong(self) -> bool:
-        """Whether there is anything to look at."""
+        """True if anything is missing or dead-lettered."""
         return bool(self.missing or self.dead_letters)
 
 
 @dataclass(slots=True)
 class Judged:
-    """A message and what became of it; times are stream times in milliseconds."""
+    """A message and its counts; times are stream times in milliseconds."""
 
     position: Position
     opened: int
     closed: int
     trace_id: bytes | None
-    """None of a line without a trace, and of what does not decode."""
+    """None for a line without a trace, and for a message that does not decode."""
     counts: Counts = field(default_factory=Counts)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A partition's hour."""
+    """The counts of one hour of a partition."""
 
     topic: str
     partition: int
     hour: int
-    """When it begins, in milliseconds since the epoch."""
+    """Start of the hour, in milliseconds since the epoch."""
     counts: Counts
 
 
 class Tally:
-    """Counts for each partition and hour, and in all."""
+    """Counts by partition and hour, and in total."""
 
     def __init__(self) -> None:
         self.totals = Counts()
         self._rows: dict[tuple[str, int, int], Counts] = {}
 
     def add(self, judged: Judged) -> None:
-        """Count a message under the hour in which it was opened."""
+        """Count a message in the hour in which it was opened."""
         hour = judged.opened // HOUR_MS * HOUR_MS
         self._rows.setdefault((judged.position.topic, judged.position.partition, hour), Counts()).add(judged.counts)
         self.totals.add(judged.counts)

@@ -1,4 +1,4 @@
-"""What was found, as a table and as JSON."""
+"""Renders the result of a comparison, as a table and as JSON."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,9 +21,9 @@ _MISSING = frozenset({"missing_parts", "missing_lines", "missing_spans"})
 
 
 def table(tally: Tally, prefix: str, *, everything: bool) -> Table:
-    """Return a row for each partition and hour with something wrong, or for each, and the totals.
+    """Return a table by partition and hour, with totals; without `everything` only rows with gaps or dead letters.
 
-    Topics are shown without the prefix that all have.
+    Topics are shown without their common prefix.
     """
     found = Table(box=None, pad_edge=False, show_footer=True)
     found.add_column("partition", "in all", no_wrap=True)
@@ -42,7 +42,7 @@ def table(tally: Tally, prefix: str, *, everything: bool) -> Table:
 
 
 def as_json(tally: Tally, gaps: Sequence[Gap], commands: Sequence[str], **rest: object) -> dict[str, Any]:
-    """Return all of it; times as moments are written, counts by their names."""
+    """Return rows, totals, gaps and commands; times are time specs, counts are by name."""
     return {
         "rows": [
             {"topic": row.topic, "partition": row.partition, "hour": shown(row.hour), **_counts(row.counts)}

@@ -1,4 +1,4 @@
-"""What Zipkin lacks of a batch: by the ids of its spans."""
+"""Finds the spans of a batch that Zipkin lacks, by their ids."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,14 +13,14 @@ from sinks.zipkin.settings import ZipkinSettings
 from tracelink.model.records import TRACE_ID_CHARS, Flag, Span, print_trace_id, shown_trace_id
 
 NAME = "zipkin"
-# A request's first line has at most 4 KiB.
+# The request line has at most 4 KiB.
 _TRACES_AT_ONCE = 100
-# Zipkin takes no more than 10,000 spans from Elasticsearch for an answer, and does not say that there are more.
+# Zipkin reads at most 10,000 spans from Elasticsearch for a response, and does not report that there are more.
 _SPANS_AT_ONCE = 2_000
 _MOST_SPANS = 10_000
-# Where STRICT_TRACE_ID is false, a trace is found by the lower half of its id, and shown under the longest that it has.
+# If STRICT_TRACE_ID is false, Zipkin finds a trace by the lower half of its id, and returns its longest id.
 _LOW = 16
-# Of a single trace it is asked under another path, where "not found" may come from whatever else answers there.
+# Ids to fill up a request for one trace. Single traces have another path, whose 404 could come from any other server.
 _NONE_SUCH = ("f" * TRACE_ID_CHARS, "e" * TRACE_ID_CHARS)
 _SETTLING = 5.0
 
@@ -28,19 +28,19 @@ Record = tuple[Part | UnlinkedLog, Judged]
 
 
 class _Answer(NamedTuple):
-    """The spans of traces by the lower half of their ids, and whether there may be more."""
+    """Spans by the lower half of their trace id; `cut` is True if there may be more."""
 
     spans: dict[str, set[SpanKey]]
     cut: bool
 
 
 class ZipkinStore:
-    """Asks Zipkin for the spans that its sink would send under the same settings; raises Unavailable and Refused.
+    """Looks up the spans that the sink would send with the same settings; raises Unavailable and Refused.
 
-    Zipkin answers before it has stored, and its storage shows only later what it was given: a few seconds after this
-    was made, it shows all that was sent before.
+    Zipkin responds before it has stored spans, and its storage makes them searchable later. So spans count as missing
+    at the earliest five seconds after this object was made: by then all spans sent before are searchable.
 
-    `unseen` counts the spans of traces that are too large for Zipkin to show them whole.
+    `unseen` counts missing spans of traces that are too large for Zipkin to return completely.
     """
 
     name = NAME
@@ -53,7 +53,7 @@ class ZipkinStore:
         self.unseen = 0
 
     def check(self) -> None:
-        """Ask whether it is there, and Zipkin."""
+        """Check that Zipkin is healthy."""
         self._client.check()
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class ZipkinStore:
         self._client.close()
 
     def judge(self, records: Sequence[Record]) -> None:
-        """Count which spans of parts are missing or dead, and what is not kept."""
+        """Count missing spans, dead letters, and spans that were sampled out."""
         for some in _requests(records, self._wants):
             answer = self._ask({_shown(span) for part, _ in some for span in part.trace["spans"]})
             lacking = [(part, judged) for part, judged in some if _missing(part, answer)]
@@ -73,9 +73,9 @@ class ZipkinStore:
                 self._count(part, judged, self._ask_alone(part) if answer.cut else answer)
 
     def _wants(self, part: Part, judged: Judged) -> bool:
-        """Decide as the sink's `write` does."""
+        """Decide like the sink's `write`."""
         kept = self._sampling.keeps(part.trace)
-        if not kept:  # at Elasticsearch too, if that is asked
+        if not kept:  # Elasticsearch's check, if there is one, has counted them too
             judged.counts.not_kept = max(judged.counts.not_kept, len(part.trace["spans"]))
         return kept and bool(part.trace["spans"])
 
@@ -115,14 +115,14 @@ def _missing(part: Part, answer: _Answer) -> set[SpanKey]:
 
 
 def _shown(span: Span) -> str:
-    """Return the trace id of a span as Zipkin keeps it: under 32 characters only where the upper half is not zero."""
+    """Return the trace id of a span as Zipkin stores it: 16 characters if it is short or its upper half is zero."""
     if span["flags"] & Flag.SHORT_ID:
         return print_trace_id(span["traceId"], span["flags"])
     return shown_trace_id(span["traceId"])
 
 
 def _requests(records: Iterable[Record], wants: Callable[[Part, Judged], bool]) -> Iterator[list[tuple[Part, Judged]]]:
-    """Yield the parts that are to be there, so many as are asked for at once: of few enough traces and spans."""
+    """Yield the wanted parts of one request after the other, bounded by the numbers of traces and spans."""
     some: list[tuple[Part, Judged]] = []
     spans = 0
     for part, judged in records:

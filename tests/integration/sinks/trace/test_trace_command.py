@@ -223,7 +223,7 @@ def test_more_lines_than_one_search_returns_are_fetched_up_to_the_limit(stored: 
     assert [one["_id"] for one in found["logs"]] == [f"line-{n}" for n in range(10_050)]
     cut = stored.run(trace_id.hex(), "--limit", "3").output.splitlines()
     assert len(cut) == 1 + 1 + 3 + 1
-    assert cut[-1] == "There is more: only 3 spans and log lines are shown (--limit)."
+    assert cut[-1] == "Truncated: only 3 spans and log lines are shown (--limit)."
 
 
 def test_a_trace_that_is_not_there_is_said_with_what_may_be_the_reason(stored: _Stored) -> None:
@@ -234,7 +234,7 @@ def test_a_trace_that_is_not_there_is_said_with_what_may_be_the_reason(stored: _
     for wrong in ("xyz", "0" * 32, "a" * 33):
         result = stored.run(wrong)
         assert result.exit_code == 1
-        assert result.output.startswith(f"Error: '{wrong}' is no trace id")
+        assert result.output.startswith(f"Error: '{wrong}' is not a trace id")
     result = CliRunner().invoke(main, ["trace", "a1", "--elasticsearch-url", NOWHERE])
     assert result.exit_code == 1
     assert "Is it running?" in result.output
@@ -266,7 +266,7 @@ def test_what_zipkin_does_not_take_is_an_error(stored: _Stored) -> None:
     with stub(answer) as url:
         result = stored.run(trace_id.hex(), "--to-zipkin", "--zipkin-url", url)
     assert result.exit_code == 1
-    assert "Zipkin took 1 of 2 spans" in result.output
+    assert "Zipkin accepted 1 of 2 spans" in result.output
     result = stored.run(trace_id.hex(), "--to-zipkin", "--zipkin-url", NOWHERE)
     assert result.exit_code == 1
     assert "does not answer" in result.output
