@@ -1,4 +1,4 @@
-"""Zipkin and Elasticsearch, asked for traces as people look for them there."""
+"""Queries Zipkin and Elasticsearch for traces, through the same APIs that users search with."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -16,11 +16,11 @@ _MOST_HITS = 10_000
 
 
 class _NotFound(Unavailable):
-    """An answer of 404."""
+    """The server responded 404."""
 
 
 class _Queries:
-    """Questions over HTTP; an answer is waited for at most `timeout` seconds."""
+    """HTTP queries; each waits at most `timeout` seconds for its response."""
 
     def __init__(self, ca: Path | None, setting: str, timeout: float) -> None:
         context = trusting(ca, setting) if ca else None
@@ -31,19 +31,19 @@ class _Queries:
         self._pool.clear()
 
     def _ask(self, url: str, path: str, headers: dict[str, str], body: object = None) -> Any:  # noqa: ANN401 - JSON
-        """Ask with a GET, or with a POST of a body as JSON; returns the answer's JSON, or raises Unavailable."""
+        """Send a GET, or a POST if there is a JSON body; returns the response's JSON, or raises Unavailable."""
         try:
             answer = self._pool.request("GET" if body is None else "POST", url + path, headers=headers, json=body)
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(without_credentials(f"{url} does not answer: {error}")) from None
         if answer.status != HTTPStatus.OK:
             kind = _NotFound if answer.status == HTTPStatus.NOT_FOUND else Unavailable
-            raise kind(f"{without_credentials(url)} says {answer.status}")
+            raise kind(f"{without_credentials(url)} responded {answer.status}")
         return answer.json()
 
 
 class ElasticsearchQueries(_Queries):
-    """Searches for documents of traces."""
+    """Searches Elasticsearch for documents of traces."""
 
     def __init__(self, settings: ElasticsearchAccess, timeout: float) -> None:
         super().__init__(settings.elasticsearch_ca, "TRACELINK_ELASTICSEARCH_CA", timeout)
@@ -52,14 +52,14 @@ class ElasticsearchQueries(_Queries):
         self._headers = _authorization(settings)
 
     def search(self, trace_ids: Iterable[str], *kinds: str) -> list[dict[str, Any]]:
-        """Return the documents of traces, of kinds `logs` and `traces`; the latter without their spans.
+        """Return the documents of traces. `kinds` are `logs` and `traces`; the latter come without their spans.
 
-        Asks the nodes in turn; raises Unavailable where none tells.
+        Tries the nodes in turn; raises Unavailable if all fail.
         """
         path = f"/{','.join(f'{self._prefix}{kind}-*' for kind in kinds)}/_search?ignore_unavailable=true"
         query = {"terms": {"trace.id": list(trace_ids)}}
         asked = {"query": query, "size": _MOST_HITS, "_source": {"excludes": ["spans"]}}
-        failure = Unavailable("TRACELINK_ELASTICSEARCH_URL names no node")
+        failure = Unavailable("TRACELINK_ELASTICSEARCH_URL has no URL")
         for url in self._urls:
             auth = urllib3.util.parse_url(url).auth
             headers = urllib3.make_headers(basic_auth=unquote(auth)) if auth else self._headers
@@ -71,7 +71,7 @@ class ElasticsearchQueries(_Queries):
 
 
 class ZipkinQueries(_Queries):
-    """Asks Zipkin for traces."""
+    """Queries Zipkin for traces."""
 
     def __init__(self, settings: ZipkinAccess, timeout: float) -> None:
         super().__init__(settings.zipkin_ca, "TRACELINK_ZIPKIN_CA", timeout)
@@ -79,7 +79,7 @@ class ZipkinQueries(_Queries):
         self._headers = headers_of(settings.zipkin_headers, "TRACELINK_ZIPKIN_HEADERS")
 
     def spans(self, trace_id: str) -> list[dict[str, Any]]:
-        """Return the spans on the page of a trace, none where Zipkin does not know it; raises Unavailable."""
+        """Return the spans of a trace, none if Zipkin does not have it; raises Unavailable."""
         try:
             found: list[dict[str, Any]] = self._ask(self._url, f"/api/v2/trace/{trace_id}", self._headers)
         except _NotFound:
@@ -88,7 +88,7 @@ class ZipkinQueries(_Queries):
 
 
 def _authorization(settings: ElasticsearchAccess) -> dict[str, str]:
-    """Return the header with Elasticsearch's credentials, if there are any."""
+    """Return the authorization header for Elasticsearch, or no header without credentials."""
     if settings.elasticsearch_api_key:
         return {"Authorization": f"ApiKey {settings.elasticsearch_api_key.get_secret_value()}"}
     if settings.elasticsearch_username and settings.elasticsearch_password:

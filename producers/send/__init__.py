@@ -1,1 +1,1 @@
-"""`tracelink send`: files of spans and log lines into Kafka."""
+"""`tracelink send`: publishes files of spans and log lines to Kafka."""

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, allow_dash=True),
     multiple=True,
     metavar="FILE",
-    help="Zipkin v2 JSON: a list, or one span a line; plain or gzip; - for standard input. May be given again.",
+    help="Zipkin v2 JSON: a list, or one span a line; plain or gzip; - for standard input. Repeatable.",
 )
 @click.option(
     "--logs",
     type=click.Path(path_type=Path, allow_dash=True),
     multiple=True,
     metavar="FILE",
-    help="JSON log lines with ECS or plain names; plain or gzip; - for standard input. May be given again.",
+    help="JSON log lines with ECS or plain names; plain or gzip; - for standard input. Repeatable.",
 )
-@click.option("--skip-invalid", is_flag=True, help="Exit with 0 although lines were refused.")
+@click.option("--skip-invalid", is_flag=True, help="Exit with 0 even if lines were refused.")
 @click.option(
     "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Send at most N records a second."
 )
@@ -50,11 +50,11 @@ def send(
 ) -> None:
     """Publish files of spans and log lines to Kafka.
 
-    All files are merged by their records' times; each file keeps its own order. Sending a file again sends the same
-    log lines under the same ids, so that they are stored once. Nothing is dropped: a full buffer is waited for.
+    Files are merged by the times of their records; each file keeps its own order. Log lines have the same ids each time
+    a file is sent, so they are stored once. No record is dropped: the command waits while its buffer is full.
 
-    A line that is no span or log is counted and shown, and the rest goes on. The exit code is 1 if a line was refused
-    (but for --skip-invalid) or a record not acknowledged, 2 for wrong usage, 130 after Ctrl-C.
+    Invalid lines are reported with file and line number; all others are sent. The exit code is 1 if a line was refused
+    (without --skip-invalid) or a record was not acknowledged, 2 for wrong usage, 130 after Ctrl-C.
 
     \b
     Examples:
@@ -65,9 +65,9 @@ def send(
     from producers.send.send import send_files
 
     if not spans and not logs:
-        raise click.UsageError("Name at least one file: --spans FILE or --logs FILE.")
+        raise click.UsageError("Give at least one file: --spans FILE or --logs FILE.")
     if [*spans, *logs].count(Path("-")) > 1:
-        raise click.UsageError("Standard input can be read only once: name - once.")
+        raise click.UsageError("Standard input can be read only once: give - for one file only.")
     outcome = send_files(spans, logs, PublisherSettings.load(**settings), rate=rate)
     if as_json:
         click.echo(json.dumps(_as_json(outcome)))
@@ -111,5 +111,6 @@ def _print(outcome: "SendResult") -> None:
         click.echo(f"  … and {refused - len(outcome.shown):,} more", err=True)
     if outcome.interrupted:
         click.echo(
-            "Interrupted: the files were not read to their end. Sending them again repeats no log line.", err=True
+            "Interrupted: the files were not sent completely. You can send them again: log lines are stored once.",
+            err=True,
         )

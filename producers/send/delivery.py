@@ -1,4 +1,4 @@
-"""Handing messages to Kafka without losing one: a full buffer is waited for."""
+"""Sends messages to Kafka without dropping any: waits while the producer's buffer is full."""
 
 from dataclasses import dataclass, field
 from time import monotonic
@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the messages: handed over by kind, acknowledged, and failed by the broker's word."""
+    """Counts of messages: sent by kind, acknowledged, and failed by error text."""
 
     sent: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     delivered: int = 0
@@ -28,7 +28,7 @@ class Counts:
 
 
 class Delivery:
-    """Sends messages, at most `rate` a second where that is given, and counts what becomes of them in `counts`."""
+    """Sends messages, at most `rate` a second if it is set, and counts their results in `counts`."""
 
     def __init__(self, settings: PublisherSettings, *, rate: float | None = None) -> None:
         self.counts = Counts()
@@ -39,7 +39,7 @@ class Delivery:
         self._producer = Producer(properties, logger=client_log(__name__))
 
     def send(self, message: EncodedRecord) -> None:
-        """Send a message; waits while the buffer is full or the rate is reached."""
+        """Send a message; waits while the buffer is full or the rate limit is reached."""
         if self._rate is not None:
             while (ahead := self._sent / self._rate - (monotonic() - self._start)) > 0:
                 self._producer.poll(ahead)
@@ -59,15 +59,15 @@ class Delivery:
 
     @property
     def waiting(self) -> int:
-        """Messages that Kafka has not answered yet."""
+        """Number of messages that Kafka has not answered yet."""
         return len(self._producer)
 
     def wait(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for the answers; tells whether all are there."""
+        """Wait up to `timeout` seconds for the answers; returns True if all have come."""
         return self._producer.flush(timeout) == 0
 
     def give_up(self) -> None:
-        """Count what Kafka has not answered as undelivered."""
+        """Drop unanswered messages, and count them as undelivered."""
         self._producer.purge()
         self._producer.flush(_POLL_SECONDS)
 
@@ -82,7 +82,7 @@ class Delivery:
 
 
 def require_topics(admin: AdminClient, settings: PublisherSettings) -> None:
-    """Raise UserError where a topic that records go to is missing."""
+    """Raise UserError if a topic for records is missing, or Kafka does not answer."""
     names = TopicNames(settings.topic_prefix)
     try:
         there = admin.list_topics(timeout=10).topics
@@ -94,5 +94,5 @@ def require_topics(admin: AdminClient, settings: PublisherSettings) -> None:
     if missing:
         raise UserError(
             f"Kafka at {settings.kafka_bootstrap_servers} has no topic {', '.join(missing)}. "
-            "Create the topics with: tracelink topics apply (or name others with --topic-prefix)."
+            "Create the topics with: tracelink topics apply (or choose others with --topic-prefix)."
         )

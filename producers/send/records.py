@@ -1,4 +1,4 @@
-"""The records of files, in the order of their times."""
+"""Parses the records of files, and merges them by time."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ Entry = Item | Refusal
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A record as a message, and where it stood."""
+    """A record as a message, and its place in a file."""
 
     place: str
     message: EncodedRecord
 
 
 class Parser:
-    """Makes messages of items, or refusals; `max_bytes` is the largest record."""
+    """Parses items to messages or refusals; `max_bytes` is the maximum size of a record."""
 
     def __init__(self, messages: RecordEncoder, rule: ErrorRule, max_bytes: int) -> None:
         self._encoder = messages
@@ -31,7 +31,7 @@ class Parser:
         self._max_bytes = max_bytes
 
     def spans(self, entries: Iterable[Entry]) -> Iterator[tuple[int, Ready | Refusal]]:
-        """Read Zipkin v2 spans, each with its time in microseconds; see `_timed`."""
+        """Parse Zipkin v2 spans; yields each with its time in microseconds, see `_timed`."""
 
         def parse(item: Item) -> tuple[int | None, EncodedRecord]:
             span = parse_span(item.value, self._rule)
@@ -40,7 +40,7 @@ class Parser:
         return self._timed(entries, parse)
 
     def logs(self, entries: Iterable[Entry]) -> Iterator[tuple[int, Ready | Refusal]]:
-        """Read JSON log lines, each with its time in microseconds; see `_timed`."""
+        """Parse JSON log lines; yields each with its time in microseconds, see `_timed`."""
 
         def parse(item: Item) -> tuple[int | None, EncodedRecord]:
             record = parse_log(item.value, item.identity, self._rule)
@@ -51,7 +51,7 @@ class Parser:
     def _timed(
         self, entries: Iterable[Entry], parse: Callable[[Item], tuple[int | None, EncodedRecord]]
     ) -> Iterator[tuple[int, Ready | Refusal]]:
-        """Give each entry its record's time, or 0: what has none follows its predecessor in the file at once."""
+        """Yield each entry with its record's time, or 0 without one, so that it directly follows its predecessor."""
         for entry in entries:
             if isinstance(entry, Refusal):
                 yield 0, entry
@@ -67,5 +67,5 @@ class Parser:
 
 
 def in_order(files: Iterable[Iterator[tuple[int, Ready | Refusal]]]) -> Iterator[Ready | Refusal]:
-    """Merge files by time; a file that is not sorted keeps its own order: an early record follows the one before it."""
+    """Merge files by time; each keeps its own order: in an unsorted file, an early record follows its predecessor."""
     return (found for _, found in merge(*files, key=lambda pair: pair[0]))

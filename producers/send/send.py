@@ -1,4 +1,4 @@
-"""Sending files: read, merge by time, hand over, wait for the answers."""
+"""Sends files: reads records, merges them by time, sends them, and waits for the answers."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,13 +20,13 @@ from tracelink.settings import PublisherSettings
 
 _SHOWN_REFUSALS = 10
 _DRAW_SECONDS = 0.1
-# After Ctrl-C the buffer gets this long; a broker that is away must not hold the user.
+# Time to send the buffer after Ctrl-C; an unavailable broker must not block the user.
 _LAST_SECONDS = 10.0
 
 
 @dataclass(slots=True)
 class SendResult:
-    """What became of the files' records; `shown` holds the first refusals."""
+    """The result of sending files; `shown` has the first refusals."""
 
     counts: Counts
     refused: dict[str, int] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class SendResult:
     interrupted: bool = False
 
     def refuse(self, refusal: Refusal) -> None:
-        """Count a refusal, and keep it while there are few."""
+        """Count a refusal, and keep the first few."""
         self.refused[refusal.reason] = self.refused.get(refusal.reason, 0) + 1
         if len(self.shown) < _SHOWN_REFUSALS:
             self.shown.append(refusal)
@@ -43,9 +43,9 @@ class SendResult:
 def send_files(
     spans: Iterable[Path], logs: Iterable[Path], settings: PublisherSettings, *, rate: float | None = None
 ) -> SendResult:
-    """Send the records of files, in the order of their times; Ctrl-C ends it early, with what is buffered sent.
+    """Send the records of files in the order of their times; on Ctrl-C send only the buffered ones.
 
-    Raises UserError where a file cannot be opened, Kafka does not answer, or a topic is missing.
+    Raises UserError if a file cannot be opened, Kafka does not answer, or a topic is missing.
     """
     with ExitStack() as opened:
         span_sources = [_opened(path, opened) for path in spans]
@@ -87,7 +87,7 @@ def _opened(path: Path, opened: ExitStack) -> InputFile:
 
 
 class _Draw:
-    """Moves the progress along, a few times a second."""
+    """Updates the progress bar, at most ten times a second."""
 
     def __init__(self, progress: Progress, sources: list[InputFile], delivery: Delivery) -> None:
         sizes = [source.size for source in sources]

@@ -141,7 +141,7 @@ def test_ctrl_c_sends_what_is_buffered_and_says_how_far_it_got(where: tuple[str,
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        ((), 2, "Name at least one file"),
+        ((), 2, "Give at least one file"),
         (("--spans", "-", "--logs", "-"), 2, "only once"),
         (("--spans", "missing.json"), 1, "missing.json"),
         (("--rate", "0", "--spans", "-"), 2, "--rate"),
