@@ -1,1 +1,1 @@
-"""The demo: a small shop of five services, what sends requests to it, and what shows and checks what became of them."""
+"""The demo: a small shop of five services, a load generator, a live view, and a check of the results."""

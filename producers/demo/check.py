@@ -1,4 +1,4 @@
-"""The check of `tracelink demo --once`: what became of every request, asked of the servers themselves."""
+"""The check of `tracelink demo --once`: compares the requests with the contents of the servers."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -14,12 +14,12 @@ from tracelink.errors import Unavailable
 _TIMEOUT_SECONDS = 10.0
 
 By = Counter[tuple[str, str]]
-"""How many spans there are by service and kind, or log lines by service and level."""
+"""Numbers of spans by service and kind, or of log lines by service and level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A trace as Elasticsearch has it: its spans in all its parts, and whether a part is errored."""
+    """A trace in Elasticsearch: the number of spans in all its parts, and whether a part is errored."""
 
     spans: int
     errored: bool
@@ -27,7 +27,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The log lines of a trace, and how many of them are not marked as those of an errored trace."""
+    """The log lines of a trace; `unmarked` is the number of those not marked as part of an errored trace."""
 
     by: By = field(default_factory=Counter)
     unmarked: int = 0
@@ -35,21 +35,21 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the pipeline made of the requests, by trace id."""
+    """The pipeline's output for the requests, by trace id."""
 
     joined: Mapping[str, Joined]
     flagged: Collection[str]
     flagged_are_all: bool
-    """Whether the topic of errored traces was read to its end after `joined` was asked for."""
+    """True if the topic `error-traces` was read to its end after `joined` was queried."""
     spans: Mapping[str, By]
-    """Zipkin's, of failed requests."""
+    """Spans of failed requests, from Zipkin."""
     lines: Mapping[str, Lines]
-    """Elasticsearch's, of failed requests."""
+    """Log lines of failed requests, from Elasticsearch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The counts of a run, and what is wrong or still missing, a sentence each."""
+    """The counts of a run, and one sentence for each problem."""
 
     requests: int
     failed: int
@@ -62,22 +62,22 @@ class Verdict:
 
 
 def judge(requests: Sequence[Answered], unanswered: Sequence[str], found: Found) -> Verdict:
-    """Compare what was found with what was sent."""
+    """Compare the pipeline's output with the requests."""
     failed = [one.trace_id for one in requests if one.failed]
     good = [one.trace_id for one in requests if not one.failed]
     whole = SPANS.total()
     problems = [f"a request was not answered: {why}" for why in unanswered]
     joined = [one for one in requests if found.joined.get(one.trace_id) == Joined(whole, one.failed)]
     problems += [
-        f"{one.trace_id}: expected {Joined(whole, one.failed)}, joined was {found.joined.get(one.trace_id)}"
+        f"{one.trace_id}: expected {Joined(whole, one.failed)}, found {found.joined.get(one.trace_id)}"
         for one in requests
         if one not in joined
     ]
-    problems += [f"{trace_id}: failed, and was not flagged" for trace_id in failed if trace_id not in found.flagged]
+    problems += [f"{trace_id}: failed, but was not flagged" for trace_id in failed if trace_id not in found.flagged]
     wrongly = [trace_id for trace_id in good if trace_id in found.flagged]
-    problems += [f"{trace_id}: flagged, and had not failed" for trace_id in wrongly]
+    problems += [f"{trace_id}: flagged, but had not failed" for trace_id in wrongly]
     if not found.flagged_are_all:
-        problems.append("the topic of errored traces was not read to its end")
+        problems.append("the topic error-traces was not read to its end")
     in_zipkin = [trace_id for trace_id in failed if found.spans.get(trace_id) == SPANS]
     problems += [
         f"{trace_id}: Zipkin lacks {_difference(SPANS, found.spans.get(trace_id, Counter()))}"
@@ -110,7 +110,7 @@ def _difference(wanted: By, there: By) -> str:
 
 
 class Queries:
-    """Asks Zipkin and Elasticsearch what they have; a context manager that closes the connections."""
+    """Queries Zipkin and Elasticsearch; a context manager that closes the connections."""
 
     def __init__(self, settings: LocalSettings) -> None:
         self._zipkin = ZipkinQueries(settings, _TIMEOUT_SECONDS)
@@ -124,7 +124,7 @@ class Queries:
         self._elasticsearch.close()
 
     def joined(self, trace_ids: Sequence[str]) -> dict[str, Joined]:
-        """Return the traces that were joined and written; none while Elasticsearch does not answer."""
+        """Return the traces in Elasticsearch; none while it does not answer."""
         found: dict[str, Joined] = {}
         for source in self._search("traces", trace_ids):
             trace = source["trace"]
@@ -133,7 +133,7 @@ class Queries:
         return found
 
     def lines(self, trace_ids: Sequence[str]) -> dict[str, Lines]:
-        """Return the log lines of traces."""
+        """Return the log lines of traces in Elasticsearch; none while it does not answer."""
         found: dict[str, Lines] = {}
         for source in self._search("logs", trace_ids):
             before = found.get(source["trace"]["id"], Lines())
@@ -142,7 +142,7 @@ class Queries:
         return found
 
     def spans(self, trace_id: str) -> By:
-        """Return the spans that Zipkin's page of a trace shows; none while Zipkin does not answer."""
+        """Return the spans of a trace in Zipkin; none while it does not answer."""
         try:
             found = self._zipkin.spans(trace_id)
         except Unavailable:

@@ -6,21 +6,21 @@ from pipeline.local.commands import require_extra
 from pipeline.local.options import Request, pipeline_options
 
 
-@click.command(short_help="Show the pipeline with a small shop.")
-@click.option("--once", is_flag=True, help="Send a number of requests, check what became of each, and end.")
+@click.command(short_help="Run the pipeline with a small demo shop.")
+@click.option("--once", is_flag=True, help="Send some requests, check the result of each, and exit.")
 @click.option(
     "--requests",
     type=click.IntRange(min=1, max=1000),
     default=50,
     show_default=True,
-    help="How many requests --once sends.",
+    help="Number of requests that --once sends.",
 )
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
     default=4.0,
     show_default=True,
-    help="Requests a second, at most.",
+    help="Maximum number of requests a second.",
 )
 @click.option(
     "--within",
@@ -28,19 +28,19 @@ from pipeline.local.options import Request, pipeline_options
     default=90.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long --once waits, after its last request, until all is found.",
+    help="Maximum time that --once waits for the results after its last request.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the counts of --once as JSON on the standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts of --once as JSON to standard output.")
 @pipeline_options
 def demo(*, once: bool, requests: int, rate: float, within: float, as_json: bool, request: Request) -> None:
     """Run the whole pipeline with a small shop of five services, one of which fails now and then.
 
-    The services send real requests to each other under OpenTelemetry and write log lines. The view shows what the
-    pipeline makes of them, and for each errored trace what failed, its page in Zipkin, and the query for its log lines.
-    The pipeline is that of `tracelink up`, on the same data, with windows that close after 2 s (TRACELINK_IDLE_GAP).
+    The services send real requests to each other, instrumented with OpenTelemetry, and write log lines. The view shows
+    figures of the pipeline and, for each errored trace, the error, its page in Zipkin, and the query for its log lines.
+    The pipeline and its data are those of `tracelink up`; windows close after 2 s (TRACELINK_IDLE_GAP).
 
-    With --once the exit code is 0 if every failed request was flagged as an errored trace, and is found with all its
-    spans in Zipkin and all its log lines in Elasticsearch, and no other request was flagged; else it is 1.
+    With --once the exit code is 0 if exactly the failed requests were flagged as errored traces, with all their spans
+    in Zipkin and all their log lines in Elasticsearch; else it is 1.
 
     \b
     Examples:
@@ -57,7 +57,7 @@ def demo(*, once: bool, requests: int, rate: float, within: float, as_json: bool
     if missing:
         raise UserError(f"The demo needs {', '.join(missing)}. Install tracelink with its extra: pip install '.[demo]'")
     if as_json and not once:
-        raise click.UsageError("--json prints the counts of --once: give both.")
+        raise click.UsageError("--json needs --once: it prints its counts.")
     from producers.demo.run import run
 
     raise SystemExit(run(request, limit=requests if once else None, rate=rate, within=within, as_json=as_json))

@@ -1,4 +1,4 @@
-"""Errored traces as the join flags them: read from its topic, and said in words."""
+"""Errored traces: reads the topic `error-traces`, and describes each trace in a few lines."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -17,32 +17,32 @@ from tracelink.settings import KafkaSettings
 
 @dataclass(frozen=True, slots=True)
 class ErroredTrace:
-    """An errored trace, and where its error began."""
+    """An errored trace, and its root cause span."""
 
     trace_id: str
     origin: RootCauseSpan
 
     @classmethod
     def of(cls, trace: Trace) -> "ErroredTrace":
-        """Look for the origin in a part of the trace."""
+        """Find the root cause span in a part of a trace."""
         origin = root_cause_span(trace) or RootCauseSpan(None, None, None)
         return cls(print_trace_id(trace["traceId"], trace["flags"]), origin)
 
 
 @dataclass(frozen=True, slots=True)
 class StoreLinks:
-    """Where the page of a trace and its log lines are found."""
+    """Makes links and queries for a trace and its log lines."""
 
     zipkin: str
     elasticsearch: str
     index_prefix: str
 
     def page(self, trace_id: str) -> str:
-        """Return the address of Zipkin's page of a trace."""
+        """Return the URL of a trace in Zipkin's UI."""
         return f"{self.zipkin.rstrip('/')}/zipkin/traces/{trace_id}"
 
     def kql(self, trace_id: str) -> str:
-        """Return the query for a trace's log lines, as Kibana takes it."""
+        """Return the Kibana query (KQL) for a trace's log lines."""
         return f'trace.id : "{trace_id}"'
 
     def curl(self, trace_id: str) -> str:
@@ -53,7 +53,7 @@ class StoreLinks:
 
 
 def lines(errored: ErroredTrace, links: StoreLinks) -> list[str]:
-    """Say what failed and where to look, the failure first."""
+    """Return the error of a trace, then its links, a line each."""
     origin = errored.origin
     what = ": ".join(part for part in (origin.type, origin.message) if part) or "errored, without a message"
     return [
@@ -65,9 +65,9 @@ def lines(errored: ErroredTrace, links: StoreLinks) -> list[str]:
 
 
 class ErroredTraces:
-    """Reads the topic of errored traces from the moment it is opened; a context manager that closes it.
+    """Reads the topic `error-traces` from its current end on; a context manager that closes the reader.
 
-    Its methods raise UserError where the topic cannot be read.
+    Its methods raise UserError if the topic cannot be read.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -82,11 +82,11 @@ class ErroredTraces:
         self._reader.close()
 
     def poll(self) -> list[ErroredTrace]:
-        """Return what came since the last call, without waiting."""
+        """Return the traces that came since the last call, without waiting."""
         return [_read(one.value() or b"") for _, messages in self._reader.poll(0) for one in messages]
 
     def is_read(self) -> bool:
-        """Tell whether all that the topic holds now has been polled."""
+        """Return True if all current messages of the topic have been polled."""
         return all(self._reader.positions[one] >= end for one, end in self._lookup.ends(self._partitions).items())
 
 
@@ -94,4 +94,4 @@ def _read(value: bytes) -> ErroredTrace:
     try:
         return ErroredTrace.of(decode(value).trace)
     except InvalidRecord as invalid:
-        raise UserError(f"A message among the errored traces is no trace: {invalid}.") from None
+        raise UserError(f"A message in the topic error-traces is not a trace: {invalid}.") from None

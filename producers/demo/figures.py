@@ -1,4 +1,4 @@
-"""What the pipeline does, in figures, out of the metrics of its processes."""
+"""Figures of the pipeline, from the metrics of its processes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ _OUTCOMES = ("written", "duplicate", "not_kept", "dead_letter")
 
 
 class Samples:
-    """The samples of one process."""
+    """The metric samples of one process."""
 
     def __init__(self, text: str) -> None:
         self._samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
     def total(self, name: str, **labels: str) -> int:
-        """Add up the samples of a name that have these labels."""
+        """Sum the samples with a name and these labels."""
         return round(
             sum(
                 sample.value
@@ -33,7 +33,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class SinkFigures:
-    """What a sink does: parts of traces by what became of them, and messages it has still to write."""
+    """Figures of a sink: parts of traces by outcome, and uncommitted messages."""
 
     name: str
     outcomes: Mapping[str, int]
@@ -42,7 +42,7 @@ class SinkFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the shop and the stages have done."""
+    """Figures of the shop and of the pipeline's processes."""
 
     requests: int
     failed: int
@@ -54,7 +54,7 @@ class Figures:
     errored: int
     join_lag: int
     alerts: Mapping[str, int]
-    """By their event."""
+    """By event."""
     known_problems: int
     alerts_lag: int
     dead_letters: int
@@ -62,7 +62,7 @@ class Figures:
 
 
 def figures(load: Load, join: Samples, alerts: Samples, sinks: Mapping[str, Samples]) -> Figures:
-    """Put together what is shown."""
+    """Collect the figures from the load and the samples of the processes."""
     of_sinks = tuple(
         SinkFigures(
             name,
@@ -93,7 +93,7 @@ def figures(load: Load, join: Samples, alerts: Samples, sinks: Mapping[str, Samp
 
 
 def scrape(pool: urllib3.PoolManager, url: str) -> Samples:
-    """Read the metrics of a process; none where it does not answer."""
+    """Fetch the metrics of a process; empty if it does not answer."""
     try:
         return Samples(pool.request("GET", f"{url}/metrics").data.decode())
     except urllib3.exceptions.HTTPError:

@@ -1,4 +1,4 @@
-"""Customers: requests to the shop at a rate, each remembered with its trace id and how it ended."""
+"""Load generator: sends orders to the shop, and records the trace id and the result of each."""
 
 import random
 import threading
@@ -27,19 +27,19 @@ class Answered:
 
 
 class Load:
-    """What is known of the requests so far; its lists only grow."""
+    """The requests so far; its lists only grow."""
 
     def __init__(self) -> None:
         self.answered: list[Answered] = []
         self.unanswered: list[str] = []
-        """Why the shop gave no answer, for each request without one."""
+        """The reason of each request without an answer."""
         self.done = False
-        """Whether all requests that were asked for are made."""
+        """True if `limit` requests were sent."""
 
 
 @contextmanager
 def load(url: str, *, rate: float, limit: int | None = None) -> Iterator[Load]:
-    """Send orders to a shop, one after the other, at most `rate` a second, while the context lasts or up to `limit`."""
+    """Send orders one at a time, at most `rate` a second, until the context ends or `limit` orders were sent."""
     seen, ended = Load(), threading.Event()
     thread = threading.Thread(target=_send, args=(url, rate, limit, seen, ended), name="load", daemon=True)
     thread.start()
@@ -58,7 +58,7 @@ def _send(url: str, rate: float, limit: int | None, seen: Load, ended: threading
         while number != limit and not ended.wait(due - time.monotonic()):
             _order(pool, url, chance, seen)
             number += 1
-            # A shop that was slow is not made to catch up.
+            # After a slow response the load does not catch up.
             due = max(due + 1 / rate, time.monotonic())
     seen.done = number == limit
 

@@ -1,4 +1,4 @@
-"""Runs the demo: pipeline, shop, customers, view, and at the end the check."""
+"""Runs the demo: pipeline, shop, load and view; at the end the check."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ _TIMEOUT_SECONDS = 2.0
 
 
 class _Session:
-    """All that runs, and one thread that goes round."""
+    """The running parts of the demo, and the loop that watches them."""
 
     def __init__(self, running: Pipeline, services: Shop, customers: Load, errored: ErroredTraces, view: View) -> None:
         self.running = running
@@ -42,8 +42,8 @@ class _Session:
         )
         self._next_scrape = 0.0
 
-    def go_on(self, until: Callable[[], bool]) -> bool:
-        """Go on until a condition holds; False where we were told to stop before."""
+    def run_until(self, until: Callable[[], bool]) -> bool:
+        """Loop until a condition holds; returns False if stopped before."""
         with urllib3.PoolManager(retries=False, timeout=_TIMEOUT_SECONDS) as pool:
             while not self.running.stop.is_set():
                 self._step(pool, time.monotonic())
@@ -66,12 +66,12 @@ class _Session:
 
 
 def run(request: Request, *, limit: int | None, rate: float, within: float, as_json: bool) -> int:
-    """Run until Ctrl-C, or with a `limit` until so many requests are checked; returns the exit code.
+    """Run until Ctrl-C, or with a `limit` until that many requests are checked; returns the exit code.
 
-    `rate` is in requests a second; `within` are the seconds that the check may take after the last request.
+    `rate` is in requests a second. The check may take `within` seconds after the last request.
     """
     progress = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    # What scripts read has the standard output for itself.
+    # With --json, standard output has nothing but the JSON.
     console = progress if as_json else Console(highlight=False, markup=False, emoji=False)
 
     def notice(name: str, text: str) -> None:
@@ -80,15 +80,15 @@ def run(request: Request, *, limit: int | None, rate: float, within: float, as_j
     with ExitStack() as stack:
         running = stack.enter_context(pipeline(request, progress, defaults=_DEFAULTS, notice=notice))
         services = stack.enter_context(shop(running.services, running.logs, notice=notice))
-        progress.print("join, alerts, sinks and shop start")
+        progress.print("starting join, alerts, sinks and shop")
         if not all(one.wait_until_ready(running.stop) for one in (running.supervisor, services.supervisor)):
             return INTERRUPTED
         errored = stack.enter_context(ErroredTraces(running.settings))
         customers = stack.enter_context(load(services.url, rate=rate, limit=limit))
-        footer = f"Zipkin {running.endpoints.zipkin}/zipkin/ · logs of all processes {running.logs} · Ctrl-C ends it"
+        footer = f"Zipkin {running.endpoints.zipkin}/zipkin/ · logs of all processes {running.logs} · Ctrl-C to stop"
         session = _Session(running, services, customers, errored, stack.enter_context(View(console, footer)))
         if limit is None:
-            session.go_on(lambda: False)
+            session.run_until(lambda: False)
             return 0
         verdict = _check(session, within)
     if verdict is None:
@@ -98,8 +98,8 @@ def run(request: Request, *, limit: int | None, rate: float, within: float, as_j
 
 
 def _check(session: _Session, within: float) -> Verdict | None:
-    """Wait until every request was made, and until all is as it must be or time is up; None where told to stop."""
-    if not session.go_on(lambda: session.customers.done):
+    """Wait until all requests were sent, then until the check passes or its time is up; None if stopped before."""
+    if not session.run_until(lambda: session.customers.done):
         return None
     latest: list[Verdict] = []
     next_look, last_look = 0.0, time.monotonic() + within
@@ -114,13 +114,13 @@ def _check(session: _Session, within: float) -> Verdict | None:
         return not latest[0].problems or now > last_look
 
     with Queries(session.running.settings) as queries:
-        return latest[0] if session.go_on(settled) else None
+        return latest[0] if session.run_until(settled) else None
 
 
 def _look(session: _Session, queries: Queries) -> Verdict:
     requests, unanswered = session.customers.answered, session.customers.unanswered
     failed = [one.trace_id for one in requests if one.failed]
-    # In this order: what was flagged with a joined trace is in its topic before the trace is in Elasticsearch.
+    # In this order: an errored trace is in `error-traces` before it is in Elasticsearch.
     joined = queries.joined([one.trace_id for one in requests])
     is_read = session.errored.is_read()
     found = Found(
@@ -138,10 +138,10 @@ def _print(verdict: Verdict, *, as_json: bool) -> None:
         click.echo(orjson.dumps(asdict(verdict), option=orjson.OPT_INDENT_2))
         return
     failed = verdict.failed
-    click.echo(f"{verdict.requests} requests, {failed} failed; {verdict.joined} joined whole")
+    click.echo(f"{verdict.requests} requests, {failed} failed; {verdict.joined} joined completely")
     click.echo(f"flagged as errored          {verdict.flagged} of {failed}, and {verdict.flagged_wrongly} wrongly")
     click.echo(f"all spans in Zipkin         {verdict.in_zipkin} of {failed}")
     click.echo(f"all lines in Elasticsearch  {verdict.in_elasticsearch} of {failed}")
     for problem in verdict.problems:
         click.echo(f"WRONG: {problem}")
-    click.echo("not as it must be" if verdict.problems else "all is as it must be")
+    click.echo("The check failed." if verdict.problems else "The check passed.")

@@ -1,7 +1,8 @@
-"""A process of one service: `python -m producers.demo.service NAME DESCRIPTOR PEERS`.
+"""The process of one service: `python -m producers.demo.service NAME DESCRIPTOR PEERS`.
 
-DESCRIPTOR is the number of a listening socket that the process inherits, so that its port is known before it starts;
-PEERS is a JSON object of the other services' base URLs. SIGTERM ends it, with its last records handed over.
+DESCRIPTOR is the file descriptor of a listening socket that the process inherits, so that its port is known before it
+starts. PEERS is a JSON object with the base URLs of the other services. On SIGTERM it publishes its last records and
+ends.
 """
 
 import json
@@ -23,7 +24,7 @@ def main() -> None:
     name, descriptor, peers = sys.argv[1:]
     signal.signal(signal.SIGTERM, _end)
     logging.basicConfig(format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    # Its line for every request tells what the span tells.
+    # Its line for each request repeats the span.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     with tracelink.setup(service=name, log_level=logging.INFO):
         application = SERVICES[name](json.loads(peers))

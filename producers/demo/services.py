@@ -3,7 +3,7 @@
     frontend ─► checkout ─┬─► inventory ─► shipping
                           └─► payment
 
-They know nothing of tracelink: OpenTelemetry's instrumentation and the handler of `logging` see what they do.
+They do not use tracelink: OpenTelemetry's instrumentation and the `logging` handler record their spans and log lines.
 """
 
 import logging
@@ -25,11 +25,11 @@ Peers = Mapping[str, str]
 
 TRACE_ID_HEADER = "X-Trace-Id"
 FAILS_EVERY = 12
-"""Payment fails at the first of so many charges."""
+"""Number of charges of which the first fails."""
 
 
 class GatewayError(Exception):
-    """The card gateway did not do what it was asked to."""
+    """The card gateway did not authorize a charge."""
 
 
 def frontend(peers: Peers) -> Flask:
@@ -78,7 +78,7 @@ def checkout(peers: Peers) -> Flask:
 
 
 def inventory(peers: Peers) -> Flask:
-    """Reserve goods, and ask what it costs to send them."""
+    """Reserve goods, and get a shipping quote."""
     app, log = _application("inventory")
     numbers = count(1)
 
@@ -96,7 +96,7 @@ def inventory(peers: Peers) -> Flask:
 
 
 def shipping(_: Peers) -> Flask:
-    """Say what a parcel costs."""
+    """Return the shipping price of a parcel."""
     app, log = _application("shipping")
 
     @app.post("/quotes")
@@ -110,7 +110,7 @@ def shipping(_: Peers) -> Flask:
 
 
 def payment(_: Peers) -> Flask:
-    """Charge cards through a gateway that fails now and then."""
+    """Charge cards through a gateway that fails at regular intervals."""
     app, log = _application("payment")
     numbers = count(0)
 
@@ -126,7 +126,7 @@ def payment(_: Peers) -> Flask:
 
 
 def _authorize(number: int, amount: float) -> None:
-    """Stand in for the gateway of a card company."""
+    """Simulate the gateway of a card company."""
     try:
         _send({"reference": number, "amount": amount, "currency": "EUR"})
     except TimeoutError as error:
@@ -139,7 +139,7 @@ def _send(charge: dict[str, Any]) -> None:
 
 
 def _application(name: str) -> tuple[Flask, logging.Logger]:
-    """Return an application with its readiness, and its logger."""
+    """Return an application with a readiness endpoint, and its logger."""
     app = Flask(name)
 
     @app.get("/readyz")

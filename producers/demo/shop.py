@@ -1,4 +1,4 @@
-"""The shop: its services as processes under a supervisor, and what a request to it leaves behind."""
+"""The shop: runs its services as processes under a supervisor; has the expected records of an order."""
 
 import json
 import socket
@@ -42,7 +42,7 @@ ERRORED_LINES = Counter(
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """A shop that was started; its URL takes orders once its supervisor says that all are ready."""
+    """A started shop; `url` accepts orders as soon as the supervisor reports all services as ready."""
 
     url: str
     supervisor: Supervisor
@@ -50,7 +50,7 @@ class Shop:
 
 @contextmanager
 def shop(environment: Mapping[str, str], logs: Path, *, notice: OnLine = ignore) -> Iterator[Shop]:
-    """Run the services while the context lasts; `environment` says where they publish."""
+    """Run the services while the context lasts; `environment` has their settings for publishing."""
     with ExitStack() as cleanup:
         sockets = {name: cleanup.enter_context(_listening()) for name in _CALLS}
         urls = {name: f"http://127.0.0.1:{one.getsockname()[1]}" for name, one in sockets.items()}
@@ -65,7 +65,7 @@ def shop(environment: Mapping[str, str], logs: Path, *, notice: OnLine = ignore)
 
 @contextmanager
 def _listening() -> Iterator[socket.socket]:
-    """Open the socket that a service inherits: its port is known before it starts, and stays when it restarts."""
+    """Open a socket for a service to inherit: its port is known before the start, and stays the same after restarts."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(_WAITING_REQUESTS)

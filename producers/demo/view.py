@@ -1,4 +1,4 @@
-"""The live view: figures that move on a terminal, a line now and then elsewhere, and each errored trace as it comes."""
+"""The live view: a table on a terminal or else a periodic line, and each errored trace as it comes."""
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -16,7 +16,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 def table(figures: Figures) -> Table:
-    """Lay the figures out, a stage a row."""
+    """Return a table with a row for each process."""
     rows = Table("stage", "in", "out", box=box.SIMPLE, pad_edge=False)
     rows.add_column("lag", justify="right")
     unanswered = f", {figures.unanswered:,} unanswered" if figures.unanswered else ""
@@ -44,7 +44,7 @@ def table(figures: Figures) -> Table:
 
 
 def line(figures: Figures) -> str:
-    """Say the figures in one line."""
+    """Return the figures as one line."""
     sinks = "; ".join(f"{sink.name} {sink.outcomes['written']:,} written, lag {sink.lag:,}" for sink in figures.sinks)
     return (
         f"{figures.requests:,} requests, {figures.failed:,} failed; "
@@ -60,7 +60,7 @@ def _problems(figures: Figures) -> str:
 
 
 class View:
-    """Shows what it is told while its context lasts; `footer` stands under the moving figures."""
+    """Shows figures and errored traces while its context lasts; `footer` is shown below the table."""
 
     def __init__(self, console: Console, footer: str) -> None:
         self._console = console
@@ -80,7 +80,7 @@ class View:
             self._live.stop()
 
     def show(self, figures: Figures, now: float) -> None:
-        """Show the figures at a time in seconds, of any clock that does not step."""
+        """Show the figures; `now` is in seconds of a monotonic clock."""
         if self._live:
             self._live.update(Group(table(figures), Text(self._footer, style="dim")), refresh=True)
         elif now >= self._next_line:
@@ -88,12 +88,12 @@ class View:
             self.say(line(figures))
 
     def errored(self, lines: Sequence[str]) -> None:
-        """Show an errored trace: what failed, then where to look."""
+        """Show an errored trace: its error, then its links."""
         what, *where = lines
         self._console.print(Text(f"✗ {what}", style="bold red"), soft_wrap=True)
         for place in where:
             self.say(f"  {place}")
 
     def say(self, text: str, style: str = "") -> None:
-        """Show a line that stays, in one piece so that it can be copied."""
+        """Print a line above the table, not wrapped so that it can be copied."""
         self._console.print(Text(text, style=style), soft_wrap=True)
