@@ -1,1 +1,1 @@
-"""A probe: it publishes a trace that fails on purpose again and again, and measures when it reaches each stage."""
+"""`tracelink canary`: publishes probes, traces that fail on purpose, and measures their time to each stage."""

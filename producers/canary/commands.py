@@ -7,20 +7,20 @@ from pipeline.runtime.signals import INTERRUPTED
 from producers.canary.settings import CanarySettings
 
 
-@click.command(short_help="Send a trace that fails, and follow it through everything.")
-@click.option("--once", is_flag=True, help="Send one, show each stage as it comes there, and end.")
-@click.option("--json", "as_json", is_flag=True, help="Print what became of --once as a JSON object.")
+@click.command(short_help="Send probes, and check that they reach each stage.")
+@click.option("--once", is_flag=True, help="Send one probe, show each stage as it is reached, and exit.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result of --once as a JSON object.")
 @settings_options(CanarySettings)
 @click.pass_context
 def canary(ctx: click.Context, /, *, once: bool, as_json: bool, **flags: str | None) -> None:
-    """Once a minute, send a trace that fails on purpose, and see that it comes through the whole pipeline.
+    """Send a probe once a minute, a trace that fails on purpose, and check that it reaches every stage.
 
-    The stages: joined (whole in the topic error-traces), grouped (counted in its problem), elasticsearch (its log lines
-    and its part can be found), zipkin (its page is there). How long each takes is a metric, and so is when it last
-    worked: alert where that is long ago, or absent. The service is called tracelink-canary; give its problem a rule
-    and a route of its own, so that it calls nobody.
+    The stages: joined (complete in the topic error-traces), grouped (counted in its problem), elasticsearch (its log
+    lines and its part are found), zipkin (its spans are found). Metrics show the time to each stage, and the time of
+    the last success: alert if that is old or absent. The probe's service is tracelink-canary: give its problem a rule
+    and a route of its own, so that it pages nobody.
 
-    With --once it is a smoke test of a deployment: the exit code is 0 if the canary came to all stages, else 1.
+    With --once it is a smoke test of a deployment: the exit code is 0 if the probe reached all stages, else 1.
 
     \b
     Examples:
@@ -29,7 +29,7 @@ def canary(ctx: click.Context, /, *, once: bool, as_json: bool, **flags: str | N
       tracelink canary --once --canary-within 120 --canary-stages joined,zipkin
     """
     if as_json and not once:
-        raise click.UsageError("--json prints what became of --once: give both.")
+        raise click.UsageError("--json needs --once: it prints its result.")
     from producers.canary.process import run, run_once
 
     settings = CanarySettings.load(**flags)

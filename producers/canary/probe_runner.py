@@ -1,7 +1,7 @@
-"""Sends canaries, one after the other, and follows each until it was seen everywhere or its time is up.
+"""Sends probes one at a time, and follows each until it has reached all stages or its time is up.
 
-Nothing here waits for ever: Kafka's calls have limits, and the stores are asked in threads of their own, so that one
-that hangs delays neither the others nor the next canary.
+All waits are bounded: Kafka calls have timeouts, and each store is queried in a thread of its own, so that a store that
+hangs delays neither the others nor the next probe.
 """
 
 import logging
@@ -34,7 +34,7 @@ _ID_BYTES = 16
 
 
 class Answer(NamedTuple):
-    """What a store said of a canary, and when."""
+    """The result of looking for a probe at a stage, and its time (monotonic, seconds)."""
 
     canary: Canary
     stage: str
@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 
 
 class _Asker:
-    """Asks one store of one canary after the other, each until it is there or let go, in a thread of its own."""
+    """Looks for probes in one store, in a thread of its own; for each until it is found or `let_go` is called."""
 
     def __init__(self, store: Store, answers: "SimpleQueue[Answer]") -> None:
         self._store = store
@@ -65,8 +65,8 @@ class _Asker:
             while self._wanted is order:
                 try:
                     missing = self._store.look(order)
-                except Exception as error:  # noqa: BLE001 - the thread must live on, and say why
-                    missing = f"what answers is not understood: {type(error).__name__}: {error}"
+                except Exception as error:  # noqa: BLE001 - the thread must survive, and report the error
+                    missing = f"unexpected response: {type(error).__name__}: {error}"
                 self._answers.put(Answer(order, self._store.stage, missing, time.monotonic()))
                 if missing is None:
                     break
@@ -74,12 +74,12 @@ class _Asker:
 
 
 class ProbeRunner:
-    """Sends and follows; a context manager that hands over what is still buffered at its end.
+    """Sends probes and follows them; a context manager that flushes and closes the publisher.
 
-    `not_ready` and `stop` may be called from any thread. Raises UserError for settings that cannot be.
+    `not_ready` and `stop` may be called from any thread. Raises UserError for invalid settings.
     """
 
-    watchdog = None  # all that it waits for has limits
+    watchdog = None  # all waits are bounded
     group = ""
 
     def __init__(self, settings: CanarySettings, registry: CollectorRegistry) -> None:
@@ -109,15 +109,15 @@ class ProbeRunner:
         self._publisher.close()
 
     def not_ready(self) -> str | None:
-        """Return where the last canary was missed, or None."""
+        """Return why the canary is not ready: the stages that the last probe missed; None if it is ready."""
         return self._recorder.not_ready(time.monotonic())
 
     def stop(self) -> None:
-        """End within a moment; what was sent last is not followed to its end."""
+        """Stop soon; the current probe is not followed to its end."""
         self._stop.set()
 
     def run(self) -> None:
-        """Send one after the other until told to stop, and log where one was missed."""
+        """Send probes until stopped, and log those that were missed."""
         well = False
         while not self._stop.wait(self._recorder.due(time.monotonic())):
             probe = self.run_probe(lambda _: None, lambda *_: None)
@@ -126,11 +126,11 @@ class ProbeRunner:
             if probe.missing:
                 _log.warning("%s", self.not_ready())
             elif not well:
-                _log.info("canary %s came through in %.1f s", probe.shown_id, max(probe.seconds.values()))
+                _log.info("probe %s reached all stages in %.1f s", probe.shown_id, max(probe.seconds.values()))
             well = not probe.missing
 
     def run_probe(self, began: Callable[[Probe], None], seen: Callable[[Probe, str], None]) -> Probe | None:
-        """Send one and follow it to its end, telling of it and of each stage; None where told to stop before."""
+        """Send a probe and follow it; calls `began`, and `seen` for each stage. Returns None if stopped before."""
         sent = canary(secrets.token_bytes(_ID_BYTES), time.time_ns() // 1000)
         with ExitStack() as opened:
             topics, trouble = None, None
@@ -139,7 +139,7 @@ class ProbeRunner:
                     topics = opened.enter_context(Topics(self._settings, sent))
                 except Unavailable as error:
                     trouble = str(error)
-            # Only now: to look where the topics end takes a while.
+            # The time starts only now: looking up the ends of the topics takes a while.
             probe = self._recorder.begin(sent.shown, now=time.monotonic(), wall=time.time())
             began(probe)
             if trouble is None:

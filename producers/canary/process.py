@@ -1,4 +1,4 @@
-"""The process of the canary, and its single flight for `--once`."""
+"""The process of the canary, and the single probe of `--once`."""
 
 from functools import partial
 
@@ -14,15 +14,15 @@ from producers.canary.view import View, to_json
 
 
 def run(settings: CanarySettings) -> None:
-    """Send canaries until told to stop; see `run_process`.
+    """Send probes until stopped; see `run_process`.
 
-    Kafka and the stores need not be there at start: to tell that they are not is what it is for.
+    Kafka and the stores may be down at start: the canary reports that.
     """
     run_process(settings, partial(ProbeRunner, settings), ProbeRunner.run)
 
 
 def run_once(settings: CanarySettings, *, as_json: bool) -> bool:
-    """Send one canary, show what becomes of it, and tell whether it came to all stages; raises UserError."""
+    """Send one probe and show its progress; returns True if it reached all stages. Raises UserError."""
     configure_logging(settings.log_level)
     with ProbeRunner(settings, CollectorRegistry()) as flights:
         if as_json:

@@ -8,16 +8,18 @@ from pipeline.settings import ElasticsearchAccess, MonitoringSettings, ZipkinAcc
 from tracelink.settings import KafkaSettings
 
 CANARY_STAGES = ("joined", "grouped", "elasticsearch", "zipkin")
-"""Where `tracelink canary` looks for its traces, in the order in which they come there."""
+"""The stages at which `tracelink canary` looks for its probes, in the order of the pipeline."""
 
 
 class CanarySettings(ZipkinAccess, ElasticsearchAccess, MonitoringSettings, KafkaSettings):
-    """The canary: how often it sends a trace, and where it looks for it."""
+    """The canary: how often it sends a probe, and where it looks for it."""
 
     title = "The canary"
 
-    canary_every: float = Field(60.0, gt=0, description="Seconds from one canary to the next.")
-    canary_within: float = Field(60.0, gt=0, description="Seconds after which a canary that was not seen is missed.")
+    canary_every: float = Field(60.0, gt=0, description="Seconds between probes.")
+    canary_within: float = Field(
+        60.0, gt=0, description="Seconds within which a probe must reach a stage, or is missed."
+    )
     canary_stages: Annotated[str, AfterValidator(listing(CANARY_STAGES))] = Field(
-        ",".join(CANARY_STAGES), description="Where canaries are looked for, separated by commas."
+        ",".join(CANARY_STAGES), description="Stages that a probe must reach, separated by commas."
     )

@@ -1,4 +1,4 @@
-"""Looks for a canary in Elasticsearch and in Zipkin, as people find it there."""
+"""Looks for a probe in Elasticsearch and Zipkin, through the same APIs that users search with."""
 
 from typing import Any, Protocol
 
@@ -11,17 +11,17 @@ _TIMEOUT_SECONDS = 5.0
 
 
 class Store(Protocol):
-    """A place where traces end up."""
+    """A target of the pipeline that stores traces."""
 
     stage: str
 
     def look(self, canary: Canary) -> str | None:
-        """Return what of a canary is missing, in words, or None where all of it is there; blocks for some seconds."""
+        """Return a text with what is missing of a probe, or None if nothing is; blocks for at most some seconds."""
         ...
 
 
 class ElasticsearchStore:
-    """Its log lines, each a document, and its part with all of them counted."""
+    """Looks for a document of each log line, and for documents of parts that count all records."""
 
     stage = "elasticsearch"
 
@@ -29,7 +29,7 @@ class ElasticsearchStore:
         self._queries = ElasticsearchQueries(settings, _TIMEOUT_SECONDS)
 
     def look(self, canary: Canary) -> str | None:
-        """Search for its documents; see Store."""
+        """Search for the probe's documents; see Store."""
         try:
             return missing_documents(canary, self._queries.search([canary.shown], "logs", "traces"))
         except Unavailable as error:
@@ -37,7 +37,7 @@ class ElasticsearchStore:
 
 
 def missing_documents(canary: Canary, documents: list[dict[str, Any]]) -> str | None:
-    """Compare the documents of a trace with what was sent."""
+    """Compare the documents of a trace with the records that were sent."""
     parts = [one["trace"] for one in documents if "part" in one.get("trace", {})]
     wanted = {
         "log lines": len(canary.logs),
@@ -53,7 +53,7 @@ def missing_documents(canary: Canary, documents: list[dict[str, Any]]) -> str | 
 
 
 class ZipkinStore:
-    """Its spans, on the page of its trace."""
+    """Looks for the spans of the trace."""
 
     stage = "zipkin"
 
@@ -61,7 +61,7 @@ class ZipkinStore:
         self._queries = ZipkinQueries(settings, _TIMEOUT_SECONDS)
 
     def look(self, canary: Canary) -> str | None:
-        """Ask for its trace; see Store."""
+        """Fetch the probe's trace; see Store."""
         try:
             return missing_spans(canary, self._queries.spans(canary.shown))
         except Unavailable as error:
@@ -69,12 +69,12 @@ class ZipkinStore:
 
 
 def missing_spans(canary: Canary, found: list[dict[str, Any]]) -> str | None:
-    """Compare the spans that Zipkin has with those that were sent."""
+    """Compare the spans in Zipkin with those that were sent."""
     ours = {span["id"] for span in canary.spans}
     return lacks({"spans": len(ours)}, {"spans": len(ours & {span["id"] for span in found})})
 
 
 def lacks(wanted: dict[str, int], there: dict[str, int]) -> str | None:
-    """Say how much of what is wanted is there, or None where nothing lacks."""
+    """Return a text with the incomplete counts, or None if none is incomplete."""
     short = [f"{there[name]} of {count} {name}" for name, count in wanted.items() if there[name] < count]
     return " and ".join(short) or None

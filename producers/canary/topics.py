@@ -1,4 +1,4 @@
-"""Looks for a canary in the topics: joined in `error-traces`, located in `errors`, counted in `problems`."""
+"""Looks for a probe in the topics: joined in `error-traces`, then grouped in `errors` and counted in `problems`."""
 
 import logging
 from typing import Self
@@ -21,13 +21,13 @@ _log = logging.getLogger(__name__)
 _LONGEST_WAIT = 10.0
 
 TOPIC_STAGES = ("joined", "grouped")
-"""The stages at which the topics are read."""
+"""The stages that are checked in topics."""
 
 
 class Sightings:
-    """What the topics tell of one canary, from their records in any order.
+    """The state of one probe in the topics, from their messages in any order.
 
-    Of all others nothing is decoded: where much fails, much is read here.
+    Messages of other traces are not decoded: if many requests fail, there are many of them.
     """
 
     def __init__(self, names: TopicNames, canary: Canary) -> None:
@@ -38,19 +38,19 @@ class Sightings:
             "joined": f"not in {names.error_traces}",
             "grouped": f"not in {names.errors}",
         }
-        """What is missing at each of TOPIC_STAGES, None where nothing is."""
+        """What is missing at each of TOPIC_STAGES, None if nothing is."""
 
     def fail(self, why: str) -> None:
-        """Note why more may not be seen."""
+        """Record why messages can no longer be read, for stages not reached yet."""
         self.missing = {stage: missing and why for stage, missing in self.missing.items()}
 
     def take(self, topic: str, key: bytes, value: bytes) -> None:
-        """Take a record in; raises InvalidRecord where it is of this canary and cannot be read."""
+        """Process a message; raises InvalidRecord if it belongs to this probe and does not decode."""
         if topic == self._names.error_traces:
             if key == self._canary.key:
                 self.missing["joined"] = self._unjoined(value)
         elif topic == self._names.errors:
-            # Ids stand in a record as they are.
+            # Avro has the bytes of an id unchanged: search for them before decoding.
             if self._canary.trace_id in value and OCCURRENCE.decode(value)["traceId"] == self._canary.trace_id:
                 self._located = key.decode(errors="replace")
                 if self.missing["grouped"] is not None:
@@ -61,7 +61,7 @@ class Sightings:
                 self.missing["grouped"] = None
 
     def _unjoined(self, value: bytes) -> str | None:
-        """Say what of it is not in its part: the join is to bring all of it together."""
+        """Return what is missing in the probe's part: the join should put all records into one part."""
         trace = splice.decode(value).trace
         spans, logs = {one["id"] for one in trace["spans"]}, {one["id"] for one in trace["logs"]}
         lacking = lacks(
@@ -75,9 +75,9 @@ class Sightings:
 
 
 class Topics:
-    """Reads what comes to the topics from the moment it is opened; a context manager that closes it.
+    """Reads the topics from their current ends on; a context manager that closes the reader. Joins no consumer group.
 
-    Raises Unavailable where Kafka does not answer, or a topic is missing. No consumer group is joined.
+    Raises Unavailable if Kafka does not answer, or a topic is missing.
     """
 
     def __init__(self, settings: CanarySettings, canary: Canary) -> None:
@@ -86,7 +86,7 @@ class Topics:
         try:
             lookup = OffsetLookup(connect(settings, timeout=min(_LONGEST_WAIT, settings.canary_within)))
             topics = (names.error_traces, names.errors, names.problems)
-            # What is committed from now on lies behind the ends.
+            # The probe is sent later, so its messages come after these ends.
             ends = lookup.ends(one for topic in topics for one in lookup.partitions(topic))
             self._reader = Reader(settings, "tracelink-canary", {}, live=ends)
         except UserError as error:
@@ -99,7 +99,7 @@ class Topics:
         self._reader.close()
 
     def poll(self, seconds: float) -> dict[str, str | None]:
-        """Read what comes within so many seconds; return what is missing at each stage."""
+        """Read for at most some seconds; return what is missing at each stage."""
         try:
             found = self._reader.poll(seconds)
         except UserError as error:
@@ -115,4 +115,4 @@ class Topics:
         try:
             self.sightings.take(topic, message.key() or b"", message.value() or b"")
         except InvalidRecord as invalid:
-            _log.warning("%s[%s]@%s cannot be read: %s", topic, message.partition(), message.offset(), invalid)
+            _log.warning("%s[%s]@%s does not decode: %s", topic, message.partition(), message.offset(), invalid)

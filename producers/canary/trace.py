@@ -1,4 +1,4 @@
-"""The canary: a trace of a few records that fails on purpose, each time in the same way, so that it is one problem."""
+"""The records of a probe: a small trace that fails on purpose, always in the same way, so that all are one problem."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from tracelink.model.records import ErrorRule, Flag, LoggedException, LogRecord,
 from tracelink.publisher import Publisher
 
 SERVICE = "tracelink-canary"
-"""The service of all its records: rules and routes know the canary's problem by it."""
+"""The service name of all its records: rules and routes match the canary's problem by it."""
 
 _RULE = ErrorRule()
 _ROOT, _CHILD = "canary", "fail on purpose"
@@ -24,7 +24,7 @@ Traceback (most recent call last):
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """The records of one canary."""
+    """The records of one probe."""
 
     trace_id: bytes
     spans: tuple[Span, ...]
@@ -32,16 +32,16 @@ class Canary:
 
     @property
     def shown(self) -> str:
-        """Its trace id, as Zipkin and Elasticsearch have it."""
+        """Its trace id, as Zipkin and Elasticsearch show it."""
         return shown_trace_id(self.trace_id)
 
     @property
     def key(self) -> bytes:
-        """Its trace id, as the topics have it."""
+        """Its trace id as message key."""
         return self.trace_id.hex().encode()
 
     def publish(self, publisher: Publisher) -> None:
-        """Hand its records over, as a service does."""
+        """Publish its records, as a service does."""
         for span in self.spans:
             publisher.publish_span(span)
         for record in self.logs:
@@ -49,7 +49,7 @@ class Canary:
 
 
 def canary(trace_id: bytes, now: int) -> Canary:
-    """Make a canary that ends `now`, in microseconds since the epoch: a request, and in it a call that fails."""
+    """Make a probe that ends `now` (microseconds since the epoch): a request with a failing call inside."""
     root, child = trace_id[:8].hex(), trace_id[8:].hex()
     start = now - 3 * _TOOK
     return Canary(

@@ -1,4 +1,4 @@
-"""The output of `tracelink canary --once`: each stage as the canary comes there, or one JSON object."""
+"""The output of `tracelink canary --once`: each stage as the probe reaches it, or one JSON object."""
 
 from types import TracebackType
 from typing import Self
@@ -14,11 +14,11 @@ _WIDTH = 14
 
 
 class View:
-    """Shows the stages while its context lasts; on a terminal also what is still waited for."""
+    """Shows the stages while its context lasts; on a terminal also the pending ones."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._waiting = Status("a canary is sent", console=console) if console.is_terminal else None
+        self._waiting = Status("sending a probe", console=console) if console.is_terminal else None
 
     def __enter__(self) -> Self:
         if self._waiting:
@@ -32,17 +32,17 @@ class View:
             self._waiting.stop()
 
     def began(self, probe: Probe) -> None:
-        """Show which canary is under way."""
-        self._say(f"canary {probe.shown_id}")
+        """Show the trace id of the probe."""
+        self._say(f"probe {probe.shown_id}")
         self._wait(probe)
 
     def seen(self, probe: Probe, stage: str) -> None:
-        """Show a stage that it came to."""
+        """Show a stage that the probe has reached."""
         self._say(f"✓ {stage:<{_WIDTH}}{probe.seconds[stage]:6.1f} s", "green")
         self._wait(probe)
 
     def over(self, probe: Probe) -> None:
-        """Show where it was missed."""
+        """Show the stages that the probe missed."""
         if self._waiting:
             self._waiting.stop()
         for stage, missing in probe.missing.items():
@@ -57,7 +57,7 @@ class View:
 
 
 def to_json(probe: Probe) -> str:
-    """Return a JSON object: the trace id, whether all came, and of each stage the seconds or what is missing."""
+    """Return a JSON object with the trace id, `ok`, and for each stage the seconds, or what is missing."""
     stages: dict[str, dict[str, object]] = {
         **{stage: {"seconds": round(seconds, 3)} for stage, seconds in probe.seconds.items()},
         **{stage: {"missing": missing} for stage, missing in probe.missing.items()},

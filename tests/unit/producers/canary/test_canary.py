@@ -145,7 +145,7 @@ def test_a_stage_that_does_not_see_it_in_time_has_missed_it_and_the_others_have_
     assert kept.metric("last_success_timestamp_seconds", "zipkin") == WALL + 2
     assert kept.metric("freshness_seconds", "zipkin") == pytest.approx(60.1)
     assert kept.metric("freshness_seconds", "joined") == 3
-    assert kept.recorder.not_ready(121) == "canary second was missed: zipkin: 0 of 2 spans"
+    assert kept.recorder.not_ready(121) == "probe second was missed: zipkin: 0 of 2 spans"
 
 
 def test_what_is_seen_when_its_time_is_up_is_missed() -> None:
@@ -174,7 +174,7 @@ def test_a_canary_that_cannot_be_sent_is_missed_everywhere_and_the_next_one_may_
     probe.fail("Kafka does not answer")
     kept.recorder.settle(probe, 10)
     assert kept.metric("freshness_seconds", "joined") == 60
-    assert kept.recorder.not_ready(11) == "canary c was missed: joined, zipkin: Kafka does not answer"
+    assert kept.recorder.not_ready(11) == "probe c was missed: joined, zipkin: Kafka does not answer"
     probe = kept.recorder.begin("d", now=60, wall=WALL + 60)
     assert kept.recorder.not_ready(61) is not None
     for stage in ("joined", "zipkin"):
@@ -185,13 +185,13 @@ def test_a_canary_that_cannot_be_sent_is_missed_everywhere_and_the_next_one_may_
 
 def test_a_process_is_not_ready_before_its_first_canary_nor_where_none_follows() -> None:
     kept = Kept("joined")
-    assert kept.recorder.not_ready(0) == "the first canary is on its way"
+    assert kept.recorder.not_ready(0) == "the first probe is in progress"
     probe = kept.recorder.begin("c", now=0, wall=WALL)
-    assert kept.recorder.not_ready(1) == "the first canary is on its way"
+    assert kept.recorder.not_ready(1) == "the first probe is in progress"
     kept.recorder.note(probe, "joined", None, 1)
     kept.recorder.settle(probe, 1)
     assert kept.recorder.not_ready(179) is None
-    assert kept.recorder.not_ready(200) == "no canary has come through for 200 s"
+    assert kept.recorder.not_ready(200) == "no probe has reached all stages for 200 s"
 
 
 def test_the_next_one_is_due_a_minute_after_the_last_was_sent_or_at_once_where_that_took_longer() -> None:
@@ -297,7 +297,7 @@ def test_zipkin_is_asked_with_the_headers_of_its_sink_and_its_refusal_is_said(
 ) -> None:
     url, requests = asked
     store = ZipkinStore(CanarySettings.load(zipkin_url=url, zipkin_headers="Authorization: Bearer t; X-Team: ops"))
-    assert store.look(OURS) == f"{url} says 503"
+    assert store.look(OURS) == f"{url} responded 503"
     assert requests[0].path == f"/api/v2/trace/{OURS.shown}"
     assert (requests[0].headers["authorization"], requests[0].headers["x-team"]) == ("Bearer t", "ops")
 
@@ -307,14 +307,14 @@ def test_elasticsearch_is_asked_with_its_key_and_the_next_node_where_one_is_away
 ) -> None:
     url, requests = asked
     settings = CanarySettings.load(elasticsearch_url=f"http://127.0.0.1:1, {url}", elasticsearch_api_key="key")
-    assert ElasticsearchStore(settings).look(OURS) == f"{url} says 503"
+    assert ElasticsearchStore(settings).look(OURS) == f"{url} responded 503"
     assert requests[0].headers["authorization"] == "ApiKey key"
 
 
 def test_a_password_in_an_address_is_sent_and_not_shown(asked: tuple[str, list[Request]]) -> None:
     url, requests = asked
     store = ElasticsearchStore(CanarySettings.load(elasticsearch_url=url.replace("://", "://me:se%20cret@")))
-    assert store.look(OURS) == f"{url} says 503"
+    assert store.look(OURS) == f"{url} responded 503"
     assert requests[0].headers["authorization"] == "Basic bWU6c2UgY3JldA=="
 
 
