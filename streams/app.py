@@ -1,4 +1,4 @@
-"""The Faust worker: its app, in which a transactional worker drives librdkafka as a service."""
+"""The Faust worker: a Faust app that runs a transactional worker as a service. Only that worker talks to Kafka."""
 
 import asyncio
 import gc
@@ -20,20 +20,20 @@ from streams.worker.engine import TransactionalWorker
 from streams.worker.handler import Handler
 from streams.worker.settings import WorkerSettings
 
-# A fetch makes and drops tens of thousands of objects, and the windows hold a few for each open trace. At Python's own
-# threshold of 700, looking for cycles among them, of which there are none, takes as long as the join itself.
+# A fetch makes and drops tens of thousands of objects, and the windows hold a few for each open trace. They have no
+# cycles. At Python's default threshold of 700, the search for cycles takes as long as the join itself.
 _GC_THRESHOLD = 100_000
 
 
 class _Boot(BootStrategy):
-    """Boots no Kafka client of Faust's own: the work drives librdkafka."""
+    """Starts no Kafka client of Faust: the worker uses librdkafka."""
 
     enable_kafka = False
     enable_web = False
 
 
 class App(faust.App):
-    """A Faust app for services."""
+    """A Faust app that only runs services."""
 
     BootStrategy: ClassVar[type[BootStrategy]] = _Boot
 
@@ -41,8 +41,8 @@ class App(faust.App):
 class WorkService(Service):
     """Runs a worker in a thread of its own, because it blocks.
 
-    When it ends by itself, `on_end` is called. Where it failed, `failure` has the reason: crashing the service instead
-    would print a traceback whatever the reason.
+    The service calls `on_end` when the worker ends by itself. `failure` has the worker's exception, if any. To crash
+    the service instead would print a traceback for every reason.
     """
 
     def __init__(self, worker: TransactionalWorker, **kwargs: Any) -> None:  # noqa: ANN401 - mode's own arguments
@@ -56,10 +56,10 @@ class WorkService(Service):
     async def _run(self) -> None:
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._worker.run)
-        except Exception as error:  # noqa: BLE001 - whatever it is, `run_worker` raises it
+        except Exception as error:  # noqa: BLE001 - `run_worker` raises it again
             self.failure = error
         if self.on_end is not None and not self.should_stop:
-            # Not awaited: it ends this very task.
+            # Not awaited: it ends this task.
             self.add_future(self.on_end())
 
     async def on_stop(self) -> None:
@@ -71,7 +71,7 @@ class WorkService(Service):
 def run_worker(
     settings: WorkerSettings, topics: Iterable[str], make: Callable[[CollectorRegistry, Event], Handler]
 ) -> None:
-    """Run a worker that reads and writes these topics, under Faust; `make` makes its handler. See `run_process`."""
+    """Run a worker under Faust; `topics` are all that it reads or writes, `make` makes its handler; see run_process."""
     stopping = Event()
     run_process(
         settings,
@@ -83,10 +83,10 @@ def run_worker(
 
 
 def _run(worker: TransactionalWorker, settings: WorkerSettings) -> None:
-    """Run the worker until its work ends, or SIGTERM, or Ctrl-C; raises what ended its work where that failed."""
+    """Run the worker until it ends, or until SIGTERM or Ctrl-C; raises the worker's exception if it failed."""
     gc.set_threshold(_GC_THRESHOLD)
     service = WorkService(worker)
-    # Faust makes a folder for tables, of which there are none.
+    # Faust makes a folder for its tables; we have no tables.
     with TemporaryDirectory(prefix="tracelink-") as folder:
         broker = f"kafka://{settings.kafka_bootstrap_servers}"
         app = App(worker.group, broker=broker, autodiscover=False, datadir=folder)
@@ -96,7 +96,7 @@ def _run(worker: TransactionalWorker, settings: WorkerSettings) -> None:
         service.on_end = process.stop
         try:
             process.execute_from_commandline()
-        except SystemExit:  # Faust ends the process: here the reason of the end comes first
+        except SystemExit:  # Faust ends the process: the worker's exception takes precedence
             if service.failure is not None:
                 raise service.failure from None
             raise

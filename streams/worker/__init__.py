@@ -1,5 +1,5 @@
-"""The transactional worker: a member of its group that commits what it makes with the offsets it was made of.
+"""The transactional worker: a group member that commits its output and its input offsets in one transaction.
 
-`engine.py` is its loop, `handler.py` says what the work in it is, `past.py` what of that work Kafka has. Nothing here
-knows Faust: `streams/app.py` runs it.
+`engine.py` has the loop, `handler.py` the protocol of a handler. `restore.py` reads the committed offsets and the
+journal after an assignment. Nothing here imports Faust: `streams/app.py` runs the worker.
 """

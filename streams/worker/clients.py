@@ -1,4 +1,4 @@
-"""How a worker's Kafka clients are set: each property that a promise rests on, and why."""
+"""The Kafka clients of a worker, and the reasons for their properties."""
 
 import re
 from collections.abc import Container, Mapping
@@ -18,19 +18,19 @@ from tracelink.kafka.client import client_log, client_properties
 from tracelink.kafka.topics import PartitionId
 
 _LOOK_EVERY = 0.2
-# A rebalance that goes on puts the time-out of a session off.
+# A rebalance in progress delays the time-out of a session.
 _SESSIONS = 3
 
 
 class Clients:
-    """Makes the clients of a worker, for one membership of its group after another; raises KafkaException."""
+    """Makes the clients of a worker, new ones for each membership of its group; raises KafkaException."""
 
     def __init__(self, settings: WorkerSettings, group: str) -> None:
         self._settings = settings
         self._group = group
 
     def consumer(self) -> Consumer:
-        """Read as a static member of the group; of that of a replay job as one that leaves it at its end."""
+        """Return a consumer: a static group member; for a replay job a dynamic one, which leaves when it ends."""
         settings = self._settings
         static = {"group.instance.id": settings.instance_id} if names_of(settings).job is None else {}
         properties: dict[str, Any] = dict(
@@ -41,26 +41,25 @@ class Clients:
                     **static,
                     "session.timeout.ms": round(settings.session_timeout * 1000),
                     "enable.auto.commit": False,
-                    "auto.offset.reset": "error",  # retention that has passed the group must be loud
+                    "auto.offset.reset": "error",  # fail if retention deleted records that the group still needs
                     "isolation.level": "read_committed",
-                    "partition.assignment.strategy": "range",  # equal numbers of all inputs go to one worker
+                    "partition.assignment.strategy": "range",  # one worker gets the same partition of all inputs
                     "enable.partition.eof": True,
                 },
                 defaults={
-                    # A worker that hangs holds the group for no longer than until it is taken for stuck: its member
-                    # stops its heartbeats after this time, and is out when its session has timed out.
+                    # The group expels a worker whose loop hangs no later than the watchdog ends it: the member stops
+                    # its heartbeats after this time, and its session then times out.
                     "max.poll.interval.ms": round(
                         1000 * max(settings.session_timeout, settings.stuck_after - settings.session_timeout)
                     ),
-                    # A batch that unpacks to more than this would stop the worker, and again after every restart.
+                    # A batch that decompresses to more than this would stop the worker after every restart.
                     "receive.message.max.bytes": 1_500_000_000,
-                    # Of each partition: the default of 100,000 is hundreds of megabytes where there is much to catch
-                    # up with.
+                    # For each partition: the default of 100,000 would be hundreds of megabytes at a large lag.
                     "queued.min.messages": 20_000,
-                    # A queue that is full is looked at again after this time; after a second, the default, it has been
-                    # empty for most of it.
+                    # The client checks a full queue again after this time. With the default of a second, the queue
+                    # would be empty for most of that time.
                     "fetch.queue.backoff.ms": 20,
-                    # The end of an input is noticed within this time.
+                    # The worker notices the end of an input within this time.
                     "fetch.wait.max.ms": 100,
                     "heartbeat.interval.ms": round(settings.session_timeout * 1000 / 4),
                 },
@@ -69,17 +68,18 @@ class Clients:
         return Consumer(properties, logger=client_log(__name__))
 
     def has_rival(self, own: Container[str], stopping: Event) -> bool:
-        """Tell whether another worker has this one's name in the group, which it has left; asks the coordinator.
+        """Return True if another worker is in the group under this worker's instance id; asks the coordinator.
 
-        `own` are the ids that it had itself. A client that was closed while it joined never learned its last one: so a
-        member of another id is asked after until it must have timed out, if nobody is behind it. False also once
-        `stopping` is set. The group of a replay job knows no names: there may always be another.
+        This worker has left the group; `own` are the member ids that it had. A client that was closed while it joined
+        never learned its last id. So this method waits until an unknown member without a process must have timed out.
+        Returns False as soon as `stopping` is set. Always returns True for a replay job: its members have no instance
+        ids.
         """
         settings = self._settings
         if names_of(settings).job is not None:
             return True
         admin = connect(settings)
-        named = re.compile(rf"{re.escape(settings.instance_id)}-[0-9a-f-]{{36}}")  # as the coordinator makes ids
+        named = re.compile(rf"{re.escape(settings.instance_id)}-[0-9a-f-]{{36}}")  # the coordinator's form
 
         def is_there() -> bool:
             return any(named.fullmatch(one) and one not in own for one in member_ids(admin, self._group))
@@ -93,7 +93,7 @@ class Clients:
         return stays
 
     def transactions(self, stopping: Event) -> Transactions:
-        """Write in transactions, under an id that a restart takes over."""
+        """Return a transactional producer; its id stays the same after a restart."""
         settings = self._settings
         properties = transactional_producer(
             settings,
@@ -104,11 +104,11 @@ class Clients:
         return Transactions(properties, stopping)
 
     def lookup(self, retry: Retry) -> OffsetLookup:
-        """Ask the brokers where partitions and groups are."""
+        """Return a lookup of the offsets of partitions and groups."""
         return OffsetLookup(connect(self._settings), retry=retry)
 
     def reader(self, ranges: Mapping[PartitionId, OffsetRange]) -> Reader:
-        """Read what the worker has written itself; what retention took of that, it took of the inputs."""
-        # The session's time-out as the consumer's, so that a user's max.poll.interval.ms suits both.
+        """Return a reader of the journal; retention that deleted the journal's records deleted their inputs as well."""
+        # The same session time-out as the consumer's, so that a user's max.poll.interval.ms suits both.
         defaults = {"session.timeout.ms": round(self._settings.session_timeout * 1000)}
         return Reader(self._settings, f"{self._group}.reader", ranges, patient=True, defaults={**defaults})

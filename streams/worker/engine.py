@@ -1,4 +1,4 @@
-"""The transactional worker: a member of its group that commits what it makes with the offsets it was made of."""
+"""The transactional worker: a group member that commits its output and its input offsets in one transaction."""
 
 import logging
 import time
@@ -25,19 +25,19 @@ from tracelink.kafka.topics import PartitionId
 
 _log = logging.getLogger(__name__)
 
-# Few enough to stay in the processor's caches from the fetch to the window: with ten times as many a record costs more.
+# Few enough to stay in the CPU caches from the fetch to the window: with ten times as many, each record costs more.
 _BATCH = 1_000
 _POLL = 0.05
-# After a transaction that was undone: what failed it may do so again.
+# Seconds to wait after an aborted transaction: its cause may still be there.
 _PAUSE = 1.0
 _NO_PARTITIONS = "waiting for partitions"
 
 
 class TransactionalWorker:
-    """Runs a handler on the partitions that the group gives to this worker, until it is told to stop.
+    """Runs a handler on the partitions that the group assigns to this worker.
 
-    One transaction holds what the handler has made, the records of its journal and the offsets of its inputs. `run`
-    blocks and belongs into a thread of its own; `stop` and `not_ready` may be called from any.
+    One transaction holds the handler's output, its journal records and its input offsets. `run` blocks until `stop` is
+    called, so run it in a thread of its own. Any thread may call `stop` and `not_ready`.
     """
 
     def __init__(
@@ -57,16 +57,16 @@ class TransactionalWorker:
         self._clients = clients or Clients(settings, self.group)
         self._clock = clock
         self._waiting_for: str | None = _NO_PARTITIONS
-        # Where partitions that came during a fetch begin.
+        # Start offsets of partitions that were assigned during a fetch.
         self._came: Mapping[PartitionId, int] | None = None
-        # On its way out after an error: what the handler holds may be half made, and is not committed.
+        # The session ends because of an error: the handler's output may be incomplete, so do not commit it.
         self._failing = False
-        # What went wrong while partitions came or went: raised within the client's callback, it would be lost there.
+        # An exception from a rebalance callback: raised there, the client would drop it.
         self._failure: Exception | None = None
-        # As which member, of which generation, the partitions were given. Asked for at a commit, it could be that of a
-        # member that the group has expelled and that was not told yet, which an empty group does not fence.
+        # The member id and generation at the assignment. A commit must not ask for them: the group may have expelled
+        # the member without its knowledge, and an empty group does not fence it.
         self._membership: Any = None
-        # As which members this process was in the group, for it to know another process by.
+        # All member ids that this process had, to recognise those of other processes.
         self._member_ids: set[str] = set()
         self._commits = 0
         self._consumer: Consumer
@@ -75,15 +75,15 @@ class TransactionalWorker:
         self._turn: Turn
 
     def stop(self) -> None:
-        """Ask the loop to end: it commits what is due and leaves the rest to the next worker."""
+        """Ask the loop to end: it commits what is due, and leaves the rest to the next owner of its partitions."""
         self._stopping.set()
 
     def not_ready(self) -> str | None:
-        """Return why this worker does not work now, or None."""
+        """Return the reason why this worker is not ready, or None."""
         return self.watchdog.not_ready() or self._waiting_for
 
     def run(self) -> None:
-        """Work until told to stop; raises where the worker cannot go on."""
+        """Work until `stop` is called; raises UserError or KafkaException if the worker cannot continue."""
         run_sessions(
             self._run_session,
             self._settings,
@@ -98,20 +98,20 @@ class TransactionalWorker:
         return self._transactions.cause(error)
 
     def _has_rival(self) -> bool:
-        """Tell whether the group has another member of this worker's name; none, where its coordinator cannot tell."""
+        """Return True if the group has another member with this instance id; False if the lookup fails."""
         try:
             return self._clients.has_rival(self._member_ids, self._stopping)
         except (KafkaException, UserError) as error:
-            _log.warning("cannot ask who has this worker's name: %s", error)
+            _log.warning("cannot look up the members of the group: %s", error)
             return False
 
     def _run_session(self) -> None:
-        """Be a member of the group, from joining it to leaving it."""
+        """Run one membership of the group, from joining to leaving."""
         handler = self._handler
         try:
             consumer = self._consumer = self._clients.consumer()
             self._transactions = self._clients.transactions(self._stopping)
-        except KafkaException as error:  # properties that are right one by one and not together
+        except KafkaException as error:  # each property is valid, but not their combination
             raise UserError(wrong_property(error.args[0])) from None
         self._turn, self._came, self._failing, self._failure = Turn(consumer), None, False, None
         try:
@@ -133,9 +133,9 @@ class TransactionalWorker:
         finally:
             self._waiting_for = _NO_PARTITIONS
             try:
-                consumer.close()  # where it ends in good order, the last commit happens in here
+                consumer.close()  # without an error, `_revoked` makes the last commit in here
             finally:
-                # Whatever was not committed belongs to this membership: the next one makes it again.
+                # The next membership repeats all work that was not committed.
                 handler.release(committed=False)
         self._raise_failure()
 
@@ -146,7 +146,7 @@ class TransactionalWorker:
             messages = self._consumer.consume(_BATCH, timeout=_POLL)
             self._raise_failure()
             if self._came is not None:
-                # What was read while partitions came may be of the assignment before.
+                # Messages read during the rebalance may belong to the previous assignment.
                 messages = []
                 self._assign(self._came)
                 self._came = None
@@ -187,7 +187,7 @@ class TransactionalWorker:
     # Writing
 
     def _send(self, messages: Iterable[Outgoing]) -> None:
-        """Hand what goes out to the producer, which sends it while the loop reads on; raises Aborted."""
+        """Give messages to the producer, which sends them in the background; raises Aborted."""
         send = self._transactions.send
         for topic, key, value, headers, partition in messages:
             send(topic, key, value, headers, partition=partition)
@@ -208,11 +208,11 @@ class TransactionalWorker:
         self._handler.settle(committed=True)
 
     def _note_abort(self, why: Exception) -> None:
-        _log.warning("transaction aborted, what it held goes out in the next: %s", why)
+        _log.warning("transaction aborted, its output goes into the next one: %s", why)
         self._handler.transactions.labels("aborted").inc()
         self._handler.settle(committed=False)
 
-    # Partitions coming and going; called by the consumer, in the loop's thread
+    # Rebalance callbacks; the consumer calls them in the loop's thread
 
     def _callback(
         self, act: Callable[[Sequence[PartitionId]], None]
@@ -242,7 +242,7 @@ class TransactionalWorker:
     def _assign(self, positions: Mapping[PartitionId, int]) -> None:
         assigned = [TopicPartition(*partition, offset) for partition, offset in positions.items()]
         self._consumer.assign(assigned)
-        self._consumer.resume(assigned)  # librdkafka remembers a pause from an assignment before
+        self._consumer.resume(assigned)  # librdkafka keeps a pause from an earlier assignment
 
     def _revoked(self, _: Sequence[PartitionId]) -> None:
         self._waiting_for, self._came = _NO_PARTITIONS, None
@@ -258,28 +258,28 @@ class TransactionalWorker:
             self._note_abort(why)
             self._forget()
         except KafkaException as error:
-            _log.warning("cannot commit before the partitions leave: %s", error)
+            _log.warning("cannot commit before the partitions are revoked: %s", error)
             self._forget()
         else:
             self._handler.release(committed=True)
 
     def _lost(self, partitions: Sequence[PartitionId]) -> None:
         numbers = sorted({number for _, number in partitions})
-        _log.warning("lost partitions %s: dropping what was not committed", numbers)
+        _log.warning("lost partitions %s: dropping uncommitted work", numbers)
         self._waiting_for, self._came = _NO_PARTITIONS, None
         self._forget()
 
     def _forget(self) -> None:
-        """Undo what is not committed, and drop everything: the partitions' next owners make it again."""
+        """Abort the open transaction and drop all state: the next owners of the partitions repeat the work."""
         try:
             self._transactions.abandon()
         finally:
             self._handler.release(committed=False)
 
-    # Telling how it goes
+    # Waiting, and reports to the watchdog
 
     def _retrying(self) -> Retrying:
-        """Ask the brokers until they answer, or the worker is told to stop: then their last error is raised."""
+        """Retry until the brokers answer; as soon as `stop` is called, raise their last error."""
         return Retrying(
             retry=retry_if_exception(may_pass),
             wait=wait_random_exponential(multiplier=0.1, max=1),
@@ -289,7 +289,7 @@ class TransactionalWorker:
         )
 
     def _note_attempt(self, _: RetryCallState) -> None:
-        # Answers fail for as long as a transaction is open on the offsets: somebody else's, and no fault of ours.
+        # The lookup fails while another process has a transaction open on the offsets: not this worker's fault.
         self._note_wait("waiting for the committed offsets", {}, excused=True)
 
     def _note_wait(self, reason: str, done: Mapping[PartitionId, int], *, excused: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What a worker's handler is: it makes something of the messages of its inputs, and says what is to be committed."""
+"""The protocol of a worker's handler: it turns input messages into output, and says what to commit."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -13,7 +13,7 @@ from tracelink.kafka.topics import PartitionId
 
 
 class Outgoing(NamedTuple):
-    """A message that goes out in the open transaction; to the partition of its key where none is named."""
+    """A message for the open transaction. Partition -1 means the partition of its key."""
 
     topic: str
     key: bytes | None
@@ -23,15 +23,15 @@ class Outgoing(NamedTuple):
 
 
 class Due(NamedTuple):
-    """What a transaction is to commit: records of the journal, and offsets, which may name where those records lie."""
+    """The commit of a transaction: journal records, and input offsets, whose metadata may name those records."""
 
     records: Sequence[JournalRecord]
     offsets: Callable[[Mapping[int, Sequence[int]]], list[TopicPartition]]
-    """Takes the offsets of the records by the journal's partition, in the records' order."""
+    """Takes the offsets of the written records by partition of the journal, in the order of `records`."""
 
 
 class Turn:
-    """A turn of the worker's loop: its times, and what may be asked of the inputs.
+    """One iteration of the worker's loop: its times, and access to the inputs.
 
     `now` is monotonic time, `wall` the time of day, in milliseconds.
     """
@@ -44,56 +44,56 @@ class Turn:
         self.wall = 0
 
     def end(self, topic: str, number: int) -> int:
-        """Return the end of an input as the last fetch has shown it."""
+        """Return the end offset of an input, as of the last fetch."""
         _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, number), cached=True)
         return int(end)
 
     def pause(self, topic: str, number: int) -> None:
-        """Fetch no more of an input; what was fetched ahead is thrown away."""
+        """Stop fetching an input; librdkafka drops its prefetched messages."""
         self._consumer.pause([TopicPartition(topic, number)])
 
     def resume(self, topic: str, number: int) -> None:
-        """Fetch an input again."""
+        """Resume fetching an input."""
         self._consumer.resume([TopicPartition(topic, number)])
 
 
 class Handler(Protocol):
-    """The work of one worker, called from one thread.
+    """The logic of one worker, called from one thread.
 
-    It holds the state of the partitions that the group has given to the worker. Whatever was not committed of them when
-    they leave is their next owner's to make again.
+    It holds the state of the partitions that the group has assigned to the worker. When the worker loses a partition,
+    the next owner repeats all work that was not committed.
     """
 
     group: str
     topics: Sequence[str]
-    """The inputs; equal numbers of them go to one worker."""
+    """The inputs; one worker gets the same partition of all of them."""
     journal: str
-    """The topic from which it learns, after an assignment, what it and its predecessors have made."""
+    """The topic that tells the handler, after an assignment, which output is already committed."""
     commit_interval: float
-    """Seconds between transactions, at least."""
+    """The least number of seconds between transactions."""
     transactions: Counter
     """Counts transactions by their outcome: committed, aborted."""
 
     def assign(self, partitions: Sequence[PartitionId], restore: RestoreReader) -> Mapping[PartitionId, int]:
-        """Take partitions, instead of all others; return the offsets from which they are to be read."""
+        """Take these partitions in place of all others; return the offsets from which to read them."""
 
     def receive(self, topic: str, number: int, messages: Sequence[Any], turn: Turn) -> None:
-        """Take in messages of one partition in their order; those of an assignment that has ended are passed over."""
+        """Take in messages of one partition, in their order; ignore a partition that is not assigned any more."""
 
     def reach_end(self, topic: str, number: int, offset: int) -> None:
-        """Note that a fetch has found the end of a partition, at this offset."""
+        """Note that a fetch has reached the end of a partition, at this offset."""
 
     def advance(self, turn: Turn) -> Iterable[Outgoing]:
-        """Let time pass; yield what goes out and is not in the open transaction yet."""
+        """Move on to the turn's time; yield the messages that the open transaction does not have yet."""
 
     def due(self) -> Due | None:
-        """Return what a transaction is to commit now; None only where `advance` has yielded nothing since the last."""
+        """Return what to commit now; None only if `advance` has yielded nothing since the last commit."""
 
     def settle(self, *, committed: bool) -> None:
-        """Note what became of the transaction; what was in an aborted one is to go out again."""
+        """Note the outcome of the transaction; after an abort, `advance` yields its messages again."""
 
     def release(self, *, committed: bool) -> None:
-        """Let all partitions go; where all was committed that was due, they may come back and go on as they are."""
+        """Release all partitions; if the last commit succeeded, their state may be kept for the next assignment."""
 
     def progress(self) -> Mapping[PartitionId, int]:
-        """Return up to which offset the inputs are done that have something to go on with."""
+        """Return the offset up to which each input is processed, without inputs that wait for something else."""

@@ -1,4 +1,4 @@
-"""What Kafka has of a worker's work before an assignment: the committed offsets, and its journal to the end."""
+"""The committed offsets and the journal, which a worker reads after an assignment."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from threading import Event
@@ -12,28 +12,28 @@ from streams.worker.sessions import Stopped
 from tracelink.kafka.topics import PartitionId
 
 OnRestored = Callable[[str, Mapping[PartitionId, int]], None]
-"""Takes why the worker does not work yet, and the offset up to which each partition of its journal is read."""
+"""Takes the reason why the worker is not ready yet, and the offset up to which each journal partition is read."""
 
 
 class RestoreReader:
-    """Reads what was done before an assignment; raises Stopped within a moment after `stopping` is set."""
+    """Reads what was committed before an assignment; raises Stopped soon after `stopping` is set."""
 
     def __init__(  # noqa: PLR0917 - as the worker has them
         self, member: Consumer, clients: Clients, retry: Retry, topic: str, stopping: Event, report: OnRestored
     ) -> None:
-        """`topic` is that of the journal."""
+        """`topic` is the journal."""
         self._member = member
         self._clients, self._lookup, self._topic = clients, clients.lookup(retry), topic
         self._stopping, self._report = stopping, report
 
     def committed(self, partitions: Collection[PartitionId]) -> dict[PartitionId, GroupOffset]:
-        """Return where the group goes on in these inputs; waits for transactions that are open on that."""
+        """Return the group's next offsets in these inputs; waits for open transactions on them."""
         return self._lookup.next(self._member, partitions) if partitions else {}
 
     def journal(self, starts: Mapping[int, int]) -> Iterator[Message]:
-        """Yield the journal's committed messages from these offsets on, by partition, to its end as it is now.
+        """Yield the journal's committed messages from these offsets, by partition, up to its current end.
 
-        What an open transaction sends out, if it commits, is thereby known: it is waited for.
+        Waits for open transactions: they may commit.
         """
         begins = {(self._topic, number): offset for number, offset in starts.items()}
         ends = self._lookup.ends(begins, committed=False)

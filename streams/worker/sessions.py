@@ -1,4 +1,4 @@
-"""A worker's memberships of its group, one after the other."""
+"""The memberships of a worker in its group, one after the other."""
 
 import logging
 import time
@@ -17,7 +17,7 @@ _SOON_SECONDS = 60.0
 
 
 class Stopped(Exception):
-    """The worker was told to stop while it waited for Kafka."""
+    """A stop was requested while the worker waited for Kafka."""
 
 
 def run_sessions(
@@ -30,13 +30,13 @@ def run_sessions(
     has_rival: Callable[[], bool],
     commits: Callable[[], int],
 ) -> None:
-    """Be a member of the group, session after session, until told to stop; raises where the worker cannot go on.
+    """Run session after session until `stopping` is set; raises UserError or KafkaException if it cannot continue.
 
-    A fence may come from a second worker of the same name, and as well from a broker that was away for longer than a
-    time-out, or from a machine that was. Other fatal errors leave it open whether a transaction has committed. So the
-    first one is answered by joining the group again, with nothing kept: what the group has committed tells. One soon
-    after is final where the group knows a second worker of this name (`has_rival`); one that is no fence, where the
-    worker has committed nothing since (`commits` counts them).
+    A fence has several causes: a second worker with the same instance id, or a broker or machine that was down for
+    longer than a time-out. After another fatal error it is unknown if the transaction committed. So the worker first
+    joins the group again, without its state: the committed offsets and the journal show what was committed. An error
+    within 60 s of the previous one is final: a fence if `has_rival` finds a second worker with this instance id,
+    another error if the worker has committed nothing in between (`commits` counts its commits).
     """
     last_end, last_commits = -_SOON_SECONDS, 0
     while not stopping.is_set():
@@ -48,7 +48,7 @@ def run_sessions(
             cause = cause_of(error)
             fenced = "fenced" in cause.str().lower()
             if stopping.is_set() and (fenced or cause.fatal() or cause.retriable() or cause.code() in PASSING):
-                _log.info("Stopped; what was not committed is the next worker's: %s", cause.str())
+                _log.info("Stopped; the next owner of the partitions repeats uncommitted work: %s", cause.str())
                 return
             if not (fenced or cause.fatal()):
                 raise KafkaException(cause) from error
@@ -58,27 +58,27 @@ def run_sessions(
                 if not fenced and commits() == last_commits:
                     raise _ended(cause) from error
             last_end, last_commits = time.monotonic(), commits()
-            _log.warning("%s (%s): joining the group anew", "fenced" if fenced else "cannot go on", cause.str())
+            _log.warning("%s (%s): joining the group again", "fenced" if fenced else "cannot continue", cause.str())
 
 
 def retention_has_passed(topic: str, number: int, why: KafkaError, group: str) -> UserError:
-    """Return what to say where a topic no longer has what the group still needs."""
+    """Return the error for a topic that no longer has records that the group still needs."""
     return UserError(
         f"{topic}[{number}] no longer has the records that the group {group} still needs ({why.str()}): retention has "
-        "passed them, they are lost. To go on with the oldest that are left, reset the group: "
+        "deleted them. To continue with the oldest remaining record, reset the group: "
         f"kafka-consumer-groups.sh --group {group} --reset-offsets --to-earliest --topic {topic}:{number} --execute"
     )
 
 
 def _ended(cause: KafkaError) -> UserError:
     return UserError(
-        f"Kafka has ended this worker's transactions again and again: {cause.str()}. Look at the brokers, and start it "
-        "again: it begins where its group has committed."
+        f"Kafka has repeatedly ended this worker's transactions: {cause.str()}. Check the brokers, then start the "
+        "worker again: it continues at the committed offsets."
     )
 
 
 def _taken_over(settings: WorkerSettings, group: str) -> UserError:
     return UserError(
-        f"Another worker has the instance id {settings.instance_id!r} of the group {group}, too, and takes it from "
-        "this one again and again. Give each its own --instance-id (TRACELINK_INSTANCE_ID)."
+        f"Another worker has the instance id {settings.instance_id!r} in the group {group}, and repeatedly replaces "
+        "this one. Give each worker its own --instance-id (TRACELINK_INSTANCE_ID)."
     )

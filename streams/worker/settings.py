@@ -9,17 +9,17 @@ from tracelink.settings import KafkaSettings
 
 
 class WorkerSettings(WatchedSettings, KafkaSettings):
-    """A worker as a member of its group, and its transactions."""
+    """Settings of a worker's group membership and transactions."""
 
     title = "The workers: the join and `tracelink alerts`"
 
     instance_id: str = Field(
         default_factory=socket.gethostname,
-        description="Name of this worker, the same after a restart and unlike any other's in the group; by default the "
-        "host's name.",
+        description="Name of this worker: unique in its group, and the same after a restart. The default is the host "
+        "name.",
     )
     session_timeout: float = Field(
-        10.0, gt=0, description="Seconds without a heartbeat after which a worker's partitions go to others."
+        10.0, gt=0, description="Seconds without a heartbeat after which other workers get a worker's partitions."
     )
     transaction_timeout: float = Field(
         10.0, gt=0, description="Seconds after which the broker aborts a dead worker's transaction."

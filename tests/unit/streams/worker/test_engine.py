@@ -256,7 +256,7 @@ def test_a_coordinator_that_does_not_answer_knows_no_other_worker(why: Exception
 
 
 def test_a_second_fatal_error_that_is_no_fence_ends_a_worker_that_has_committed_nothing_since() -> None:
-    with pytest.raises(UserError, match="again and again: out of sequence"):
+    with pytest.raises(UserError, match="repeatedly ended this worker's transactions: out of sequence"):
         _run(_Kafka([_comes, _fails(_LOST), _comes, _fails(_LOST)]))
 
 
