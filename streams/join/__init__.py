@@ -1,1 +1,1 @@
-"""The join: spans and logs in, traces out. All that decides is pure; `handler.py` is its shell."""
+"""The join: spans and logs in, traces out. All decisions are pure code; `handler.py` is the shell."""

@@ -11,8 +11,9 @@ from streams.join.settings import JoinSettings
 def join(**flags: str | None) -> None:
     """Join spans and logs by trace id, and flag errored traces.
 
-    Reads the topics spans and logs, writes traces, error-traces and dead-letters, exactly once. Start as many workers
-    as there are partitions, each with its own --instance-id. With --replay a worker ends once there is nothing left.
+    Reads the topics spans and logs; writes traces, error-traces and dead-letters, exactly once. Start at most as many
+    workers as there are partitions, each with its own --instance-id. With --replay, a worker ends when all its
+    partitions of the job are joined.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""The join as a worker's handler: it leaves every decision to the pure core, and counts."""
+"""The join as a worker's handler: the pure core makes all decisions, the handler updates the metrics."""
 
 import logging
 import time
@@ -27,13 +27,13 @@ _log = logging.getLogger(__name__)
 
 _KINDS = (SPANS, LOGS)
 _REPORT_EVERY = 1000.0
-# An input that runs ahead of the other waits in memory up to here, then it is paused, until half of it is gone: a
-# pause throws away what librdkafka has fetched, so it must not come and go.
+# An input that runs ahead of the other is queued up to this size, then paused until half of the queue is gone. A pause
+# drops librdkafka's prefetched messages, so it must be rare.
 _QUEUE_BYTES = 32 * 1024 * 1024
 
 
 class Join:
-    """Joins spans[p] and logs[p]; sets `stopping` where a replay has nothing more to come. See Handler."""
+    """Joins spans[p] and logs[p]; sets `stopping` at the end of a replay. See Handler."""
 
     def __init__(self, settings: JoinSettings, metrics: JoinMetrics, stopping: Event) -> None:
         names, live = names_of(settings), TopicNames(settings.topic_prefix)
@@ -56,20 +56,20 @@ class Join:
         self._stopping = stopping
         self._ownership = Ownership(self._make_partition)
         self._written: Mapping[int, Written] = {}
-        # Inputs, as (partition, kind), that run too far ahead of the other.
+        # Inputs, as (partition, kind), that are too far ahead of the other.
         self._paused: set[tuple[int, int]] = set()
         self._due_since = 0.0
         self._next_report = 0.0
         self._parts = 0
 
     def assign(self, partitions: Sequence[PartitionId], restore: RestoreReader) -> dict[PartitionId, int]:
-        """Take partitions: as they were left where nobody has committed for them since, else from their journals."""
+        """Take partitions: with their kept state if no other worker has committed since, else from their journals."""
         started = time.monotonic()
         numbers = sorted({number for _, number in partitions})
         if len(partitions) != len(self.topics) * len(numbers):
             raise UserError(
-                f"The group {self.group} was not given both inputs of each partition: {partitions}. "
-                "All its members must run this version with the strategy `range`."
+                f"The group {self.group} has not assigned both inputs of each partition to this worker: {partitions}. "
+                "All its members must run this version, with the assignment strategy `range`."
             )
         found = restore.committed(partitions)
         spans, logs = self.topics
@@ -89,13 +89,13 @@ class Join:
         self._release(self._ownership.assign(committed, ledgers))
         self._paused.clear()
         self._metrics.recovery_seconds.observe(time.monotonic() - started)
-        _log.info("joining partitions %s, %d as they were left", numbers, len(numbers) - len(unknown))
+        _log.info("joining partitions %s, %d with their kept state", numbers, len(numbers) - len(unknown))
         return {(self.topics[kind], one.number): one.next_offset(kind) for one, kind in self._inputs()}
 
     def receive(self, topic: str, number: int, messages: Sequence[Any], turn: Turn) -> None:
         """Take in messages of one input."""
         held = self._ownership.held.get(number)
-        if held is not None:  # else of an assignment that has ended
+        if held is not None:  # else not assigned any more
             held.partition.receive(LOGS if topic == self.topics[LOGS] else SPANS, messages, turn.now, turn.wall)
 
     def reach_end(self, topic: str, number: int, offset: int) -> None:
@@ -105,7 +105,7 @@ class Join:
             held.partition.reach_end(self.topics.index(topic), offset)
 
     def advance(self, turn: Turn) -> Iterator[Outgoing]:
-        """Move the windows on, and yield what has closed."""
+        """Advance the windows, and yield the messages to send."""
         partitions = self._ownership.partitions()
         if self._job is not None and partitions and all(partition.drained for partition in partitions):
             self._stop(partitions)
@@ -121,7 +121,7 @@ class Join:
             yield Outgoing(self._targets[target], key, value, headers, number)
 
     def due(self) -> Due | None:
-        """Return the journal's records and the offsets of all partitions that have something new."""
+        """Return the journal records and offsets of all partitions with new output or offsets."""
         shares = self._ownership.due()
         if not shares:
             return None
@@ -139,7 +139,7 @@ class Join:
         return Due(records, offsets)
 
     def settle(self, *, committed: bool) -> None:
-        """Count what has gone out, or have it go out again."""
+        """Count the committed output, or mark it as unsent after an abort."""
         if not committed:
             self._ownership.aborted()
             return
@@ -149,14 +149,14 @@ class Join:
             self._parts += gone_out.parts.total()
 
     def release(self, *, committed: bool) -> None:
-        """Keep all for a moment, in case the next assignment gives them back; or drop all."""
+        """Release all partitions; if committed, keep their state, in case the next assignment brings them back."""
         if committed:
             self._ownership.revoke()
         else:
             self._release(self._ownership.release_all())
 
     def progress(self) -> dict[PartitionId, int]:
-        """Return how far the inputs are taken, of those that have something to go on with."""
+        """Return the offset up to which each input is joined, without inputs that wait for the replay's copier."""
         inputs = [(one, kind) for one, kind in self._inputs() if not one.waits(kind)]
         return {(self.topics[kind], one.number): one.taken_until(kind) for one, kind in inputs}
 
@@ -164,7 +164,7 @@ class Join:
         return product(self._ownership.partitions(), _KINDS)
 
     def _balance(self, partition: JoinPartition, turn: Turn) -> None:
-        """Pause an input that runs far ahead of the other, and let it go on once the other has come closer."""
+        """Pause an input that is far ahead of the other; resume it when the other has caught up."""
         for kind in _KINDS:
             queued = partition.queued(kind)
             if (partition.number, kind) in self._paused:
@@ -177,8 +177,8 @@ class Join:
 
     def _stop(self, partitions: Sequence[JoinPartition]) -> None:
         numbers = sorted(partition.number for partition in partitions)
-        said = "replay %s: through with partitions %s; %d parts of traces went out of this worker"
-        _log.info(said, self._job, numbers, self._parts)
+        message = "replay %s: drained partitions %s; this worker wrote %d parts of traces"
+        _log.info(message, self._job, numbers, self._parts)
         self._stopping.set()
 
     def _make_partition(self, number: int, committed: Committed, ledger: Ledger) -> JoinPartition:

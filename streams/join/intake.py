@@ -1,4 +1,4 @@
-"""Which messages are records: a fetch is judged at once, and message by message only where one of it is none."""
+"""Checks which messages are records: a whole fetch at once, or message by message if one of them is invalid."""
 
 from binascii import hexlify
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _CODECS = (SPAN, LOG_RECORD)
 
 
 class InputMessage(Protocol):
-    """What the join asks of a Kafka message; times are in milliseconds since the epoch."""
+    """The methods of a Kafka message that the join uses; times are in milliseconds since the epoch."""
 
     def key(self) -> bytes | None: ...
     def value(self) -> bytes | None: ...
@@ -28,7 +28,7 @@ class InputMessage(Protocol):
 
 
 class InvalidMessage(NamedTuple):
-    """A message that is no record, and why."""
+    """A message that is no record, and the error."""
 
     message: InputMessage
     error: InvalidRecord
@@ -37,10 +37,10 @@ class InvalidMessage(NamedTuple):
 def judge(
     kind: int, messages: Sequence[InputMessage], times: Sequence[int], largest: int
 ) -> tuple[list[Record], dict[int, InvalidMessage]]:
-    """Return the messages of a fetch as records in their order, and those that are none by their offsets.
+    """Return the messages of a fetch as records, in their order, and the invalid ones by offset.
 
-    `times` are the messages' stream times; a record has at most `largest` bytes. What is none has its place among the
-    records, under an empty key.
+    `times` are the messages' stream times; a record has at most `largest` bytes. An invalid message keeps its place
+    among the records, with an empty key.
     """
     offsets = [message.offset() for message in messages]
     keys = [message.key() for message in messages]
@@ -62,9 +62,9 @@ def judge(
 
 
 def _flags(kind: int, keys: Sequence[bytes | None], values: Sequence[bytes | None], largest: int) -> list[int] | None:
-    """Return the flags of messages if each is a record under the current schema and under its own trace id, else None.
+    """Return the flags of the messages, or None unless each has the current schema and its own trace id as its key.
 
-    Each question is put to all of them in one call: to put them to one message after the other takes twice as long.
+    Each check runs over all messages in one call, which takes half as long as message by message.
     """
     if None in keys or None in values:
         return None
@@ -82,9 +82,9 @@ def _flags(kind: int, keys: Sequence[bytes | None], values: Sequence[bytes | Non
 
 
 def _examine(kind: int, key: bytes | None, value: bytes | None, largest: int) -> bytes:
-    """Return the message under the current schema, or raise InvalidRecord that says what is wrong with it."""
+    """Return the message under the current schema; raises InvalidRecord if it is no record."""
     if key is None or len(key) != TRACE_ID_CHARS or key == _NO_TRACE or key.strip(b"0123456789abcdef"):
-        # What it says instead may be a secret: it stands in the dead letter's key, and not in a header.
+        # The key may be a secret: it goes into the dead letter's key, but not into a header.
         shown = "no key" if key is None else f"a key of {len(key)} bytes"
         raise InvalidRecord(Reason.KEY, f"{shown} is no trace id")
     if value is None:

@@ -1,9 +1,9 @@
 """The metrics of the join, by partition.
 
 A commit, a report (once a second) and the release of a partition each update all metrics of the equation together. So
-it also holds while the worker's loop is held up. A message counts when it is taken in, not when it is fetched. A worker
-that cannot learn that its transaction was committed counts the records as given back, and their next owner counts them
-as skipped.
+the equation also holds while the worker's loop is held up. A message counts when the join takes it in, not when the
+client fetches it. A worker that cannot learn that its transaction was committed counts the records as released; their
+next owner counts them as skipped.
 """
 
 from collections.abc import Sequence
@@ -110,19 +110,19 @@ class JoinMetrics:
         )
         self.transaction_seconds = Histogram(
             "tracelink_join_commit_duration_seconds",
-            "Time that the commit of a transaction took, from its last record on.",
+            "Time from the last record of a transaction to the end of its commit.",
             buckets=SECONDS,
             registry=registry,
         )
         self.recovery_seconds = Histogram(
             "tracelink_join_recovery_duration_seconds",
-            "Time that the worker took after an assignment to read the committed offsets and the journal.",
+            "Time to read the committed offsets and the journal after an assignment.",
             buckets=FRESHNESS,
             registry=registry,
         )
 
     def forget(self, partition: int) -> None:
-        """Remove the gauges of a partition that another worker has now."""
+        """Remove the gauges of a released partition."""
         for gauge in (self.open_traces, self.open_records, self.open_bytes, self.watermark_delay):
             gauge.remove(str(partition))
         for kind in ("spans", "logs"):
@@ -130,13 +130,13 @@ class JoinMetrics:
 
 
 class MetricsRecorder:
-    """Counts what the partitions take in and what goes out of them."""
+    """Updates the metrics of the partitions."""
 
     def __init__(self, metrics: JoinMetrics) -> None:
         self._metrics = metrics
 
     def commit(self, partition: JoinPartition, done: Output) -> None:
-        """Count what a committed transaction has sent out of a partition, and what it was made of."""
+        """Count a partition's output in a committed transaction, and the records taken in since the last call."""
         metrics, label = self._metrics, str(partition.number)
         metrics.joined.labels(label).inc(done.records)
         metrics.errored.labels(label).inc(done.errored)
@@ -147,7 +147,7 @@ class MetricsRecorder:
         self._count_taken(partition)
 
     def report(self, partition: JoinPartition, lag: Sequence[int], now: float) -> None:
-        """Count what was taken in since the last call, and show how the partition is.
+        """Count the records taken in since the last call, and set the partition's gauges.
 
         `lag` is in messages, of spans and of logs; `now` is the time of day in seconds.
         """
@@ -160,13 +160,13 @@ class MetricsRecorder:
             metrics.position_lag.labels(kind, label).set(max(0, behind))
 
     def release(self, partition: JoinPartition) -> None:
-        """Count what a partition that leaves has taken in and not sent out: its next owner reads it again."""
+        """Count the uncommitted records of a released partition: its next owner reads them again."""
         self._count_taken(partition)
         self._metrics.released.labels(str(partition.number)).inc(_open_records(partition))
         self._metrics.forget(partition.number)
 
     def _count_taken(self, partition: JoinPartition) -> None:
-        """Count what was taken in since the last call, and show how much of it all is not out."""
+        """Count the records taken in since the last call, and set the gauge of open records."""
         label = str(partition.number)
         for kind, name in enumerate(_KINDS):
             self._metrics.records.labels(name, label).inc(partition.count_taken(kind))

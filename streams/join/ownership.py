@@ -1,7 +1,7 @@
-"""The partitions of one worker, and what of them is committed.
+"""The partitions of one worker, and their committed state.
 
-Pure: no I/O and no clock. The loop says which partitions come and go and what became of a transaction; this says what
-is still to be sent, what a transaction is to commit, and which partition may go on as it was left.
+Pure: no I/O and no clock. The worker's loop reports assignments, revocations and the outcome of transactions. This
+module decides which messages to send, what to commit, and which revoked partitions continue with their state.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,11 +16,11 @@ _KNOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What the group has committed for a partition; before the first commit, where the inputs begin.
+    """The state that the group has committed for a partition; before the first commit, the start of the inputs.
 
-    Offsets of spans and logs; the journal's offset from which it is to be read, and that of the transaction's last
-    journal record, which no other transaction has. The latter two are None where they are not known. `times` are the
-    inputs' stream times at these offsets, which a record further back may have set: a broker's clock can step back.
+    `positions` are the offsets of spans and logs. `journal` is the offset from which to read the journal, `last` that
+    of the transaction's last journal record, which identifies the transaction; both are None if unknown. `times` are
+    the inputs' stream times at `positions`. An earlier record may have set them: a broker's clock can step back.
     """
 
     positions: tuple[int, int]
@@ -29,13 +29,13 @@ class Committed:
     times: tuple[int, int] = (0, 0)
 
     def metadata(self) -> str:
-        """Return what is committed beside the offsets."""
+        """Return the metadata to commit with the offsets."""
         return f"{self.journal},{self.last},{self.times[0]},{self.times[1]}"
 
     @staticmethod
     def read(positions: tuple[int, int], metadata: str | None) -> "Committed":
-        """Return what was committed as these offsets, with this beside them."""
-        # Offsets that somebody has reset carry no journal offset: it is then read whole.
+        """Parse committed offsets and their metadata."""
+        # Offsets that were reset by hand have no journal offset: then the whole journal is read.
         known = [int(text) for text in (metadata or "").split(",") if text.isdecimal()]
         if len(known) != _KNOWN:
             return Committed(positions)
@@ -44,7 +44,7 @@ class Committed:
 
 
 class Share(NamedTuple):
-    """What a transaction is to do for a partition: the lowest offsets still needed, and the journal's records."""
+    """A partition's share of a transaction: the lowest offsets still needed, their times, and journal records."""
 
     low: tuple[int, int]
     times: tuple[int, int]
@@ -52,7 +52,7 @@ class Share(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A share whose journal records are written at these offsets, and what is to be committed for it."""
+    """A share whose journal records were written at these offsets, and the state to commit for it."""
 
     share: Share
     offsets: Sequence[int]
@@ -61,7 +61,7 @@ class Written(NamedTuple):
 
 @dataclass(slots=True)
 class Held:
-    """A partition, what was last committed for it, and how many of its pending messages the transaction has."""
+    """A partition, its last committed state, and the number of its pending messages in the open transaction."""
 
     partition: JoinPartition
     committed: Committed
@@ -69,27 +69,27 @@ class Held:
 
 
 class Ownership:
-    """The partitions that the group has given to this worker.
+    """The partitions that the group has assigned to this worker.
 
-    A transaction is for all of them: `unsent`, as often as something has closed, then `due`, `written` and at last
-    `committed`; or `aborted`, after which everything pending is unsent again, as long as the partition stays. Methods
-    that let go of partitions return them: whatever was not committed of those is their next owner's to read.
+    A transaction covers all of them: call `unsent` whenever parts have closed, then `due`, `written` and `committed`.
+    After `aborted`, all pending messages are unsent again. Methods that release partitions return them: the next
+    owner reads their uncommitted records again.
     """
 
     def __init__(self, make: Callable[[int, Committed, Ledger], JoinPartition]) -> None:
-        """`make` makes a partition that begins where the group has committed, knowing what has gone out."""
+        """`make` makes a partition from its number, its committed state, and the ledger of its committed parts."""
         self._make = make
         self.held: dict[int, Held] = {}
-        """The partitions that this worker has now, by their numbers."""
-        # Revoked in good order: kept for a moment, in case the next assignment gives them back.
+        """The assigned partitions, by number."""
+        # Revoked after a successful commit: kept until the next assignment, which may bring them back.
         self._revoked: dict[int, Held] = {}
 
     def partitions(self) -> list[JoinPartition]:
-        """Return the partitions that this worker has now."""
+        """Return the assigned partitions."""
         return [held.partition for held in self.held.values()]
 
     def relieve(self, most: int) -> None:
-        """Keep the open windows within so many bytes: the fullest partition's oldest parts go out early."""
+        """Keep the open parts within `most` bytes: close the oldest parts of the fullest partition early."""
         partitions = self.partitions()
         over = sum(partition.window.size for partition in partitions) - most
         while over > 0:
@@ -100,19 +100,19 @@ class Ownership:
             fullest.collect()
             over -= before - fullest.window.size
 
-    # Coming and going
+    # Assignment and release
 
     def unknown(self, committed: Mapping[int, Committed]) -> dict[int, Committed]:
-        """Return those of the assigned partitions of which this worker has no valid state: their journals are read.
+        """Return the assigned partitions without valid state here: their journals must be read.
 
-        A parked one is valid if nobody has committed for it since; else another has taken its records further.
+        The state of a revoked partition stays valid until another worker commits for it.
         """
         return {number: one for number, one in committed.items() if not self._is_as_revoked(number, one)}
 
     def assign(self, committed: Mapping[int, Committed], ledgers: Mapping[int, Ledger]) -> list[JoinPartition]:
-        """Take these partitions: made anew where there is a ledger, as they were parked where there is none.
+        """Take these partitions: new ones if there is a ledger for them, else the revoked ones with their state.
 
-        Returns the parked ones that did not come back as they were left.
+        Returns the revoked partitions whose state is dropped.
         """
         revoked, self._revoked = self._revoked, {}
         for number, one in committed.items():
@@ -124,12 +124,12 @@ class Ownership:
         return _partitions(revoked.values())
 
     def revoke(self) -> None:
-        """Let all partitions go after a last commit; they may come back."""
+        """Release all partitions after a successful commit; keep their state for the next assignment."""
         self._revoked |= self.held
         self.held.clear()
 
     def release_all(self) -> list[JoinPartition]:
-        """Let all go, with what was not committed and what was parked; the open transaction is undone."""
+        """Release all partitions, including the revoked ones, and drop their state; the open transaction is aborted."""
         everything = [*self.held.values(), *self._revoked.values()]
         self.held.clear()
         self._revoked.clear()
@@ -138,14 +138,14 @@ class Ownership:
     # Transactions
 
     def unsent(self) -> Iterator[TargetMessage]:
-        """Hand over the pending messages that the open transaction does not have yet."""
+        """Yield the pending messages that the open transaction does not have yet."""
         for held in self.held.values():
             messages = held.partition.pending.messages
             yield from messages[held.sent :]
             held.sent = len(messages)
 
     def due(self) -> dict[int, Share]:
-        """Return what a transaction is to do now, for the partitions that have something new."""
+        """Return the shares of the next commit, for the partitions with new output or offsets."""
         lows = {number: held.partition.low() for number, held in self.held.items()}
         return {
             number: Share(lows[number], held.partition.times(), held.partition.entries())
@@ -154,7 +154,7 @@ class Ownership:
         }
 
     def written(self, shares: Mapping[int, Share], offsets: Mapping[int, Sequence[int]]) -> dict[int, Written]:
-        """Return what is to be committed, once the shares' records are in the journal at these offsets."""
+        """Return the states to commit after the shares' records were written to the journal at these offsets."""
         written = {}
         for number, share in shares.items():
             partition, at = self.held[number].partition, offsets[number]
@@ -163,7 +163,7 @@ class Ownership:
         return written
 
     def committed(self, written: Mapping[int, Written]) -> dict[int, Output]:
-        """Note that the transaction has committed; returns what went out in it."""
+        """Note that the transaction was committed; returns its output by partition."""
         gone_out = {}
         for number, (share, offsets, committing) in written.items():
             held = self.held[number]
@@ -172,7 +172,7 @@ class Ownership:
         return gone_out
 
     def aborted(self) -> None:
-        """Note that the open transaction has been undone: what was sent in it goes out in the next."""
+        """Note that the open transaction was aborted: its messages go into the next one."""
         for held in self.held.values():
             held.sent = 0
 

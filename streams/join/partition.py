@@ -1,7 +1,7 @@
 """The join of one co-partitioned pair of inputs: messages and the time in, parts of traces and dead letters out.
 
-Pure: no I/O, and time is an argument. It aligns the two inputs in stream time, judges each message, and feeds the
-window in the one order that makes the parts the same at any reading speed.
+Pure: no I/O, and time is an argument. It aligns the two inputs in stream time, checks each message, and feeds the
+window in a fixed order, so that the parts are the same at any reading speed.
 """
 
 from binascii import unhexlify
@@ -22,8 +22,8 @@ from tracelink.errors import Reason
 from tracelink.model.records import Flag
 
 _CREATE_TIME = 1
-_MESSAGE_BYTES = 256  # of a queued message, beside its value
-_CLOCK_STEP = 250  # the most that the clock of an ended input goes on in a call, in milliseconds
+_MESSAGE_BYTES = 256  # memory of a queued message, besides its value
+_CLOCK_STEP = 250  # milliseconds: the clock of an input at its end advances by no more than this in one call
 _PARTS_IN_ENTRY = 20_000  # 660 kB
 _CUT_BYTES = 64 * 1024
 _ERROR = Flag.ERROR << 1
@@ -32,7 +32,7 @@ _time, _offset, _message = itemgetter(0), itemgetter(2), itemgetter(5)
 
 
 class Target(Enum):
-    """Which topic a message goes out to."""
+    """The topic of an output message."""
 
     TRACES = "traces"
     ERROR_TRACES = "error-traces"
@@ -40,19 +40,23 @@ class Target(Enum):
 
 
 class TargetMessage(NamedTuple):
-    """A message that goes out."""
+    """An output message."""
 
     target: Target
     key: bytes | None
     value: bytes | None
     headers: Headers | None = None
     partition: int = -1
-    """Where in its topic; -1 where that is its key's."""
+    """The partition in its topic; -1 for that of its key."""
 
 
 @dataclass(slots=True)
 class Output:
-    """What goes out of a partition in one transaction, and what it counts: records in parts, bytes, closing reasons."""
+    """The output of a partition in one transaction, with its counts for the metrics.
+
+    `sent` has the parts for the journal, as in `Entry.parts`; `records` counts the records in parts, `size` the bytes
+    of all messages, `parts` the parts by closing reason.
+    """
 
     messages: list[TargetMessage] = field(default_factory=list)
     sent: list[tuple[bytes, int, int, bool]] = field(default_factory=list)
@@ -65,10 +69,10 @@ class Output:
 
 @dataclass(slots=True)
 class InputQueue:
-    """One input: what waits of it, its stream time, and the monotonic time of its last message.
+    """One input: its queued records, its stream time (`time`), and the monotonic time of its last message (`heard`).
 
-    `invalid` has the messages in the queue that are no records, by their offsets; `marker` is the offset of the end
-    marker, behind which nothing ever comes.
+    `invalid` has the invalid messages in the queue, by offset; `marker` is the offset of the end marker, after which
+    no message comes.
     """
 
     queue: list[Record] = field(default_factory=list)
@@ -86,9 +90,9 @@ class InputQueue:
 class JoinPartition:
     """The join of spans[p] and logs[p].
 
-    `positions` are the offsets from which the two inputs are read, `times` the stream times that they have there;
-    `topics` names them, for dead letters. `skipped` and `left` count records taken in that were passed over, or left to
-    others.
+    `positions` are the offsets from which the two inputs are read, `times` their stream times there; `topics` names
+    them, for dead letters. `skipped` counts records that were skipped because a committed part has them, `left` those
+    that a replay leaves to the live join.
     """
 
     def __init__(
@@ -124,16 +128,16 @@ class JoinPartition:
 
     @property
     def drained(self) -> bool:
-        """Whether nothing will ever come out any more: what is live has no end."""
+        """True if no output will ever follow; always False for live inputs, which have no end."""
         return False
 
     # Reading
 
     def receive(self, kind: int, messages: Sequence[InputMessage], now: float, wall: int) -> None:
-        """Queue messages of an input in their order.
+        """Queue messages of an input, in their order.
 
-        `now` is monotonic time and `wall` the time of day, in milliseconds. A time that a client wrote, and that is
-        still to come, counts as now: it must not push the windows.
+        `now` is monotonic time and `wall` the time of day, in milliseconds. A timestamp that a client set (CreateTime)
+        is limited to `wall`, so that one in the future cannot advance the windows.
         """
         source = self._inputs[kind]
         clocks = [message.timestamp() for message in messages]
@@ -142,7 +146,7 @@ class JoinPartition:
             stamps = [min(stamp, wall) if clock == _CREATE_TIME else stamp for clock, stamp in clocks]
         if stamps[0] < source.time or sorted(stamps) != stamps:
             stamps[0] = max(stamps[0], source.time)
-            stamps = list(accumulate(stamps, max))  # brokers' clocks do step back: stream time never does
+            stamps = list(accumulate(stamps, max))  # brokers' clocks can step back, stream time cannot
         records, invalid = judge(kind, messages, stamps, self._max_record_bytes)
         source.queue += records
         source.invalid |= invalid
@@ -152,35 +156,35 @@ class JoinPartition:
         source.at_end = False
 
     def reach_end(self, kind: int, offset: int = 0) -> None:
-        """Note that a fetch has found the end of an input at this offset, which may be beyond markers."""
+        """Note that a fetch has reached the end of an input, at this offset, which may be after transaction markers."""
         self._inputs[kind].at_end = True
         self._inputs[kind].end = offset
 
     def resume(self) -> None:
-        """Note that the inputs are fetched anew: what a fetch before has shown of their ends no longer counts."""
+        """Note that a new assignment fetches the inputs: ends that were seen before no longer count."""
         for source in self._inputs:
             source.at_end = False
 
     def queued(self, kind: int) -> int:
-        """Return the bytes of an input that wait for the other."""
+        """Return the bytes of an input that are queued until the other catches up."""
         return self._inputs[kind].size
 
     def next_offset(self, kind: int) -> int:
-        """Return the offset from which an input is to be fetched on."""
+        """Return the offset from which to fetch an input."""
         source = self._inputs[kind]
         return source.queue[-1][2] + 1 if source.queue else source.position
 
     def taken_until(self, kind: int) -> int:
-        """Return the offset of an input below which nothing is left to take."""
+        """Return the offset below which all records of an input are joined."""
         source = self._inputs[kind]
         return source.position if source.queue else max(source.position, source.end)
 
     def waits(self, _kind: int) -> bool:
-        """Tell whether an input cannot go on before somebody else has done something."""
+        """Return True if an input cannot continue until another process acts."""
         return False
 
     def count_taken(self, kind: int) -> int:
-        """Return how many records an input has given since the last call."""
+        """Return the number of records taken from an input since the last call."""
         source = self._inputs[kind]
         taken, source.taken = source.taken, 0
         return taken
@@ -188,12 +192,12 @@ class JoinPartition:
     # Joining
 
     def advance(self, now: float) -> None:
-        """Take what is in order by now, move the watermark, and collect what has closed in `pending`."""
-        # A worker that was held up for long must first see what has come meanwhile: its clock catches up in steps.
+        """Feed the window the records whose order is known, move the watermark, and add closed parts to `pending`."""
+        # After a long stall, a worker must read new records before time passes, so its clock catches up in steps.
         now = self._clock = now if self._clock is None else min(now, self._clock + _CLOCK_STEP)
         spans, logs = self._inputs
         spans_until, logs_until = self._complete(spans, now), self._complete(logs, now)
-        # Where both inputs are known up to a time, their order is: spans before logs at equal times.
+        # The order is known up to the time to which both inputs are complete. At equal times, spans come before logs.
         taken = self._take(spans, bisect_right, logs_until)
         more = self._take(logs, bisect_left, spans_until)
         if taken and more:
@@ -209,11 +213,11 @@ class JoinPartition:
             self.watermark = watermark
             self.window.advance(watermark)
         self.collect()
-        # Not before: the watermark may have leapt, and what has closed goes by what was known at its own time.
+        # Only now: the watermark may have jumped, and the closed parts need what was remembered at their own time.
         self.ledger.expire(self.watermark, self.window)
 
     def collect(self) -> None:
-        """Move what the window has closed to `pending`."""
+        """Move the window's closed parts to `pending`."""
         pending, ledger = self.pending, self.ledger
         for part in self.window.take():
             pending.messages.append(TargetMessage(Target.TRACES, part.key, part.message, None, self._traces_partition))
@@ -230,10 +234,11 @@ class JoinPartition:
             pending.size += len(part.message)
 
     def _complete(self, source: InputQueue, now: float) -> int:
-        """Return the stream time below which an input has no record left to come.
+        """Return the stream time up to which an input is complete.
 
-        At its end that is the broker's time by now, as far as either input lets us know it, less the allowance for
-        records on their way. An input that has shown neither a record nor its end holds the other back.
+        At its end, that is the estimated current broker time, less the allowance for records on their way. The
+        estimate is the stream time of either input plus the time since its last message. An input without a record
+        and without a seen end holds the other back.
         """
         clocks = [one.time + (now - one.heard) for one in self._inputs if one.heard is not None]
         if not source.at_end or not clocks:
@@ -242,7 +247,7 @@ class JoinPartition:
 
     @staticmethod
     def _take(source: InputQueue, bisect: Callable[..., int], until: int) -> list[Record]:
-        """Take what an input has up to a time; `bisect` says whether what has that very time comes along."""
+        """Take the records of an input up to a time: `bisect_right` includes those at that time, `bisect_left` not."""
         queue = source.queue
         end = bisect(queue, until, key=_time)
         taken = queue[:end]
@@ -254,7 +259,7 @@ class JoinPartition:
         return taken
 
     def _feed(self, records: list[Record]) -> None:
-        """Put records into the window, except those that went out before an assignment, or that are none."""
+        """Put records into the window, except those in committed parts; dead-letter the invalid ones."""
         spans, logs = self._inputs
         if not (self._restoring or spans.invalid or logs.invalid):
             self.window.add(records)
@@ -277,7 +282,7 @@ class JoinPartition:
 
     def _dead_letter(self, kind: int, invalid: InvalidMessage) -> None:
         message, error = invalid
-        if message.offset() < self.ledger.judged[kind]:  # read again: it has gone out before
+        if message.offset() < self.ledger.judged[kind]:  # read again: it is already dead-lettered
             self._inputs[kind].taken -= 1
             self.skipped += 1
             return
@@ -287,7 +292,8 @@ class JoinPartition:
         value = message.value()
         found = [*headers(error, origin), *redriven(message.headers())]
         if value is not None and len(value) > self._largest_letter:
-            # Compressed by somebody better than we do: the topic might refuse it, and with it every transaction.
+            # The producer may have compressed it better than we can. The topic might refuse it, and every transaction
+            # would then fail.
             found.append((CUT_FROM, str(len(value)).encode()))
             value = value[:_CUT_BYTES]
         self.pending.messages.append(TargetMessage(Target.DEAD_LETTERS, message.key(), value, found))
@@ -301,7 +307,7 @@ class JoinPartition:
     # Committing
 
     def low(self) -> tuple[int, int]:
-        """Return the lowest offsets of spans and logs that are still needed: what a transaction commits."""
+        """Return the lowest offsets of spans and logs that are still needed: a transaction commits them."""
         spans, logs = (self.window.low(kind) for kind in (SPANS, LOGS))
         return (
             self._inputs[SPANS].position if spans is None else spans[0],
@@ -309,7 +315,7 @@ class JoinPartition:
         )
 
     def times(self) -> tuple[int, int]:
-        """Return the stream times of spans and logs at those offsets: who reads on from there must not fall behind."""
+        """Return the stream times at the offsets of `low`: the next owner must not start with earlier ones."""
         return self._time_at_low(SPANS), self._time_at_low(LOGS)
 
     def _time_at_low(self, kind: int) -> int:
@@ -319,7 +325,7 @@ class JoinPartition:
         return source.queue[0][0] if source.queue else source.time
 
     def entries(self) -> list[Entry]:
-        """Return the journal's records of what is pending: one, or more where there are very many parts."""
+        """Return the journal records of the pending parts: one record, or several for very many parts."""
         judged, sent = self.ledger.judged, self.pending.sent
         positions = tuple(max(judged[kind], self._inputs[kind].position) for kind in (SPANS, LOGS))
         return [
@@ -328,7 +334,7 @@ class JoinPartition:
         ]
 
     def committed(self, offsets: Sequence[int], entries: Sequence[Entry]) -> Output:
-        """Note that the transaction with these journal records has committed; returns what went out in it."""
+        """Note that the transaction with these journal records was committed; returns its output."""
         for offset, entry in zip(offsets, entries, strict=True):
             self.ledger.wrote(offset, entry)
         done, self.pending = self.pending, Output()
@@ -336,5 +342,5 @@ class JoinPartition:
 
 
 def _size(records: Sequence[Record]) -> int:
-    """Return the bytes that records take while they wait."""
+    """Return the memory of queued records, in bytes."""
     return sum(map(len, map(_message, records))) + _MESSAGE_BYTES * len(records)

@@ -1,4 +1,4 @@
-"""The join of one partition of a replay job: as of the live inputs, but in the records' own time and to an end."""
+"""The join of one partition of a replay job: like the live join, but without a clock, and up to end markers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,23 +8,23 @@ from streams.join.offset_map import OffsetMap
 from streams.join.partition import InputQueue, JoinPartition, Target, TargetMessage
 from streams.join.window import LOGS, SPANS, Window, WindowLimits
 
-# A record has the broker's time, as it was in the live topic: it needs no clock to be held against.
+# Copied records keep their broker time, so no clock has to limit it.
 _NO_TIME_OF_DAY = 1 << 62
-# More than the window's buckets are wide.
+# Milliseconds: more than the width of the window's buckets.
 _BUCKETS = 1000
 
 
 class ReplayedPartition(JoinPartition):
     """The join of a job's spans[p] and logs[p], up to their end markers.
 
-    `topics` name the live inputs. An input that has no more to read is not over before its marker has come: the copier
-    may be at work. A part that is open at the time up to which nothing is missing is left to the live join, which has
-    the rest of it. What went out of the partition is followed by an end marker of its own, and parts are named as the
-    live ones were. Positions end at the inputs' markers: who takes the partition over finds them again, and in the
-    journal that they were judged.
+    `topics` names the live inputs. Only its marker ends an input: until then, the copier may write more. The copied
+    range is complete up to a time in the marker. The replay drops the parts that are still open then: the live join
+    has the rest of them. Parts get the names of the live ones. An end marker follows the last part. Positions stop at
+    the inputs' markers, so the next owner of the partition reads the markers again, and learns from the journal that
+    they have been processed.
     """
 
-    def __init__(self, number: int, *, limits: WindowLimits, **more: Any) -> None:  # noqa: ANN401 - the rest of Partition's own
+    def __init__(self, number: int, *, limits: WindowLimits, **more: Any) -> None:  # noqa: ANN401 - those of the base class
         super().__init__(number, limits=limits, **more)
         self.window = Window(number, limits, self._live_offset)
         self._offset_map = (OffsetMap(), OffsetMap())
@@ -34,10 +34,10 @@ class ReplayedPartition(JoinPartition):
 
     @property
     def drained(self) -> bool:
-        """Whether all that there ever will be has gone out, and is committed."""
+        """True if the whole output, including the end marker, is committed."""
         return self._marked and not self.pending.messages
 
-    def receive(self, kind: int, messages: Sequence[Any], now: float, wall: int) -> None:  # noqa: ARG002 - as Partition has it
+    def receive(self, kind: int, messages: Sequence[Any], now: float, wall: int) -> None:  # noqa: ARG002 - the base class has it
         """Queue messages of an input up to its end marker."""
         source = self._inputs[kind]
         if source.marker is not None:
@@ -54,31 +54,31 @@ class ReplayedPartition(JoinPartition):
             self._latest = min(self._latest, complete_until(messages[count]))
 
     def waits(self, kind: int) -> bool:
-        """Tell whether an input goes on only once the copier has put more into the other."""
+        """Return True if an input waits until the copier writes more to the other."""
         source, other = self._inputs[kind], self._inputs[LOGS if kind == SPANS else SPANS]
         return bool(source.queue) and other.at_end
 
     def advance(self, now: float) -> None:
-        """Take what is in order, and put an end marker behind the last part."""
+        """Do as the base class does; at the end of both inputs, also add an end marker behind the last part."""
         super().advance(now)
         for kind, low in enumerate(self.low()):
             self._offset_map[kind].forget(low)
         spans, logs = self._inputs[SPANS].marker, self._inputs[LOGS].marker
-        if not (self._marked or spans is None or logs is None):  # else all is taken, and what is whole has closed
+        if not (self._marked or spans is None or logs is None):  # all complete parts have closed
             self.left += self.window.drop()
             self._mark(spans, logs)
 
     def _mark(self, spans: int, logs: int) -> None:
         self._marked = True
         judged = self.ledger.judged
-        if judged[SPANS] <= spans:  # else it has gone out before
+        if judged[SPANS] <= spans:  # else the end marker is already committed
             self.pending.messages.append(TargetMessage(Target.TRACES, None, None, end_headers(), self.number))
         for kind, marker in enumerate((spans, logs)):
             self._inputs[kind].position = marker
             judged[kind] = marker + 1
 
     def _complete(self, source: InputQueue, _now: float) -> int:
-        """Return the stream time of an input, and at its end one at which every part has closed."""
+        """Return the stream time of an input; at its marker, a time at which every part has closed."""
         if source.marker is not None and any(one.time or one.queue for one in self._inputs):
             return max(one.time for one in self._inputs) + self._after_all
         return source.time

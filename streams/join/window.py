@@ -1,8 +1,8 @@
 """The window of one partition: records and a watermark in, closed parts of traces out.
 
 A plain state machine, without I/O and without a clock. All times are stream time in milliseconds since the epoch.
-Records come in order of (time, spans before logs, offset); parts are a function of that order alone, however the
-watermark moves between two records: what a watermark closes, the next record of that trace would have cut off.
+Records come in order of (time, spans before logs, offset). Parts depend on that order alone, not on the steps of the
+watermark: it only closes parts that the next record of their trace would close as well.
 """
 
 import heapq
@@ -25,13 +25,13 @@ _IDLE, _AGE, _ROOT, _FULL, _PRESSURE = range(len(REASONS))
 # Flags are read as Avro wrote them: zigzag doubles a number that is not negative.
 _ENCODED_ROOT = Flag.ROOT << 1
 _BUCKET_MS = 50
-# Below this length the queues of first offsets are not worth compacting.
+# The queues of first offsets are compacted only above this length.
 _COMPACT_FROM = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class WindowLimits:
-    """When a part closes: milliseconds, records, bytes; and the bytes that one message may have."""
+    """The limits at which a part closes, in milliseconds, records and bytes; and the largest size of one message."""
 
     idle_gap: int
     max_age: int
@@ -42,7 +42,7 @@ class WindowLimits:
 
 
 class Closed(NamedTuple):
-    """A part that has closed; `last` has the offsets of its last span and log, -1 for none."""
+    """A closed part; `last` has the offsets of its last span and log, -1 for none."""
 
     key: bytes
     message: bytes
@@ -55,8 +55,8 @@ class Closed(NamedTuple):
 class _Part:
     """An open part: framed messages, times, and the offsets of the first and last of each kind (-1 for none).
 
-    `end` is the latest time that it may be open, however its records follow. A kind's list is None until its first
-    message, after which its queue of first offsets has the part.
+    `end` is the latest time at which it may be open. `spans` and `logs` are None until their first message; from then
+    on, the part is in the queue of first offsets of that kind.
     """
 
     __slots__ = (
@@ -77,25 +77,25 @@ class _Part:
         self.open = True
 
     def count(self) -> int:
-        """Return how many records it holds."""
+        """Return the number of its records."""
         return len(self.spans or ()) + len(self.logs or ())
 
 
 class Window:
     """The open parts of one partition.
 
-    `closed` collects what has closed until `take` hands it over; `records` and `size` count what is open.
+    Closed parts are kept until `take` returns them; `records` and `size` count the records and bytes of open parts.
     """
 
     def __init__(self, partition: int, limits: WindowLimits, named_by: Callable[[int, int], int] | None = None) -> None:
-        """`named_by` tells for a kind and an offset which one a part is named after, if that is another."""
+        """`named_by` maps a kind and an offset to the offset for a part's name; by default they are the same."""
         self._partition = partition
         self._named_by = named_by
         self._limits = limits
-        # A message reaches to the end of its trace id at least: a part of fewer bytes cannot hold too many.
+        # A message has at least the bytes up to the end of its trace id, so a smaller part cannot be full.
         self._maybe_full = min(limits.max_bytes, limits.max_records * TRACE_ID.stop)
         self._open: dict[bytes, _Part] = {}
-        # Parts by the time at which they may be due, and those times. A part that lived on is put off when its comes.
+        # Timer wheel: parts by earliest due bucket, and a heap of buckets. A part that is not due yet is rescheduled.
         self._buckets: dict[int, list[_Part]] = {}
         self._times: list[int] = []
         # Parts in the order of their first offset, for spans and for logs.
@@ -111,8 +111,8 @@ class Window:
         return key in self._open
 
     def add(self, records: Sequence[Record]) -> None:
-        """Take records, in their order."""
-        # What happens here happens for every record: names are local, and what a part's end needs is worked out there.
+        """Take in records, in their order."""
+        # This loop runs for every record: so names are local, and work that only a closing part needs is in `_close`.
         opened, idle_gap, maybe_full = self._open, self._limits.idle_gap, self._maybe_full
         root_grace = self._limits.root_grace
         get = opened.get
@@ -166,7 +166,7 @@ class Window:
                     self._schedule(part, due)
 
     def relieve(self) -> bool:
-        """Close the oldest part, because memory is short; False where none is open."""
+        """Close the oldest part to free memory; returns False if none is open."""
         oldest = [queue[0] for queue in map(self._trim, (SPANS, LOGS)) if queue]
         if not oldest:
             return False
@@ -174,7 +174,7 @@ class Window:
         return True
 
     def drop(self) -> int:
-        """Let go of all that is open; returns how many records that is."""
+        """Drop all open parts; returns the number of their records."""
         records, self.records, self.size = self.records, 0, 0
         for part in self._open.values():
             part.open, part.spans, part.logs = False, None, None
@@ -182,7 +182,7 @@ class Window:
         return records
 
     def low(self, kind: int) -> tuple[int, int] | None:
-        """Return the lowest offset of an input that an open part still needs, and its time; None where none does."""
+        """Return the lowest offset of an input that an open part needs, and its time; None if no part needs one."""
         queue = self._trim(kind)
         if not queue:
             return None
@@ -190,7 +190,7 @@ class Window:
         return (part.first_span, part.first_span_time) if kind == SPANS else (part.first_log, part.first_log_time)
 
     def take(self) -> list[Closed]:
-        """Hand over the parts that have closed since the last call."""
+        """Return the parts that have closed since the last call."""
         closed, self._closed = self._closed, []
         return closed
 
@@ -200,7 +200,7 @@ class Window:
         return part
 
     def _reason(self, part: _Part) -> int:
-        """Return why a part is due."""
+        """Return the reason for which a part closes."""
         return _IDLE if part.last + self._limits.idle_gap < part.end else part.end_reason
 
     def _schedule(self, part: _Part, due: int) -> None:
@@ -216,9 +216,7 @@ class Window:
         queue = self._since[kind]
         while queue and not queue[0].open:
             queue.popleft()
-        if len(queue) > _COMPACT_FROM + 2 * len(
-            self._open
-        ):  # a long-lived part in front held the closed ones behind it
+        if len(queue) > _COMPACT_FROM + 2 * len(self._open):  # a long-lived part is in front of closed ones
             alive = [part for part in queue if part.open]
             queue.clear()
             queue.extend(alive)
@@ -247,5 +245,5 @@ class Window:
         self._closed.append(
             Closed(part.key, message, part.flags, REASONS[reason], count, (part.last_span, part.last_log))
         )
-        # The queues may hold the part for a while longer: not its bytes.
+        # The queues may keep the part for longer, but not its bytes.
         part.spans = part.logs = None

@@ -23,7 +23,7 @@ def test_the_log_of_a_worker_says_when_it_was_given_partitions_and_when_it_goes_
         "2026-11-29 11:53:45,732 INFO    streams.worker.engine: assigned partitions [0, 1, 2]\n"
         "2026-11-29 11:53:45,740 WARNING streams.worker.engine: lost partitions [4]: dropping uncommitted work\n"
         "2026-11-29 11:53:45,750 INFO    streams.worker.engine: assigned partitions []\n"
-        "2026-11-29 11:53:45,965 INFO    streams.join.handler: joining partitions [0, 1, 2], 2 as they were left\n"
+        "2026-11-29 11:53:45,965 INFO    streams.join.handler: joining partitions [0, 1, 2], 2 with their kept state\n"
     )
     at = time.mktime((2026, 11, 29, 11, 53, 45, 0, 0, -1))
     found = read_log(text)

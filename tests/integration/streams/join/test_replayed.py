@@ -94,7 +94,7 @@ def test_chosen_traces_come_out_again_as_they_did_live(job: Job, environment: di
     before = contents(job)
     with running("join", "--replay", job.name, log=tmp_path / "join.log", **environment) as join:
         assert join.wait() == 0
-        assert "replay j1: through with partitions [0, 1]; 6 parts of traces went out" in join.output()
+        assert "replay j1: drained partitions [0, 1]; this worker wrote 6 parts of traces" in join.output()
         assert "Traceback" not in join.output()
     parts, ends = parts_and_ends(job)
     assert sorted(map(where, parts)) == sorted(where(part) for part in live if part.key() in chosen)
