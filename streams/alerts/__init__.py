@@ -1,1 +1,1 @@
-"""From errored traces to problems, and to the alerts that tell of them."""
+"""The alerts: errored traces in, problems and their alerts out."""

@@ -13,10 +13,10 @@ _TRIED = ("known_for", "quiet_after", "redact", "redact_patterns")
 
 
 @click.command(short_help="List the problems that fire now.")
-@click.option("--once", is_flag=True, help="Print once and end; usual where the output is no terminal.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a problem, a line each, and end.")
-@click.option("--all", "quiet", is_flag=True, help="Show problems that are quiet, too.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Show at most N, the newest.")
+@click.option("--once", is_flag=True, help="Print once and end; the default if the output is no terminal.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line for each problem, and end.")
+@click.option("--all", "quiet", is_flag=True, help="Also show resolved problems.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Show at most the N newest.")
 @settings_options(KafkaSettings)
 @click.pass_context
 def errors(
@@ -31,8 +31,8 @@ def errors(
 ) -> None:
     """List the problems that fire now, the newest first, and keep the list up to date until Ctrl-C.
 
-    A problem is all errored traces with the same origin. It is read from the topic problems, which
-    `tracelink alerts` writes; nothing is written, and no consumer group is joined.
+    A problem is all errored traces whose errors began in the same way. The command reads the topic problems, which
+    `tracelink alerts` writes. It writes nothing, and joins no consumer group.
 
     \b
     Examples:
@@ -56,19 +56,19 @@ def errors(
             else:
                 print_once(topic, wanted)
     except KeyboardInterrupt:
-        # The live list ends in no other way.
+        # The live list ends only by Ctrl-C.
         ctx.exit(0 if live else INTERRUPTED)
 
 
-@click.group(short_help="Check and try alert rules.")
+@click.group(short_help="Check and test alert rules.")
 def rules() -> None:
-    """Check a file of alert rules, and try it on recorded traces."""
+    """Check a file of alert rules, and test it on recorded traces."""
 
 
 @rules.command(short_help="Check a file of rules.")
 @click.argument("file", type=click.Path(path_type=Path))
 def check(*, file: Path) -> None:
-    """Check a file of rules; exit code 1 with file, line and key of each mistake.
+    """Check a file of rules; for mistakes, print file, line and key, and exit with code 1.
 
     \b
     Example:
@@ -77,7 +77,7 @@ def check(*, file: Path) -> None:
     from streams.alerts.rules import Rules
 
     count = len(Rules.load(file))
-    click.echo(f"{file} is right: {count} {'rule' if count == 1 else 'rules'}.")
+    click.echo(f"{file} is valid: {count} {'rule' if count == 1 else 'rules'}.")
 
 
 @rules.command(short_help="Show what would have alerted.")
@@ -88,17 +88,17 @@ def check(*, file: Path) -> None:
     type=click.Path(path_type=Path, allow_dash=True),
     multiple=True,
     metavar="FILE",
-    help="Spans as Zipkin v2 JSON: a list, lists in a list as Zipkin's page downloads them, or one span a line; plain "
-    "or gzip; - for standard input. May be given again.",
+    help="Spans as Zipkin v2 JSON: a list, a list of lists as downloaded from Zipkin's UI, or one span per line; plain "
+    "or gzip; - for standard input. Repeatable.",
 )
 @click.option(
     "--logs",
     type=click.Path(path_type=Path, allow_dash=True),
     multiple=True,
     metavar="FILE",
-    help="JSON log lines with ECS or plain names; plain or gzip; - for standard input. May be given again.",
+    help="JSON log lines with ECS or plain names; plain or gzip; - for standard input. Repeatable.",
 )
-@click.option("--skip-invalid", is_flag=True, help="Exit with 0 although lines were refused.")
+@click.option("--skip-invalid", is_flag=True, help="Exit with 0 even if lines are invalid.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @settings_options(AlertSettings, only=_TRIED)
 @settings_options(PublisherSettings, only=("error_http_status",))
@@ -115,11 +115,10 @@ def test(
     error_http_status: str | None,
     **flags: str | None,
 ) -> None:
-    """Show what would have alerted: the problems in recorded traces, and what a file of rules makes of them.
+    """Show the problems in recorded traces, and the alerts that a file of rules would have raised for them.
 
-    The traces' own times count, as if the rules had held then: for thresholds, and for what is muted. All records are
-    held in memory; Kafka is not needed. The exit code is 1 if a rule is wrong or a line was refused (but for
-    --skip-invalid).
+    Thresholds and mutes use the times of the traces, as if the rules had been in effect then. All records are held in
+    memory; Kafka is not needed. The exit code is 1 if a rule or a line is invalid (lines: unless --skip-invalid).
 
     \b
     Examples:
@@ -153,11 +152,11 @@ def test(
 @click.command(short_help="Group errored traces into problems, and raise alerts.")
 @settings_options(AlertSettings)
 def alerts(**flags: str | None) -> None:
-    """Group errored traces by where their errors began, and tell what is new, back, too frequent or over.
+    """Group errored traces by where their errors began; alert if a problem is new, regressed, too frequent or resolved.
 
-    Reads the topic error-traces, writes errors, problems and alerts, exactly once. `tracelink sink alertmanager` and
-    `tracelink sink webhook` bring the alerts to people. Start as many workers as there are partitions, each with its
-    own --instance-id.
+    Reads the topic error-traces; writes errors, problems and alerts, exactly once. `tracelink sink alertmanager` and
+    `tracelink sink webhook` send the alerts to people. Start at most as many workers as there are partitions, each
+    with its own --instance-id.
 
     \b
     Examples:

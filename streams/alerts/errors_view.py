@@ -16,24 +16,24 @@ from streams.alerts.shown import ago, console, plain, printed, said, severity, t
 
 _COLUMNS = ("", "count", "last seen", "severity", "newest trace", "service", "operation", "error", "services")
 _WHOLE = ("", "count", "last seen", "severity", "newest trace")
-# What a narrow terminal has room for: where it began and what it said; --json and a wider one have the rest.
+# The columns for a narrow terminal: where the error began, and its message. A wider one and --json show the rest.
 _NARROW = ("", "count", "last seen", "service", "operation", "error")
 _WIDE = 150
 _DRAW_SECONDS = 0.5
-# What is not a row on the screen: the table's head, the line under it, the cursor's.
+# Lines on the screen besides rows: the table's head, the footer, the cursor's line.
 _OTHER_LINES = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which problems to show: those that fire or all, and how many at most."""
+    """The problems to show: only firing ones or also resolved ones (`quiet`), and at most how many."""
 
     quiet: bool = False
     limit: int | None = None
 
 
 def problems_table(listing: Listing, wanted: Wanted, now: int, width: int) -> Group:
-    """Lay out the problems at a time in milliseconds, and say under them what is not shown."""
+    """Return the table of problems at a time in milliseconds, with counts of hidden ones under it."""
     found = listing.shown(quiet=wanted.quiet, limit=wanted.limit)
     columns = _COLUMNS if width >= _WIDE else _NARROW
     rows = [[cells[name] for name in columns] for cells in (_cells(one, now) for one in found)]
@@ -41,13 +41,13 @@ def problems_table(listing: Listing, wanted: Wanted, now: int, width: int) -> Gr
 
 
 def print_once(topic: ProblemsTopic, wanted: Wanted) -> None:
-    """Print the table of what the topic holds now."""
+    """Print the table of the problems in the topic now."""
     topic.read_to_end()
     printed(problems_table(topic.listing, wanted, now_ms(), console().width))
 
 
 def print_json(topic: ProblemsTopic, wanted: Wanted) -> None:
-    """Print a JSON object a problem, a line each, with the fields of the schema."""
+    """Print one JSON object per line for each problem, with the fields of the schema."""
     topic.read_to_end()
     for problem in topic.listing.shown(quiet=wanted.quiet, limit=wanted.limit):
         click.echo(json.dumps(problem))
@@ -82,14 +82,14 @@ def _cells(problem: Problem, now: int) -> Mapping[str, str | Text]:
 
 def _mark(problem: Problem) -> Text:
     if problem["status"] == "QUIET":
-        return Text("quiet", style="dim")
+        return Text("resolved", style="dim")
     return Text("muted", style="dim") if problem["muted"] else Text("● firing", style="red")
 
 
 def _footer(listing: Listing, shown: int, *, quiet_too: bool) -> str:
     firing, quiet = listing.count()
-    words = [f"{firing:,} fire" if firing != 1 else "1 fires"]
-    words.append(f"{quiet:,} quiet" + ("" if quiet_too or not quiet else " (--all shows them)"))
+    words = [f"{firing:,} firing"]
+    words.append(f"{quiet:,} resolved" + ("" if quiet_too or not quiet else " (--all shows them)"))
     if older := (firing + quiet if quiet_too else firing) - shown:
         words.append(f"{older:,} older not shown")
     return ", ".join(words)

@@ -1,8 +1,8 @@
-"""The fingerprint of a problem: the same for the same problem, whatever numbers and names its message has.
+"""The fingerprint of a problem: it does not depend on the ids, numbers and names in a message.
 
-What varies is replaced by one and the same word, whatever it looks like: an id of digits alone today may have letters
-tomorrow, and an address that is redacted today may not be. Patterns are ASCII, so that no version of Unicode's tables
-has a say, and each reads a text in linear time: words are entered at their beginning, quantifiers are possessive.
+All variable parts are replaced by the same `*`: an id without letters may have letters the next time, and an address
+may be redacted or not. Patterns are ASCII, so they do not depend on the version of Unicode. Each reads a text in linear
+time: words match only from their beginning, and quantifiers are possessive.
 """
 
 import json
@@ -13,32 +13,32 @@ from hashlib import blake2b
 from pipeline.model.problems import RootCause
 
 VALID_ADD = frozenset({"httpStatus", "grpcStatus", "peer", "logger"})
-"""What `Fields.add` may name, beside the tags: `tags.NAME`."""
+"""The values of `Fields.add`, besides tags: `tags.NAME`."""
 VALID_IGNORE = frozenset({"service", "operation", "exception", "message"})
-"""What `Fields.ignore` may name."""
+"""The values of `Fields.ignore`."""
 TAG_PREFIX = "tags."
 
 LONGEST_MESSAGE = 1_000
-"""Characters of a message that are read."""
+"""Only so many characters of a message are read."""
 _LONGEST_NORMALISED = 300
-"""Characters that count. Where a cut message ends depends on how long its numbers and names are: its end does not."""
+"""Only so many normalised characters count: the end of a cut message depends on the lengths of its variable parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Which fields of where an error began make its fingerprint, beside or without the usual ones."""
+    """Fields of the root cause to add to a fingerprint, and default ones to ignore."""
 
     add: tuple[str, ...] = ()
-    """`httpStatus`, `grpcStatus`, `peer`, `logger`, `tags.NAME`."""
+    """Any of `httpStatus`, `grpcStatus`, `peer`, `logger`, `tags.NAME`."""
     ignore: frozenset[str] = frozenset()
-    """Of `service`, `operation`, `exception`, `message`."""
+    """Any of `service`, `operation`, `exception`, `message`."""
 
 
 def fingerprint(origin: RootCause, fields: Fields) -> str:
     """Return the fingerprint of a problem: 16 lower-case hex characters.
 
-    Service, operation, type of the exception and message, the latter three without what varies; the fields that are
-    added count as they stand.
+    It is a hash of service, operation, exception type and message, the latter three without their variable parts, and
+    of the added fields, unchanged.
     """
     usual = {
         "service": origin["service"],
@@ -52,16 +52,16 @@ def fingerprint(origin: RootCause, fields: Fields) -> str:
 
 
 def normalised(message: str) -> str:
-    """Return a message without what differs from one occurrence to the next, and without stack frames.
+    """Return a message without its variable parts and without stack frames.
 
-    Ids, numbers, times, addresses, paths and what is quoted become `*`, and so does a list of them.
+    Each id, number, time, address, path and quoted text becomes `*`, and so does a list of them.
     """
     text = _FRAMES.split(message[:LONGEST_MESSAGE], maxsplit=1)[0]
     return _LIST.sub("*", _SPACE.sub(" ", _VARIES.sub("*", text))).strip()
 
 
 def _normalised_name(name: str | None) -> str | None:
-    """Return the name of an operation or a class without ids, numbers and query; the rest of a path is kept."""
+    """Return the name of an operation or class without ids, numbers and query string; the rest of a path is kept."""
     return _VARIES_IN_NAME.sub("*", _QUERY.sub("", name[:LONGEST_MESSAGE])) if name else None
 
 
@@ -82,7 +82,7 @@ _UNITS = (
     r"(?:\s?(?:%|(?:ns|us|µs|ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|(?:milli|micro|nano)seconds?|millis"
     r"|[kKMGT]i?[bB]|[bB]ytes?|B|k|K|M|G)(?![A-Za-z0-9])))?"
 )
-# At least two colons, so that `a:b` is none.
+# At least two colons, so that `a:b` does not match.
 _V6 = r"(?:[\da-fA-F]{0,4}:){2,7}+(?:\d{1,3}(?:\.\d{1,3}){3}|[\da-fA-F]{0,4})(?:%\w++)?"
 _IDS = (
     r"\[redacted[^\]\n]{0,60}+\]",
@@ -94,11 +94,11 @@ _IDS = (
     r"\[" + _V6 + r"\](?::\d++)?",
     r"(?<![\w:])" + _V6 + r"(?![\w:])",
     _WORD + r"\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?:/\d{1,2})?(?![\w.])",  # IPv4
-    # The end of a pod's name, in the letters that Kubernetes makes names of.
+    # The suffix of a pod's name, in the letters that Kubernetes uses.
     r"(?<=-)[b-df-hj-np-tv-xz2456789]{6,10}+-[b-df-hj-np-tv-xz2456789]{5}(?![A-Za-z0-9-])",
     _WORD + r"0[xX][0-9a-fA-F]++",
     _WORD + r"[0-9a-fA-F]{8,}+(?![A-Za-z0-9])",
-    # Digits and letters in turn, one or two letters before a number, or a long word with a digit: no one's own word.
+    # Alternating digits and letters, one or two letters before a number, or a long word with a digit: an id.
     _WORD + r"[A-Za-z]*+\d++[A-Za-z]++\d[A-Za-z0-9]*+",
     _WORD + r"[A-Za-z]{1,2}\d{3,}+(?![A-Za-z0-9])",
     _WORD + r"(?=[A-Za-z]*+\d)[A-Za-z0-9]{16,}+",
@@ -120,5 +120,5 @@ _VARIES_IN_NAME = re.compile("|".join(_IDS), re.ASCII)
 _QUERY = re.compile(r"(?<=[\w/])\?\S*+", re.ASCII)
 _SPACE = re.compile(r"\s++", re.ASCII)
 _LIST = re.compile(r"\*(?:[ ,;]{1,3}\*)++")
-# Where a stack trace begins in a message: callers differ, and so do the frames.
+# The beginning of a stack trace in a message: its frames differ between callers.
 _FRAMES = re.compile(r"\r?\n[ \t]*+(?:at |Caused by: |Traceback \(|goroutine |\.\.\. \d)", re.ASCII)

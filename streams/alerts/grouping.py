@@ -1,4 +1,4 @@
-"""From errored traces to where their errors began, and from those to the problems of this worker's partitions."""
+"""Reduces errored traces to occurrences, and groups occurrences into the problems of this worker's partitions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tracelink.errors import InvalidRecord, Reason
 
 
 class Arrived(NamedTuple):
-    """An occurrence, the number of the partition that it came in, and when it came there, in milliseconds."""
+    """An occurrence, its partition in the topic `errors`, and its broker time there, in milliseconds."""
 
     number: int
     time: int
@@ -23,17 +23,17 @@ class Arrived(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Grouped:
-    """What is to be written for each partition, and how many problems fire, of how many that are known."""
+    """The changes to write for each partition, and the numbers of firing and of known problems."""
 
     changes: Mapping[int, Changes]
     settled: frozenset[int]
-    """Partitions of which this is all: what was taken in of others is still to be written."""
+    """Partitions without further changes: those of the others are still to be written."""
     firing: int
     known: int
 
 
 class Grouper:
-    """The problems of the partitions that this worker has."""
+    """The problems of the assigned partitions."""
 
     def __init__(self, rules: RulesFile, redact: Redact, limits: ProblemLimits) -> None:
         self._rules = rules
@@ -42,7 +42,7 @@ class Grouper:
         self._problems: dict[int, Problems] = {}
 
     def locate(self, message: bytes) -> Occurrence:
-        """Reduce an errored trace to where its error began; raises InvalidRecord."""
+        """Return the occurrence in an errored trace; raises InvalidRecord."""
         decoded = splice.decode(message)
         found = occurrence(decoded.trace, self._rules.rules.fingerprint, self._redact)
         if found is None:
@@ -50,13 +50,13 @@ class Grouper:
         return found
 
     def restore(self, states: Mapping[int, Sequence[Problem]]) -> None:
-        """Take these partitions over with their problems as they were written last, and let go of all others."""
+        """Take these partitions, with the last written states of their problems, in place of all others."""
         self._problems = {number: Problems(self._match, self._limits, known) for number, known in states.items()}
 
     def group(self, arrived: Sequence[Arrived], ended: Sequence[int], now: int, *, due: bool) -> Grouped:
-        """Take occurrences in, and let time pass in the partitions that have nothing more: for those it is now.
+        """Take in occurrences, and move the `ended` partitions, which have nothing more to read, on to `now`.
 
-        What has changed is asked for where `due`; before, only of partitions where there is an alert.
+        Returns all changes if `due`, else only those of partitions with an alert.
         """
         for number, time, found in arrived:
             self._problems[number].observe(found, time)

@@ -1,8 +1,8 @@
-"""The grouping of errors as a worker's handler: errored traces in, problems and alerts out, each exactly once.
+"""The alerts as a worker's handler: errored traces in, problems and alerts out, each exactly once.
 
-Counts alone are not worth a transaction: they are written once a second, with the offsets up to which they go. The
-newest state of each problem is all that is kept of it: who gets a partition reads the states of its problems before
-anything else, and whatever was counted since they were written is read again.
+Changed counts alone do not start a transaction: they are written once a second, with their input offsets. Only the
+newest state of each problem is stored. A new owner of a partition first reads the states of its problems, and then
+reads all occurrences again that the states do not include.
 """
 
 import logging
@@ -32,7 +32,7 @@ _LOOK_EVERY = 1000.0
 
 
 class AlertGrouping:
-    """Groups the errors of the partitions that this worker has; see Handler. Raises UserError for settings."""
+    """Groups the errors of the assigned partitions; see Handler. Raises UserError for invalid settings or rules."""
 
     def __init__(self, settings: AlertSettings, metrics: AlertMetrics) -> None:
         names = self._names = TopicNames(settings.topic_prefix)
@@ -49,20 +49,20 @@ class AlertGrouping:
         self._begin({}, frozenset())
 
     def _begin(self, offsets: Mapping[PartitionId, int], numbers: frozenset[int]) -> None:
-        """Begin at these offsets, with nothing made yet."""
+        """Begin at these offsets, without any output."""
         self._outbox = Outbox(self._names)
         self._arrived: list[Arrived] = []
-        # The offset to go on from of each partition that this worker has, and up to where it has committed.
+        # The next offset of each assigned partition, and its committed offset.
         self._positions, self._committed = dict(offsets), dict(offsets)
         self._moved: dict[PartitionId, int] = {}
-        # Partitions whose problems are written as they are, and what is counted in those of others.
+        # Partitions without unwritten changes; and occurrences that are counted but not committed, by partition.
         self._settled = numbers
         self._counted = Counter[int]()
         self._caught_up = CaughtUp(self._quiet_after)
 
     def assign(self, partitions: Sequence[PartitionId], restore: RestoreReader) -> dict[PartitionId, int]:
-        """Take partitions, with their problems as they were written last."""
-        # In this order: what a predecessor's last transaction has written is there once its offsets are settled.
+        """Take partitions, with the last written states of their problems."""
+        # Offsets first: they wait for the previous owner's last transaction, so the journal then has its states.
         committed = restore.committed(partitions)
         newest = {number: Newest() for topic, number in partitions if topic == self._names.errors}
         for message in restore.journal(dict.fromkeys(newest, 0)):
@@ -75,7 +75,7 @@ class AlertGrouping:
     def receive(self, topic: str, number: int, messages: Sequence[Any], turn: Turn) -> None:
         """Take in errored traces, or occurrences."""
         where = (topic, number)
-        if where not in self._positions:  # of an assignment that has ended
+        if where not in self._positions:  # not assigned any more
             return
         self._positions[where] = messages[-1].offset() + 1
         self._caught_up.read(where, turn.now)
@@ -96,15 +96,15 @@ class AlertGrouping:
             self._caught_up.end((topic, number))
 
     def advance(self, turn: Turn) -> list[Outgoing]:
-        """Group what has arrived, and let time pass; return occurrences, alerts and dead letters."""
+        """Group new occurrences, and move time on; return occurrences, alerts and dead letters."""
         ended: list[int] = []
         looks = turn.now >= self._next_look
         if looks:
             self._look(turn)
             if self._caught_up.holds(self._positions, turn.now):
                 ended = [number for topic, number in self._positions if topic == self._names.errors]
-        # A dead letter goes out with its offset, and so does what was counted before it; states that an aborted
-        # transaction held go out with those of all that was counted since.
+        # A dead letter is committed with its offset, and so are the counts before it. After an abort, the old states
+        # are written with the newer ones.
         due = looks or bool(self._outbox.dead_letters) or bool(self._outbox.states)
         if self._arrived or due:
             self._group(ended, round(turn.wall - LATELY), due=due)
@@ -114,10 +114,10 @@ class AlertGrouping:
         return unsent
 
     def due(self) -> Due | None:
-        """Return the states that have changed, and the offsets: what was counted and is not written is read again.
+        """Return the changed states and the offsets, except those of partitions with unwritten counts.
 
-        A partition's offset is among them, moved or not, where anything of it is written: a transaction without the
-        offset is not fenced, and the partition may be another worker's by now.
+        If any state of a partition is written, its offset is included, even if it has not moved: Kafka does not fence
+        a transaction without the offset, and another worker may have the partition by now.
         """
         changed = {number for number, _, _ in self._outbox.states}
         self._moved = {
@@ -132,7 +132,7 @@ class AlertGrouping:
         return Due(self._outbox.states, lambda _: moved)
 
     def settle(self, *, committed: bool) -> None:
-        """Count what has gone out, or have it go out again."""
+        """Count the committed output, or mark it as unsent after an abort."""
         if not committed:
             self._outbox.aborted()
             return
@@ -142,18 +142,18 @@ class AlertGrouping:
         for number in self._settled & self._counted.keys():
             self._metrics.counted.inc(self._counted.pop(number))
 
-    def release(self, *, committed: bool) -> None:  # noqa: ARG002 - what was counted and not written is never committed
-        """Let everything go: what was counted and not written yet is read again by whoever gets the partition."""
+    def release(self, *, committed: bool) -> None:  # noqa: ARG002 - unwritten counts are never committed
+        """Release all partitions: their next owners read the occurrences of unwritten counts again."""
         self._metrics.lag.clear()
         self._grouper.restore({})
         self._begin({}, frozenset())
 
     def progress(self) -> dict[PartitionId, int]:
-        """Return what is committed."""
+        """Return the committed offsets."""
         return self._committed
 
     def _group(self, ended: Sequence[int], now: int, *, due: bool) -> None:
-        """Take in what has arrived, and note what is to be written of it."""
+        """Group new occurrences, and put the changes into the outbox."""
         arrived, self._arrived = self._arrived, []
         self._counted.update(one.number for one in arrived)
         grouped = self._grouper.group(arrived, ended, now, due=due)
@@ -163,7 +163,7 @@ class AlertGrouping:
         self._outbox.change(grouped.changes)
 
     def _look(self, turn: Turn) -> None:
-        """Look at the rules, and show how far behind this worker is."""
+        """Read the rules file again if it has changed, and update the lag metrics."""
         self._next_look = turn.now + _LOOK_EVERY
         self._rules.refresh()
         self._metrics.rules_valid.set(self._rules.error is None)
@@ -176,4 +176,4 @@ def _decoded(states: Mapping[bytes, bytes]) -> Iterator[Problem]:
         try:
             yield PROBLEM.decode(value)
         except InvalidRecord as error:
-            _log.warning("the problem %r cannot be read, and begins anew: %s", key, error)
+            _log.warning("the state of problem %r is invalid, it starts from zero: %s", key, error)

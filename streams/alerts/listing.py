@@ -1,4 +1,4 @@
-"""The problems as their topic tells: its newest record of each fingerprint, empty where one is forgotten."""
+"""The problems in their topic: the newest record of each fingerprint; an empty record removes the problem."""
 
 import logging
 from time import monotonic
@@ -21,33 +21,33 @@ _SILENCE = 30.0
 
 
 class Listing:
-    """The newest state of each problem, from the records of the topic in their order."""
+    """The newest state of each problem; takes the topic's records in their order."""
 
     def __init__(self) -> None:
         self._problems: dict[bytes, Problem] = {}
 
     def take(self, key: bytes, value: bytes | None) -> None:
-        """Take a record in; raises InvalidRecord where it is no problem."""
+        """Take in a record; raises InvalidRecord if it is not a problem."""
         if not value:
             self._problems.pop(key, None)
         else:
             self._problems[key] = PROBLEM.decode(value)
 
     def shown(self, *, quiet: bool = False, limit: int | None = None) -> list[Problem]:
-        """Return those that fire, with `quiet` the others, too; the newest first, at most `limit`."""
+        """Return the firing problems, with `quiet` also the resolved ones; the newest first, at most `limit`."""
         found = [one for one in self._problems.values() if quiet or one["status"] == "FIRING"]
         return sorted(found, key=lambda one: (-one["firstSeen"], one["fingerprint"]))[:limit]
 
     def count(self) -> tuple[int, int]:
-        """Return how many fire and how many are quiet."""
+        """Return the numbers of firing and resolved problems."""
         firing = sum(one["status"] == "FIRING" for one in self._problems.values())
         return firing, len(self._problems) - firing
 
 
 class ProblemsTopic:
-    """Reads the topic of problems from its beginning, outside of any group; a context manager that closes it.
+    """Reads the topic of problems from its beginning, without a consumer group; a context manager.
 
-    Raises UserError where Kafka does not answer or the topic is missing.
+    Raises UserError if Kafka does not answer or the topic is missing.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -66,11 +66,11 @@ class ProblemsTopic:
 
     @property
     def is_read(self) -> bool:
-        """Whether all that the topic held has been read."""
+        """True if the topic is read to its end at the start."""
         return all(self._reader.positions[partition] >= of.end for partition, of in self._whole.items())
 
     def poll(self, seconds: float) -> bool:
-        """Read what comes within so many seconds, and tell whether anything did."""
+        """Read for so many seconds; returns True if any record came."""
         found = self._reader.poll(seconds)
         for _, messages in found:
             for message in messages:
@@ -78,17 +78,17 @@ class ProblemsTopic:
         return bool(found)
 
     def read_to_end(self) -> None:
-        """Read all that the topic holds; raises UserError where Kafka says nothing for half a minute."""
+        """Read the whole topic; raises UserError if Kafka does not answer for 30 s."""
         until = monotonic() + _SILENCE
         while not self.is_read:
             if self.poll(_POLL):
                 until = monotonic() + _SILENCE
             elif monotonic() > until:
-                raise UserError("Kafka does not answer any more.")
+                raise UserError("Kafka no longer answers.")
 
     def _take(self, message: Message) -> None:
         try:
             self.listing.take(message.key() or b"", message.value())
         except InvalidRecord as invalid:
             place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
-            _log.warning("%s is no problem and is left out: %s", place, invalid)
+            _log.warning("%s is not a problem and is skipped: %s", place, invalid)

@@ -1,8 +1,8 @@
 """The metrics of the workers that group errored traces into problems.
 
-All metrics of the equations change at a commit. So a worker that is held up between two commits does not change the
-sums over all workers. A transaction that was committed by a worker that died, or was fenced, before it counted is
-missing from the sums.
+All metrics of the equations change at a commit. So a worker that stalls between two commits does not change the sums
+over all workers. If a worker dies or is fenced after a commit and before it counts, that transaction is missing from
+the sums.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram

@@ -1,4 +1,4 @@
-"""An errored trace, reduced to where its error began: redacted, then cut to a bounded size."""
+"""The occurrence in an errored trace: its root cause, redacted, then cut to a bounded size."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -19,15 +19,15 @@ _MOST_TAGS = 30
 _MOST_SERVICES = 50
 _LONG = 2**63
 _INT = 2**31 - 1
-# What SDKs say of themselves and their process on each span: the last to be kept.
+# Tags that SDKs set on every span, about themselves and the process: dropped first if there are too many.
 _COMMON = ("telemetry.", "process.", "otel.", "os.", "host.", "container.")
 
 
 def occurrence(trace: Trace, fields: Fields, redact: Redact) -> Occurrence | None:
-    """Return the occurrence in a part of a trace, or None where nothing in it is errored.
+    """Return the occurrence in a part of a trace, or None if no record is errored.
 
-    Its fingerprint is that of what is shown, so that it can be made again from a problem. Texts are redacted before
-    they are cut: half a secret is not seen to be one.
+    The fingerprint is made of the redacted and cut texts, so that it can be recomputed from a problem. Texts are
+    redacted before they are cut, because half a secret is not recognised.
     """
     origin = root_cause_span(trace)
     if origin is None:
@@ -48,7 +48,7 @@ def occurrence(trace: Trace, fields: Fields, redact: Redact) -> Occurrence | Non
 
 
 class _Texts:
-    """Texts as an alert shows them; empty ones are none."""
+    """Redacts and cuts texts for an alert; an empty text becomes None."""
 
     def __init__(self, redact: Redact) -> None:
         self._redact = redact
@@ -60,7 +60,7 @@ class _Texts:
         return _cut(self._redact(text), longest) or None if text else None
 
     def tag(self, name: str, value: str) -> str:
-        """Return a tag's value, redacted as it stands and behind its name: a password is known by that alone."""
+        """Return a tag's value, redacted alone and after its name: only the name reveals that it is a password."""
         head = f"{name}="
         return _cut(self._redact(head + self._redact(value)).removeprefix(head), _LONGEST_TAG)
 
@@ -80,12 +80,12 @@ def _origin(origin: RootCauseSpan, fields: Fields, texts: _Texts) -> RootCause:
 
 
 def _tags(tags: Mapping[str, str], fields: Fields, texts: _Texts) -> dict[str, str]:
-    """Return the tags to keep: first those of the fingerprint, last those that every span of a process has."""
+    """Return the tags to keep: first those of the fingerprint, last those that SDKs set on every span."""
 
     def rank(name: str) -> tuple[bool, bool, str]:
         return TAG_PREFIX + name not in fields.add, name.startswith(_COMMON), name
 
-    # A longer name is no name; cut, two of them could become one.
+    # Longer names are dropped: if they were cut, two could become the same.
     kept = sorted((name for name in tags if len(name) <= _LONGEST_NAME), key=rank)[:_MOST_TAGS]
     return {texts.name(name) or name: texts.tag(name, tags[name]) for name in kept}
 
@@ -96,12 +96,12 @@ def _services(trace: Trace, texts: _Texts) -> list[str]:
 
 
 def _root(trace: Trace, texts: _Texts) -> str | None:
-    """Return service and operation of the root span; of several, of the one that began first."""
+    """Return service and operation of the root span; the earliest if there are several."""
     roots = [span for span in trace["spans"] if span["flags"] & Flag.ROOT]
     callers, _ = by_side(roots)
 
     def rank(span: Span) -> tuple[bool, float, str, str, str]:
-        # A server may share its client's id, and then seems to be a root beside it.
+        # A server span may share its client's id, and then looks like a second root.
         called = span.get("kind") in RECEIVING and span["id"] in callers
         start = span.get("timestamp") or math.inf
         return called, start, span["id"], service_of(span) or "", span.get("name") or ""
@@ -124,7 +124,7 @@ def _line(log: LogRecord, texts: _Texts) -> Line:
 
 
 def _said(log: LogRecord) -> str:
-    """Return a line's text, and behind it the exception that was logged with it."""
+    """Return a line's message, followed by its logged exception."""
     exception = log.get("exception") or {}
     thrown = ": ".join(text for text in (exception.get("type"), exception.get("message")) if text)
     return log["message"] if thrown in log["message"] else f"{log['message']} ({thrown})"
@@ -135,5 +135,5 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _long(value: int) -> int:
-    """Return a number as Avro's `long` can hold it."""
+    """Return a number, limited to the range of Avro's `long`."""
     return min(max(value, -_LONG), _LONG - 1)

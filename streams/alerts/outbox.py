@@ -1,4 +1,4 @@
-"""What the grouping of errors has made and not committed yet."""
+"""The uncommitted output of the alerts worker."""
 
 import time
 from collections import Counter
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Outbox:
-    """Messages that go out in one transaction, and the states of problems that it writes, by their partitions."""
+    """The messages of one transaction, and the problem states that it writes, with their partitions."""
 
     def __init__(self, names: TopicNames) -> None:
         self._names = names
@@ -32,13 +32,13 @@ class Outbox:
         self.states: list[JournalRecord] = []
 
     def locate(self, occurrence: Occurrence) -> None:
-        """Send an occurrence by the topic of errors: it comes back in the partition of its problem."""
+        """Send an occurrence to the topic `errors`: the worker that has its problem reads it from there."""
         key = occurrence["fingerprint"].encode()
         self._messages.append(Outgoing(self._names.errors, key, OCCURRENCE.encode(occurrence)))
         self._located += 1
 
     def dead_letter(self, message: Message, error: InvalidRecord) -> None:
-        """Send what cannot be read to the dead letters."""
+        """Send an invalid message to the dead letters."""
         headers = dead_letters.headers(error, dead_letters.Origin.of(message), sink="alerts")
         self._messages.append(Outgoing(self._names.dead_letters, message.key(), message.value(), headers))
         self.dead_letters[error.reason] += 1
@@ -55,16 +55,16 @@ class Outbox:
             self._alerts += of.alerts
 
     def unsent(self) -> list[Outgoing]:
-        """Hand over what the open transaction does not have yet."""
+        """Return the messages that the open transaction does not have yet."""
         sent, self._sent = self._sent, len(self._messages)
         return self._messages[sent:]
 
     def aborted(self) -> None:
-        """Have all of it go out again."""
+        """Mark all messages as unsent."""
         self._sent = 0
 
     def count(self, metrics: AlertMetrics) -> None:
-        """Count what was committed."""
+        """Count the committed output."""
         now = time.time()
         metrics.located.inc(self._located)
         for reason, count in self.dead_letters.items():

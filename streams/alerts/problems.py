@@ -1,9 +1,9 @@
-"""The problems of one partition: which are new, which are back, which come too often, which are over.
+"""The problems of one partition: new, regressed, too frequent or resolved.
 
-Pure: no I/O and no clock. What is told depends only on the occurrences, in their order, and on the times at which
-nothing more was on its way. Two clocks are told apart: stream time, at which a trace erred, is shown and makes the
-rate; what is quiet is so by it and by the time of arrival in the topic of errors. So neither catching up, when much
-arrives at once, nor a worker's absence, when nothing arrives, is a silence.
+Pure: no I/O and no clock. Alerts depend only on the occurrences, in their order, and on the times at which all inputs
+were read to their end. There are two clocks: the stream time of the errored trace, which is shown and used for the
+rate, and the arrival time in the topic `errors`. A problem is silent only if both clocks say so. So it is not resolved
+while a worker catches up and many occurrences arrive at once, nor while a worker is down and none arrive.
 """
 
 from collections import OrderedDict
@@ -19,13 +19,13 @@ from tracelink.model.records import shown_trace_id
 _NEWEST = 5
 _MOST_SERVICES = 50
 _RATE_WINDOW = 60_000
-# Below this share of the threshold a rate may pass it again.
+# After the rate has fallen below this share of the threshold, crossing it raises an alert again.
 _REARM = 0.5
 _US_PER_MS = 1000
 
 
 class Match(Protocol):
-    """Tells which rule holds for a problem."""
+    """Finds the rule for a problem."""
 
     def __call__(self, origin: RootCause, fingerprint: str) -> Rule:
         """Return the rule, or the defaults."""
@@ -33,7 +33,7 @@ class Match(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProblemLimits:
-    """How long problems are remembered, in milliseconds, and how many."""
+    """How long a problem stays known and firing without an occurrence, in milliseconds, and how many are known."""
 
     known_for: int = 86_400_000
     quiet_after: int = 900_000
@@ -42,28 +42,28 @@ class ProblemLimits:
 
 @dataclass(slots=True)
 class Changes:
-    """What is to be written, since it was asked for last."""
+    """The changes to write since the last `drain`."""
 
     problems: dict[str, list[Problem | None]] = field(default_factory=dict)
-    """Of each that has changed its newest state, or None where it was forgotten: behind its last state, and before a
-    new one, for those who read both."""
+    """The newest state of each changed problem by fingerprint, or None if it was forgotten. Such a problem may have its
+    last state before the None and a new one after it, for readers of both."""
     alerts: list[Alert] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.problems or self.alerts)
 
     def states(self) -> Iterator[tuple[str, Problem | None]]:
-        """Yield what is to be written under each fingerprint, in its order."""
+        """Yield the records to write as (fingerprint, state), in their order."""
         return ((fingerprint, state) for fingerprint, noted in self.problems.items() for state in noted)
 
 
 class Problems:
-    """The problems of one partition, from the states that were written last."""
+    """The problems of one partition; begins with their last written states."""
 
     def __init__(self, match: Match, limits: ProblemLimits, states: Iterable[Problem] = ()) -> None:
         self._match = match
         self._limits = limits
-        # Both in the order in which they were seen last: what is due is at the front.
+        # Both in the order in which they were last seen: the first is due first.
         self._firing: OrderedDict[str, Problem] = OrderedDict()
         self._quiet: OrderedDict[str, Problem] = OrderedDict()
         self._changes = Changes()
@@ -81,11 +81,11 @@ class Problems:
 
     @property
     def firing(self) -> int:
-        """How many fire now."""
+        """The number of firing problems."""
         return len(self._firing)
 
     def observe(self, occurrence: Occurrence, arrived: int) -> None:
-        """Take an occurrence in, in the order of the topic; `arrived` is when it reached that."""
+        """Take in an occurrence, in the order of the topic; `arrived` is its broker time there."""
         now = self._arrived = max(self._arrived, arrived)
         self._lapse(occurrence, now)
         before = self._firing.pop(occurrence["fingerprint"], None) or self._quiet.pop(occurrence["fingerprint"], None)
@@ -94,7 +94,7 @@ class Problems:
         window = rule.threshold.window if rule.threshold else _RATE_WINDOW
         problem = _updated(before, occurrence, rule, now, window)
         problem["muted"] = muted
-        # Read late, from before what is known at all: it is counted, and nobody is called.
+        # Older than `known_for`, because it was read late: it is counted, but raises no alert.
         stale = now - occurrence["time"] > self._limits.known_for
         if not stale and problem["status"] == "QUIET":
             problem["status"], problem["firingSince"] = "FIRING", occurrence["time"]
@@ -112,7 +112,7 @@ class Problems:
             self._forget(next(iter(self._quiet or self._firing)))
 
     def advance(self, now: int) -> None:
-        """Let time pass where nothing more is on its way: what was not seen for long is quiet, and later forgotten."""
+        """Move on to `now` after all inputs were read: resolve silent problems, and later forget them."""
         now = max(self._arrived, now)
         while self._firing:
             problem = next(iter(self._firing.values()))
@@ -127,7 +127,7 @@ class Problems:
             self._forget(problem["fingerprint"])
 
     def _lapse(self, occurrence: Occurrence, now: int) -> None:
-        """End what had ended before an occurrence; it had not where either clock says that it went on."""
+        """Resolve or forget a problem that was silent before an occurrence, by both clocks."""
         known = self._firing.get(occurrence["fingerprint"]) or self._quiet.get(occurrence["fingerprint"])
         if known is None:
             return
@@ -139,16 +139,16 @@ class Problems:
 
     @property
     def tells(self) -> bool:
-        """Whether there is an alert among what is to be written."""
+        """True if the changes hold an alert."""
         return bool(self._changes.alerts)
 
     @property
     def settled(self) -> bool:
-        """Whether there is nothing to be written."""
+        """True if there are no changes to write."""
         return not self._changes
 
     def drain(self) -> Changes:
-        """Hand over what is to be written now."""
+        """Return the changes since the last call."""
         changes, self._changes = self._changes, Changes()
         return changes
 
@@ -172,13 +172,13 @@ class Problems:
 
     def _forget(self, fingerprint: str) -> None:
         if (firing := self._firing.get(fingerprint)) is not None:
-            self._resolve(firing, self._arrived)  # whoever was told that it fires is told that it is over
+            self._resolve(firing, self._arrived)  # its alert was sent, so its end is sent as well
         del self._quiet[fingerprint]
         self._note(fingerprint, None)
 
     def _note(self, fingerprint: str, problem: Problem | None) -> None:
         noted = self._changes.problems.setdefault(fingerprint, [])
-        # A state replaces the one before it, and nothing replaces that a problem was forgotten.
+        # A state replaces the one before it; a None stays.
         if noted and noted[-1] is not None and problem is not None:
             noted.pop()
         noted.append(problem)
@@ -190,9 +190,9 @@ class Problems:
 
 
 def _event(problem: Problem, rule: Rule, rate: float) -> Event | None:
-    """Tell what is to be told of a problem that was just seen, or None."""
+    """Return the event to alert for a problem that was just seen, or None."""
     if not problem["announced"]:
-        # Nobody has heard of it since it fires: because it has just begun to, or because it was muted.
+        # No alert was sent since it began to fire: it has just begun, or it was muted.
         return "BACK" if problem["known"] else "NEW"
     if rule.threshold and not problem["overThreshold"] and rate >= rule.threshold.count:
         return "RATE"
@@ -200,14 +200,14 @@ def _event(problem: Problem, rule: Rule, rate: float) -> Event | None:
 
 
 def _rate(problem: Problem, time: int, window: int) -> float:
-    """Estimate the occurrences within the last window: all of this one, and of the one before what it still covers."""
+    """Estimate the occurrences in a sliding window: all of this window, and the overlapping share of the one before."""
     gone = (time - problem["window"]) / window
-    # One that is read late is from before the window.
+    # A late occurrence may be from before the window.
     return problem["inWindow"] + problem["inWindowBefore"] * min(1.0, max(0.0, 1 - gone))
 
 
 def _updated(before: Problem | None, occurrence: Occurrence, rule: Rule, now: int, window: int) -> Problem:
-    """Return the state after an occurrence, as if it told nobody anything."""
+    """Return the state after an occurrence, before any alert."""
     time = occurrence["time"]
     sample: Sample = {
         "traceId": shown_trace_id(occurrence["traceId"]),
@@ -218,7 +218,7 @@ def _updated(before: Problem | None, occurrence: Occurrence, rule: Rule, now: in
     slowest = before["slowest"] if before else None
     return {
         "fingerprint": occurrence["fingerprint"],
-        # Grows also where the problem had been forgotten in between.
+        # Grows even if the problem was forgotten in between.
         "version": max(before["version"] + 1 if before else 0, now * _US_PER_MS),
         "status": before["status"] if before else "QUIET",
         "announced": before["announced"] if before else False,
@@ -263,7 +263,7 @@ class _Counted(NamedTuple):
 
 
 def _counted(problem: Problem | None, time: int, window: int) -> _Counted:
-    """Count an occurrence in the windows; one from before them, read late, makes no rate now."""
+    """Count an occurrence in its window; a late one from before both windows does not count for the rate."""
     start = time - time % window
     if problem is None or start > problem["window"] + window:
         return _Counted(start, 1, 0)

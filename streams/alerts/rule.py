@@ -1,11 +1,11 @@
-"""What holds for a problem. Pure."""
+"""A rule's effects on a problem. Pure."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """So many occurrences within so many milliseconds."""
+    """A number of occurrences within a window in milliseconds."""
 
     count: int
     window: int
@@ -13,7 +13,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What holds for the problems that a rule matches."""
+    """The severity, threshold, labels, runbook and mute of the problems that a rule matches."""
 
     name: str | None = None
     severity: str = "error"
@@ -21,8 +21,8 @@ class Rule:
     labels: dict[str, str] = field(default_factory=dict)
     runbook: str | None = None
     muted_until: int | None = None
-    """Milliseconds since the epoch; None where it is not muted."""
+    """Milliseconds since the epoch; None if not muted."""
 
 
 DEFAULTS = Rule()
-"""What holds where no rule matches."""
+"""Applies to problems that no rule matches."""

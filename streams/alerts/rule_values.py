@@ -1,6 +1,6 @@
-"""The values in a file of rules: each function takes what TOML gave and returns what it means.
+"""The values in a rules file: each function checks and converts a value from TOML.
 
-They raise ValueError that says what must stand there.
+They raise ValueError that says which values are valid.
 """
 
 import math
@@ -14,7 +14,7 @@ from streams.alerts.fingerprint import TAG_PREFIX, VALID_ADD, VALID_IGNORE
 
 SEVERITIES = ("info", "warning", "error", "critical")
 OWN_LABELS = frozenset({"alertname", "severity", "fingerprint", "service"})
-"""Labels that tracelink sets; a rule cannot."""
+"""Labels that tracelink sets, and a rule cannot set."""
 
 _LABEL = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])", re.ASCII)
@@ -31,7 +31,7 @@ def patterns(value: object) -> tuple[str, ...]:
 
 
 def status_patterns(value: object) -> tuple[str, ...]:
-    """Return patterns of an HTTP or gRPC status, which may also be numbers."""
+    """Return patterns of an HTTP or gRPC status; numbers are valid as well."""
     found = value if isinstance(value, list) else [value]
     try:
         return patterns([str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in found])
@@ -56,7 +56,7 @@ def window(value: object) -> int:
 def moment(value: object) -> int:
     """Return the milliseconds since the epoch of a date and time with an offset."""
     if not isinstance(value, datetime):
-        # pydantic takes no TypeError
+        # pydantic does not catch TypeError
         raise ValueError("must be a date and time without quotes, such as 2026-12-01T00:00:00Z")  # noqa: TRY004
     if value.tzinfo is None:
         raise ValueError(f"needs an offset: {value.isoformat()}Z, or one such as +01:00 in place of the Z")
@@ -69,25 +69,25 @@ def url(value: object) -> str:
         try:
             parts = urlsplit(value)
         except ValueError as error:
-            raise ValueError(f"is no URL: {error}") from None
+            raise ValueError(f"is not a URL: {error}") from None
         if parts.scheme in {"http", "https"} and parts.hostname:
             return value
     raise ValueError('must be a URL that begins with "http://" or "https://"')
 
 
 def severity(value: object) -> str:
-    """Return one of the severities."""
+    """Return a severity."""
     if isinstance(value, str) and value in SEVERITIES:
         return value
     raise ValueError(f"must be one of {', '.join(SEVERITIES)}{near(value, SEVERITIES)}")
 
 
 def label(name: str) -> str:
-    """Return the name of a label, as Prometheus takes it."""
+    """Return the name of a label, if it is valid for Prometheus."""
     if name in OWN_LABELS:
         raise ValueError("is set by tracelink itself: choose another name")
     if not _LABEL.fullmatch(name):
-        raise ValueError("is no name of a label: letters, digits and _, without a digit or __ at the start")
+        raise ValueError("is not a valid label name: letters, digits and _, without a digit or __ at the start")
     return name
 
 
@@ -108,6 +108,6 @@ def ignored(value: object) -> str:
 
 
 def near(value: object, valid: Iterable[str]) -> str:
-    """Return the words that suggest the nearest valid value, or none."""
+    """Return a suggestion of the nearest valid value, or an empty text."""
     found = get_close_matches(str(value), list(valid), n=1)
     return f"; did you mean {found[0]}?" if found else ""

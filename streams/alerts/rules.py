@@ -1,4 +1,4 @@
-"""Alert rules: what an operator says of some problems."""
+"""Alert rules: an operator's settings for matching problems."""
 
 import logging
 import re
@@ -17,15 +17,15 @@ from tracelink.errors import UserError
 _REMEMBERED = 4096
 _log = logging.getLogger(__name__)
 Conditions = Mapping[str, tuple[str, ...]]
-"""Patterns by the field that one of them must match: a field of where an error began, `status`, `tags.NAME`."""
+"""Patterns by field, one of which must match: a field of the root cause, `fingerprint`, `status`, `tags.NAME`."""
 Values = tuple[str | None, ...]
 
 
 class Rules:
-    """The rules of a file, in its order; the first that matches holds.
+    """The rules of a file, in its order; the first that matches applies.
 
-    Patterns are those of `fnmatch.fnmatchcase`: `*`, `?`, `[abc]`, `[!abc]`, in the case that is written. They match a
-    value whole, and none of them a field that is absent.
+    Patterns are those of `fnmatch.fnmatchcase`: `*`, `?`, `[abc]`, `[!abc]`, case-sensitive. A pattern must match the
+    whole value; no pattern matches a missing field.
     """
 
     def __init__(self, fingerprint: Fields | None = None, rules: Iterable[tuple[Conditions, Rule]] = ()) -> None:
@@ -38,19 +38,19 @@ class Rules:
             ([(self._fields.index(name), _compiled(patterns)) for name, patterns in conditions.items()], rule)
             for conditions, rule in listed
         ]
-        # The same few problems come again and again.
+        # Most occurrences belong to a few problems.
         self._holding = lru_cache(maxsize=_REMEMBERED)(self._find)
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a TOML file of rules; raises UserError with file, line, key and remedy of each mistake."""
+        """Read a rules file (TOML); raises UserError with file, line, key and remedy of each mistake."""
         return cls.parse(_read(path), path)
 
     @classmethod
     def parse(cls, content: bytes, path: Path) -> Self:
-        """Return the rules in the content of a file; raises UserError as `load` does."""
+        """Parse the content of a rules file; raises UserError as `load` does."""
         try:
-            # Some editors begin a file with a byte order mark.
+            # Some editors write a byte order mark.
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
@@ -65,7 +65,7 @@ class Rules:
         return len(self._rules)
 
     def match(self, origin: RootCause, fingerprint: str) -> Rule:
-        """Return what holds for a problem; the defaults where no rule matches."""
+        """Return the rule for a problem; the defaults if no rule matches."""
         if not self._rules:
             return DEFAULTS
         return self._holding(tuple([get(origin, fingerprint) for get in self._getters]))
@@ -78,9 +78,9 @@ class Rules:
 
 
 class RulesFile:
-    """The rules of a file as they were when it was right last; without a file, none.
+    """The last valid rules of a file; no rules without a file.
 
-    Raises UserError where the file is wrong at the start.
+    Raises UserError if the file is invalid at the start.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -88,18 +88,18 @@ class RulesFile:
         self._content = b"" if path is None else self._read(path)
         self.rules = Rules() if path is None else Rules.parse(self._content, path)
         self.error: str | None = None
-        """What is wrong with the file now; None where `rules` are what it says."""
+        """The error in the file; None if `rules` are its current content."""
 
     def refresh(self) -> bool:
-        """Read the file again, and tell whether the rules are others than before; for every second or so.
+        """Read the file again; returns True if the rules have changed. Call it about once a second.
 
-        A file that is wrong or gone is logged once, and the rules before it still hold.
+        An invalid or missing file is logged once, and the previous rules stay in effect.
         """
         if self._path is None:
             return False
         try:
-            # Its content tells a change that its time and size may not: two saves within a tick of the disk's clock,
-            # a symbolic link that Kubernetes swaps. It is small.
+            # The content is compared, because time and size can miss a change: two saves within a tick of the disk's
+            # clock, or a symbolic link that Kubernetes swaps. The file is small.
             content = self._read(self._path)
             if content == self._content:
                 return self._is_right(changed=False)
@@ -119,18 +119,18 @@ class RulesFile:
 
     def _is_right(self, *, changed: bool) -> bool:
         if changed or self.error:
-            _log.info("the rules in %s hold from now on: %d", self._path, len(self.rules))
+            _log.info("the rules in %s are in effect: %d", self._path, len(self.rules))
         self.error = None
         return changed
 
     def _is_wrong(self, error: str) -> None:
         if error != self.error:
-            _log.error("%s (the rules before still hold)", error.replace("\n", "; "))
+            _log.error("%s (the previous rules stay in effect)", error.replace("\n", "; "))
         self.error = error
 
 
 def _getter(name: str) -> Callable[[RootCause, str], Values]:
-    """Return a function that gives the values of which one must fit."""
+    """Return a function that returns the values of a field; one of them must match."""
     if name == "fingerprint":
         return lambda _, fingerprint: (fingerprint,)
     if name == "status":
@@ -169,7 +169,7 @@ def _rule(table: RuleTable) -> Rule:
 
 
 def _read(path: Path) -> bytes:
-    """Return the content of a file of rules; raises UserError."""
+    """Return the content of a rules file; raises UserError."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The format of a file of rules: which keys there are, and what is said of mistakes, with their lines."""
+"""The format of a rules file: its keys, and its error messages with line numbers."""
 
 import json
 import re
@@ -26,7 +26,7 @@ class _Table(BaseModel):
 
 
 class MatchTable(_Table):
-    """What a problem must be for a rule to hold: all that is given must fit."""
+    """The conditions under which a rule applies to a problem: all that are set must match."""
 
     service: Patterns = ()
     operation: Patterns = ()
@@ -39,7 +39,7 @@ class MatchTable(_Table):
     @model_validator(mode="before")
     @classmethod
     def _gather_tags(cls, data: object) -> object:
-        """Take `tags.a.b` however it is quoted: without quotes TOML makes a table at each dot."""
+        """Accept `tags.a.b` with any quoting: without quotes, TOML makes a table at each dot."""
         if not isinstance(data, dict):
             return data
         quoted = {name: value for name, value in data.items() if name.startswith(TAG_PREFIX)}
@@ -51,7 +51,7 @@ class MatchTable(_Table):
         return rest
 
     def conditions(self) -> dict[str, tuple[str, ...]]:
-        """Return what must fit, by the name of the field; that of a tag is `tags.NAME`."""
+        """Return the patterns by field name; that of a tag is `tags.NAME`."""
         found: dict[str, tuple[str, ...]] = {
             name: getattr(self, name) for name in sorted(self.model_fields_set - {"tags"})
         }
@@ -67,14 +67,14 @@ def _flattened(tags: Mapping[str, object], prefix: str) -> Iterator[tuple[str, o
 
 
 class ThresholdTable(_Table):
-    """So many occurrences within a time, in milliseconds."""
+    """A number of occurrences within a window in milliseconds."""
 
     count: Annotated[int, Field(ge=1)]
     window: Annotated[int, PlainValidator(values.window)]
 
 
 class MuteTable(_Table):
-    """No alerts before a moment, in milliseconds since the epoch."""
+    """The end of a mute, in milliseconds since the epoch."""
 
     until: Annotated[int, PlainValidator(values.moment)]
 
@@ -92,28 +92,28 @@ class RuleTable(_Table):
 
 
 class FingerprintTable(_Table):
-    """Which fields tell problems apart, beside or without the usual ones."""
+    """Fields to add to the default fields of fingerprints, and defaults to ignore."""
 
     add: list[Annotated[str, PlainValidator(values.added)]] = Field(default_factory=list)
     ignore: list[Annotated[str, PlainValidator(values.ignored)]] = Field(default_factory=list)
 
 
 class RulesTable(_Table):
-    """The file."""
+    """The whole file."""
 
     fingerprint: FingerprintTable = Field(default_factory=FingerprintTable)
     rule: list[RuleTable] = Field(default_factory=list)
 
 
 class Mistake(NamedTuple):
-    """What is wrong at a key, and what must stand there."""
+    """A mistake at a key, with its remedy."""
 
     path: Path
     said: str
 
 
 class Wrong(Exception):
-    """A text that holds no rules; `lines` say why, each with its place: `7: rule[2].threshold.count: …`."""
+    """Invalid rules; `lines` has a message for each mistake, with its place: `7: rule[2].threshold.count: …`."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self.lines = tuple(lines)
@@ -121,7 +121,7 @@ class Wrong(Exception):
 
 
 def parse(text: str) -> RulesTable:
-    """Return the rules in the text of a TOML file; raises Wrong with all mistakes that are found."""
+    """Parse the text of a rules file; raises Wrong with all mistakes found."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -141,7 +141,7 @@ def parse(text: str) -> RulesTable:
 
 
 def _line(text: str, path: Path) -> int:
-    """Return the line of a key, however a tag's name is quoted; that of its table where it is missing."""
+    """Return the line of a key, or of its table if the key is missing; accepts any quoting of a tag's name."""
     paths = [path]
     if path[-2:-1] == ("tags",):
         name = str(path[-1])
@@ -150,9 +150,9 @@ def _line(text: str, path: Path) -> int:
 
 
 def _beyond(rules: RulesTable) -> Iterator[Mistake]:
-    """Find what only the whole tells."""
+    """Find the mistakes that only show in the whole file."""
     if set(rules.fingerprint.ignore) >= VALID_IGNORE and not rules.fingerprint.add:
-        yield Mistake(("fingerprint", "ignore"), "leaves nothing to tell problems apart by: ignore fewer, or add some")
+        yield Mistake(("fingerprint", "ignore"), "leaves no field for fingerprints: ignore fewer, or add some")
     names: dict[str, int] = {}
     for at, rule in enumerate(rules.rule):
         first = names.setdefault(rule.name, at)
@@ -161,7 +161,7 @@ def _beyond(rules: RulesTable) -> Iterator[Mistake]:
 
 
 def _syntax(text: str, said: str) -> str:
-    """Say what tomllib says, with the line in front."""
+    """Return tomllib's message with the line number in front."""
     found = re.search(r" \(at line (\d+), column (\d+)\)$", said)
     if found:
         return f"{found[1]}: {said[: found.start()]} (column {found[2]})"
@@ -169,12 +169,12 @@ def _syntax(text: str, said: str) -> str:
 
 
 def _mistake(error: ErrorDetails) -> Mistake:
-    """Say in our words what pydantic found; their places in the file are counted from 0 as well."""
-    # A dict's key that is wrong has this behind it.
+    """Return our message for an error of pydantic; both count list indices from 0."""
+    # pydantic adds this step after a wrong key of a dict.
     path = tuple(step for step in error["loc"] if step != "[key]")
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        return Mistake(path, f"is no key here{_hint(path)}")
+        return Mistake(path, f"is not a key here{_hint(path)}")
     if kind == "value_error":
         return Mistake(path, str(context["error"]))
     if kind == "missing":
@@ -203,7 +203,7 @@ _SAID = {
 
 
 def _hint(path: Path) -> str:
-    """Say which key was meant by one that is none at its place."""
+    """Return a suggestion for an unknown key."""
     table: type[_Table] = RulesTable
     for step in path[:-1]:
         if isinstance(step, str):
@@ -211,7 +211,7 @@ def _hint(path: Path) -> str:
     for name, other in _TABLES.items():
         if path[-1] in other.model_fields:
             return f", but one of {name}"
-    # Of a tag, what is before its name may be misspelt.
+    # In a tag's key, `tags` may be misspelt: only the text before the dot is compared.
     return values.near(str(path[-1]).partition(".")[0], table.model_fields)
 
 
@@ -225,7 +225,7 @@ _TABLES: dict[str, type[_Table]] = {
 
 
 def _shown(path: Path) -> str:
-    """Write a path as TOML does, with rules counted from 1: `rule[1]` is the first."""
+    """Return a path as in TOML, with rules counted from 1: `rule[1]` is the first."""
     return "".join(map(_step, path)).removeprefix(".")
 
 

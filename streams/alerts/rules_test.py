@@ -1,4 +1,4 @@
-"""What a file of rules would have told of traces in files: the decisions of the worker, in memory."""
+"""The rules test: the problems and alerts that a rules file would make of traces in files, worked out in memory."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -31,7 +31,7 @@ class Traces:
         self.unlinked = 0
 
     def read(self, spans: Iterable[Path], logs: Iterable[Path]) -> None:
-        """Read files of spans and of log lines; raises UserError where one cannot be opened."""
+        """Read files of spans and of log lines; raises UserError if one cannot be opened."""
         for path in spans:
             self._read(path, self._take_span)
         for path in logs:
@@ -41,7 +41,7 @@ class Traces:
         return len(self._spans.keys() | self._logs.keys())
 
     def each(self) -> Iterable[Trace]:
-        """Return the traces, each whole, as if it had closed when its last record was written."""
+        """Return the traces, each in one part, closed at the time of its last record."""
         return [self._trace(one) for one in self._spans.keys() | self._logs.keys()]
 
     def _read(self, path: Path, take: Callable[[Item], None]) -> None:
@@ -90,7 +90,7 @@ class Traces:
 
 @dataclass(slots=True)
 class ProblemReport:
-    """A problem at the end of a trial, and what was told of it."""
+    """A problem at the end of a rules test, and its alerts."""
 
     problem: Problem
     rule: Rule
@@ -99,7 +99,7 @@ class ProblemReport:
 
     @property
     def over(self) -> bool | None:
-        """Whether it was over its rule's threshold; None where there is none."""
+        """True if it was over its rule's threshold; None without a threshold."""
         return any(one["event"] == "RATE" for one in self.alerts) if self.rule.threshold else None
 
 
@@ -110,9 +110,9 @@ def errored(traces: Iterable[Trace], rules: Rules, redact: Redact) -> list[Occur
 
 
 def report_problems(occurrences: Iterable[Occurrence], rules: Rules, limits: ProblemLimits) -> list[ProblemReport]:
-    """Return the problems that a worker would have made of occurrences that come at their times, frequent ones first.
+    """Return the problems that a worker would have made of these occurrences, the most frequent first.
 
-    Time ends with the last occurrence: what fires then is not told to be over.
+    Each occurrence arrives at its own time. Time ends with the last one: problems that fire then are not resolved.
     """
     problems = Problems(rules.match, limits)
     counts: Counter[str] = Counter()
@@ -123,7 +123,7 @@ def report_problems(occurrences: Iterable[Occurrence], rules: Rules, limits: Pro
         problems.observe(one, one["time"])
         counts[one["fingerprint"]] += 1
         changes = problems.drain()
-        # Of a problem that is forgotten, the last state counts.
+        # The last state of a forgotten problem counts.
         states |= {fingerprint: state for fingerprint, state in changes.states() if state}
         alerts += changes.alerts
     found = {

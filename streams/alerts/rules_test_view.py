@@ -23,7 +23,7 @@ _WHOLE = ("count", "fingerprint", "rule", "severity", "muted", "over threshold",
 
 @dataclass(frozen=True, slots=True)
 class RulesReport:
-    """A trial's outcome: traces read, errored ones among them, their problems, and lines that are no record."""
+    """The result of a rules test: the numbers of traces and of errored ones, their problems, and invalid lines."""
 
     traces: int
     errored: int
@@ -33,26 +33,26 @@ class RulesReport:
 
     @property
     def alerts(self) -> list[Alert]:
-        """All alerts, in the order of their times."""
+        """All alerts, by time."""
         return sorted((alert for one in self.problems for alert in one.alerts), key=lambda alert: alert["time"])
 
 
 def print_report(report: RulesReport) -> None:
-    """Print the problems, and what would have been told of them."""
+    """Print the problems, and the alerts that would have been raised."""
     if report.problems:
         printed(table(_COLUMNS, [_row(one) for one in report.problems], whole=_WHOLE))
     events = Counter(alert["event"] for alert in report.alerts)
-    told = ", ".join(f"{count:,} {event}" for event, count in sorted(events.items()))
+    raised = ", ".join(f"{count:,} {event}" for event, count in sorted(events.items()))
     click.echo(
         f"Traces: {report.traces:,}, errored: {report.errored:,}. Problems: {len(report.problems):,}. "
-        f"Alerts: {told or 'none'}."
+        f"Alerts: {raised or 'none'}."
     )
     if report.unlinked:
-        click.echo(f"Log lines without a trace id, which play no part: {report.unlinked:,}.")
+        click.echo(f"Log lines without a trace id, which are not used: {report.unlinked:,}.")
 
 
 def print_refused(refused: Sequence[Refusal]) -> None:
-    """Print to standard error which lines are no record."""
+    """Print the invalid lines to standard error."""
     if refused:
         click.echo(f"Refused {len(refused):,}:", err=True)
     for one in refused[:_SHOWN_REFUSALS]:
@@ -62,7 +62,7 @@ def print_refused(refused: Sequence[Refusal]) -> None:
 
 
 def print_json(report: RulesReport) -> None:
-    """Print the outcome as one JSON object: counts, the problems as their topic has them, and the alerts."""
+    """Print the result as one JSON object: counts, the problems in the form of their topic, and the alerts."""
     click.echo(json.dumps(_json(report)))
 
 

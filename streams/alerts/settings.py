@@ -12,7 +12,7 @@ from tracelink.kafka.topics import TopicNames
 
 
 class AlertSettings(RedactionSettings, WorkerSettings):
-    """From errored traces to problems, and to the alerts that tell of them."""
+    """Settings of the workers that group errored traces into problems and raise alerts."""
 
     title = "`tracelink alerts`"
 
@@ -20,23 +20,23 @@ class AlertSettings(RedactionSettings, WorkerSettings):
         "tracelink-alerts", description="Consumer group of the workers that group errors and raise alerts."
     )
     rules_file: Path | None = Field(
-        None, description="File of alert rules (TOML), read again when it changes; without it all problems alert."
+        None, description="File of alert rules (TOML), read again when it changes; without it, all problems alert."
     )
     known_for: float = Field(
-        86_400.0, gt=0, description="Seconds since it was last seen for which a problem is known; then it is new again."
+        86_400.0, gt=0, description="Seconds after its last occurrence until a problem is forgotten and then new again."
     )
     quiet_after: float = Field(
         900.0,
         gt=0,
-        description="Seconds without an occurrence after which a problem is quiet and its alert resolved; the "
-        "Alertmanager sink needs it too.",
+        description="Seconds without an occurrence after which a problem is resolved; the Alertmanager sink needs the "
+        "same value.",
     )
     max_problems: int = Field(
-        2_000, ge=1, description="Problems known in each partition; beyond it the one seen least lately is forgotten."
+        2_000, ge=1, description="Known problems per partition; beyond it, the least recently seen one is forgotten."
     )
 
     def limits(self) -> ProblemLimits:
-        """Return how long problems are known, and how many; raises UserError for times that cannot be."""
+        """Return the limits of problems; raises UserError if `known_for` is below `quiet_after`."""
         if self.known_for < self.quiet_after:
             raise UserError(
                 f"TRACELINK_KNOWN_FOR (--known-for) is {self.known_for:g} s: it must be at least "
@@ -46,6 +46,6 @@ class AlertSettings(RedactionSettings, WorkerSettings):
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """What the worker reads and writes."""
+        """The topics that the worker reads or writes."""
         names = TopicNames(self.topic_prefix)
         return names.error_traces, names.errors, names.problems, names.alerts, names.dead_letters

@@ -1,4 +1,4 @@
-"""How problems are shown on a terminal: texts that come from outside, times, tables."""
+"""Formats texts from outside, times and tables for a terminal."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,17 +18,17 @@ _STYLES = {"critical": "bold red", "error": "red", "warning": "yellow", "info": 
 
 
 def plain(text: str | None) -> str:
-    """Return a text from outside as one line that a terminal may be given."""
+    """Return a text from outside as one line that is safe for a terminal."""
     return texts.plain(text or "", _LONGEST_TEXT)
 
 
 def said(exception: str | None, message: str | None) -> str:
-    """Return what an error says in one line."""
+    """Return the exception and message of an error in one line."""
     return ": ".join(text for text in (plain(exception), plain(message)) if text)
 
 
 def ago(time: int, now: int) -> str:
-    """Say how long before `now` a time was; both in milliseconds."""
+    """Return the age of a time at `now` as text; both are in milliseconds."""
     seconds = (now - time) // 1000
     for length, unit in _UNITS:
         if seconds >= length:
@@ -42,9 +42,9 @@ def severity(name: str) -> Text:
 
 
 def table(columns: Iterable[str], rows: Iterable[Sequence[str | Text]], *, whole: Iterable[str] = ()) -> Table:
-    """Lay rows out, a line each; columns that are not `whole` are cut where the terminal is narrow.
+    """Return a table with one line per row; on a narrow terminal, columns that are not `whole` are cut.
 
-    Strings are shown as they stand, never read as markup; counts stand on the right.
+    Strings are never read as markup; counts are aligned to the right.
     """
     laid = Table(box=box.SIMPLE, pad_edge=False)
     kept = frozenset(whole)
@@ -57,19 +57,19 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[str | Text]], *, whole
 
 def _cell(cell: str | Text) -> Text:
     text = Text(cell) if isinstance(cell, str) else cell
-    # Of the text, not of the column: rich narrows only columns that may wrap.
+    # Set on the text and not on the column: rich narrows only columns that may wrap.
     text.no_wrap, text.overflow = True, "ellipsis"
     return text
 
 
 def console() -> Console:
-    """Return a console on standard output; where that is no terminal, lines are as long as they are."""
+    """Return a console on standard output; if that is no terminal, lines are not cut."""
     found = Console(highlight=False)
     return found if found.is_terminal else Console(highlight=False, width=_WIDE)
 
 
 def printed(what: RenderableType) -> None:
-    """Print to standard output, without the spaces that tables end their lines with."""
+    """Print to standard output, without the trailing spaces of tables."""
     out = console()
     with out.capture() as lines:
         out.print(what)

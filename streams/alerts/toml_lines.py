@@ -1,4 +1,4 @@
-"""On which line of a TOML file a key stands, which `tomllib` does not tell."""
+"""The line numbers of keys in a TOML file; `tomllib` does not report them."""
 
 import tomllib
 from bisect import bisect_left
@@ -7,14 +7,14 @@ from functools import partial
 from typing import Any
 
 Path = Sequence[str | int]
-"""The way to a value: names of keys and, counted from 0, places in lists."""
+"""The path of a value: names of keys, and indices of lists, counted from 0."""
 
 
 def line_of(text: str, *paths: Path) -> int | None:
-    """Return the line, counted from 1, that begins the statement in which a value is given.
+    """Return the first line, counted from 1, of the statement that sets a value.
 
-    `paths` are ways to write the same. Where none is there whole, it is the one that is there furthest; None where
-    nothing of any is. `text` is TOML without mistakes.
+    `paths` are alternative spellings of one path. If none exists in full, the longest existing beginning counts;
+    returns None if there is none. `text` must be valid TOML.
     """
     lines = text.replace("\r\n", "\n").split("\n")
     starts = list(_statements(lines))
@@ -22,7 +22,7 @@ def line_of(text: str, *paths: Path) -> int | None:
     for missing in range(max(map(len, paths))):
         for path in paths:
             way = path[: len(path) - missing]
-            # What is there only grows with the statements, so the first that gives it is found by halving.
+            # Each statement only adds values, so a binary search finds the first that sets this one.
             at = bisect_left(ends, True, key=partial(_holds, lines, way))  # noqa: FBT003 - False is before True
             if way and at < len(ends):
                 return starts[at] + 1
@@ -42,7 +42,7 @@ def _holds(lines: list[str], path: Path, end: int) -> bool:
 
 
 def _statements(lines: list[str]) -> Iterator[int]:
-    """Give the place of each statement's first line: one that is not over yet is no TOML by itself."""
+    """Yield the index of each statement's first line; an unfinished statement is not valid TOML by itself."""
     start = 0
     for end in range(1, len(lines) + 1):
         try:

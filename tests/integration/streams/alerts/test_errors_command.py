@@ -104,16 +104,16 @@ def test_the_table_tells_what_is_needed_to_look_further(topic: Topic) -> None:
         "payment, shop",
     ]  # fmt: skip
     assert re.fullmatch(r"\d+d ago|now", words[2])
-    assert "2 fire, 1 quiet (--all shows them)" in done.stdout
+    assert "2 firing, 1 resolved (--all shows them)" in done.stdout
     assert sum("muted" in line for line in done.stdout.splitlines()) == 1
-    assert sum(" quiet  " in line for line in topic.errors("--once", "--all").stdout.splitlines()) == 1
+    assert sum(" resolved  " in line for line in topic.errors("--once", "--all").stdout.splitlines()) == 1
     assert "1 older not shown" in topic.errors("--limit", "1").stdout
 
 
 def test_an_empty_topic_is_told(topic: Topic) -> None:
     done = topic.errors("--once")
     assert (done.exit_code, topic.listed()) == (0, [])
-    assert "0 fire, 0 quiet" in done.stdout
+    assert "0 firing, 0 resolved" in done.stdout
 
 
 def test_texts_of_services_are_neither_markup_nor_commands_to_the_terminal(topic: Topic) -> None:

@@ -156,7 +156,7 @@ def test_durations_have_a_unit_or_are_in_seconds(window: str, milliseconds: int)
 _TABLE = 'must be a table such as { name = "value" }'
 _DURATION = 'must be a duration such as "30s", "5m" or "24h", or a number of seconds'
 _PATTERN = 'must be a pattern such as "payment*", or a list of patterns'
-_LABEL = "is no name of a label: letters, digits and _, without a digit or __ at the start"
+_LABEL = "is not a valid label name: letters, digits and _, without a digit or __ at the start"
 _URL = 'must be a URL that begins with "http://" or "https://"'
 _MOMENT = "must be a date and time without quotes, such as 2026-12-01T00:00:00Z"
 
@@ -187,11 +187,11 @@ _MOMENT = "must be a date and time without quotes, such as 2026-12-01T00:00:00Z"
         ("match = { tags = 3 }", f"match.tags: {_TABLE}"),
         ("match = { tags.a.b = 3 }", f'match.tags."a.b": {_PATTERN}'),
         ('match = { "tags.a.b" = 3 }', f'match.tags."a.b": {_PATTERN}'),
-        ('match = { tag.a = "x" }', "match.tag: is no key here; did you mean tags?"),
-        ('match = { "tag.a" = "x" }', 'match."tag.a": is no key here; did you mean tags?'),
-        ('match = { severity = "info" }', "match.severity: is no key here, but one of rule"),
+        ('match = { tag.a = "x" }', "match.tag: is not a key here; did you mean tags?"),
+        ('match = { "tag.a" = "x" }', 'match."tag.a": is not a key here; did you mean tags?'),
+        ('match = { severity = "info" }', "match.severity: is not a key here, but one of rule"),
         ('match = "payment"', f"match: {_TABLE}"),
-        ('treshold = "x"', "treshold: is no key here; did you mean threshold?"),
+        ('treshold = "x"', "treshold: is not a key here; did you mean threshold?"),
         ("labels = { severity = 'x' }", "labels.severity: is set by tracelink itself: choose another name"),
         ("labels = { fingerprint = 'x' }", "labels.fingerprint: is set by tracelink itself: choose another name"),
         ("labels = { 9a = 'x' }", f"labels.9a: {_LABEL}"),
@@ -203,7 +203,7 @@ _MOMENT = "must be a date and time without quotes, such as 2026-12-01T00:00:00Z"
         ("runbook = 'ftp://a/b'", f"runbook: {_URL}"),
         ("runbook = 'https://'", f"runbook: {_URL}"),
         ("runbook = 'https://a b'", f"runbook: {_URL}"),
-        ("runbook = 'http://[a'", "runbook: is no URL: Invalid IPv6 URL"),
+        ("runbook = 'http://[a'", "runbook: is not a URL: Invalid IPv6 URL"),
         ("runbook = 3", f"runbook: {_URL}"),
         ("mute = {}", "mute.until: is missing: a mute needs an end, such as until = 2026-12-01T00:00:00Z"),
         (
@@ -224,8 +224,8 @@ def test_a_mistake_is_told_with_its_line_its_key_and_what_must_stand_there(line:
         ("[[rule]]\n", 'rules.toml:1: rule[1].name: is missing: give each rule one, such as name = "payments"'),
         ("[[rule]]\nname = ''\n", "rules.toml:2: rule[1].name: must not be empty"),
         ("[rule]\nname = 'a'\n", "rules.toml:1: rule: must be a list: write [[rule]], in two brackets"),
-        ("\n[[rules]]\n", "rules.toml:2: rules: is no key here; did you mean rule?"),
-        ("name = 'a'\n", "rules.toml:1: name: is no key here, but one of rule"),
+        ("\n[[rules]]\n", "rules.toml:2: rules: is not a key here; did you mean rule?"),
+        ("name = 'a'\n", "rules.toml:1: name: is not a key here, but one of rule"),
         (
             "[fingerprint]\nadd = ['peer', 'operation']\n",
             (
@@ -250,7 +250,7 @@ def test_a_mistake_is_told_with_its_line_its_key_and_what_must_stand_there(line:
         ("fingerprint.ignore = 'message'\n", "rules.toml:1: fingerprint.ignore: must be a list"),
         (
             "fingerprint.ignore = ['service', 'operation', 'exception', 'message']\n",
-            "rules.toml:1: fingerprint.ignore: leaves nothing to tell problems apart by: ignore fewer, or add some",
+            "rules.toml:1: fingerprint.ignore: leaves no field for fingerprints: ignore fewer, or add some",
         ),
         ("a = 1\nb = = 2\n", "rules.toml:2: Invalid value (column 5)"),
         ("a = 1\na = 2\n", "rules.toml:2: Cannot overwrite a value (column 6)"),

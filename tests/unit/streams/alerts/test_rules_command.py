@@ -69,7 +69,7 @@ def report_problems(*arguments: str | Path) -> dict[str, Any]:
 
 def test_a_right_file_is_told_to_be_right(rules: Path) -> None:
     done = run("check", rules)
-    assert (done.exit_code, done.stdout) == (0, f"{rules} is right: 1 rule.\n")
+    assert (done.exit_code, done.stdout) == (0, f"{rules} is valid: 1 rule.\n")
 
 
 def test_a_wrong_file_is_told_with_its_lines(rules: Path) -> None:
@@ -149,7 +149,7 @@ def test_log_lines_are_joined_by_their_trace_id(rules: Path, tmp_path: Path) -> 
     (problem,) = found["problems"]
     assert (found["traces"], found["errored"], found["unlinkedLogs"]) == (1, 1, 1)
     assert (problem["operation"], problem["message"]) == ("POST /pay", "no answer")
-    assert "Log lines without a trace id, which play no part: 1." in run("test", rules, "--logs", logs).stdout
+    assert "Log lines without a trace id, which are not used: 1." in run("test", rules, "--logs", logs).stdout
 
 
 def test_the_fields_of_the_fingerprint_tell_problems_apart(rules: Path, tmp_path: Path) -> None:

@@ -120,4 +120,4 @@ def test_a_file_that_was_mended_counts_again(path: Path, caplog: pytest.LogCaptu
     with caplog.at_level(logging.INFO):
         assert not file.refresh()
     assert file.error is None
-    assert caplog.messages == [f"the rules in {path} hold from now on: 1"]
+    assert caplog.messages == [f"the rules in {path} are in effect: 1"]
