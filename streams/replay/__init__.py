@@ -1,1 +1,1 @@
-"""Replay: a stretch of the past is copied to topics of its own, for a join and sinks of its own."""
+"""Replay: copies a past time range of the inputs to a job's topics, for a join and sinks of the job."""

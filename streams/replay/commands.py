@@ -18,62 +18,64 @@ _ELASTICSEARCH = (
     "keep_log_level",
 )  # fmt: skip
 _SINKS = ("zipkin", "elasticsearch")
-# The sinks run in processes of their own, and have their settings there.
+# The sinks run in processes of their own; this command only passes their settings on.
 _ELASTICSEARCH_SINK, _ZIPKIN_SINK = settings_of("sink-elasticsearch"), settings_of("sink-zipkin")
 
 
 def _job_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     if value is not None and not re.match(JOB_NAME, value):
-        raise click.BadParameter(f"{value!r} is no name of a job: letters, digits, - and _, beginning without - or _.")
+        raise click.BadParameter(f"{value!r} is not a job name: use letters, digits, - and _, but no - or _ first.")
     return value
 
 
-@click.group(invoke_without_command=True, short_help="Run a stretch of the past again.")
+@click.group(invoke_without_command=True, short_help="Replay a past time range.")
 @click.option("--from", "begin", type=TimeSpec(), metavar="MOMENT", help=f"Begin of the range: {HELP}.")
 @click.option("--to", "end", type=TimeSpec(), default="now", metavar="MOMENT", help="End of the range. [default: now]")
-@click.option("--trace-id", "ids", multiple=True, metavar="ID", help="Only this trace. May be given again.")
+@click.option("--trace-id", "ids", multiple=True, metavar="ID", help="Only this trace. Repeatable.")
 @click.option(
     "--trace-ids",
     "files",
     type=click.Path(path_type=Path, allow_dash=True),
     multiple=True,
     metavar="FILE",
-    help="Only the traces in this file, an id a line; - for standard input. May be given again.",
+    help="Only the traces in this file, one id per line; - for standard input. Repeatable.",
 )
-@click.option(
-    "--errored", is_flag=True, help="Only errored traces; what the join has put out is read first to find them."
-)
+@click.option("--errored", is_flag=True, help="Only errored traces; the command reads the join's output to find them.")
 @click.option(
     "--service",
     "services",
     multiple=True,
     metavar="NAME",
-    help="Only traces in which this service had a part; what the join has put out is read first to find them. May be "
-    "given again: then all of them.",
+    help="Only traces with records of this service; the command reads the join's output to find them. Repeatable: a "
+    "trace must then have records of all of them.",
 )
-@click.option(
-    "--partition", "numbers", type=int, multiple=True, metavar="N", help="Only this partition. May be given again."
-)
+@click.option("--partition", "numbers", type=int, multiple=True, metavar="N", help="Only this partition. Repeatable.")
 @click.option(
     "--all-partitions",
     is_flag=True,
-    help="Look for chosen traces in all partitions, not only in those that their ids map to now: for records from "
+    help="Look for selected traces in all partitions, not only in those that their ids map to now: for records from "
     "before partitions were added.",
 )
-@click.option("--dry-run", is_flag=True, help="Count what would be copied, and copy nothing.")
+@click.option("--dry-run", is_flag=True, help="Count the records to copy, and copy nothing.")
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="N",
-    help="Read at most N records a second, to spare the brokers.",
+    help="Read at most N records per second, to limit the load on the brokers.",
 )
-@click.option("--job", metavar="NAME", callback=_job_name, help="Name of the job. [default: by the time]")
-@click.option("--resume", metavar="JOB", help="Go on with a job that was interrupted.")
-@click.option("--run", "run_all", is_flag=True, help="Also join and write what is copied, and end when all is done.")
+@click.option("--job", metavar="NAME", callback=_job_name, help="Name of the job. [default: made from the time]")
+@click.option("--resume", metavar="JOB", help="Resume an interrupted job.")
 @click.option(
-    "--sink", "sinks", type=click.Choice(_SINKS), multiple=True, help="With --run: where to write. [default: both]"
+    "--run", "run_all", is_flag=True, help="Also join and write the copied records, and end when all is done."
 )
-@click.option("--alerts", is_flag=True, help="With --run: hand the errored traces to the live alerts.")
+@click.option(
+    "--sink",
+    "sinks",
+    type=click.Choice(_SINKS),
+    multiple=True,
+    help="With --run: the sink to run. Repeatable. [default: both]",
+)
+@click.option("--alerts", is_flag=True, help="With --run: send the errored traces to the live alerts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @settings_options(KafkaSettings)
 @settings_options(JoinSettings, only=("idle_gap", "max_age"))
@@ -102,16 +104,16 @@ def replay(
     as_json: bool,
     **flags: str | None,
 ) -> None:
-    """Copy a stretch of spans and logs to topics of its own, for a join and sinks of its own.
+    """Copy a time range of spans and logs to the topics of a job, which has a join and sinks of its own.
 
-    The range is in the time at which records reached Kafka. Each trace with a record in it is copied whole: back and
-    forth to a pause longer than --idle-gap. The options that choose traces narrow the range down together.
+    The range is by broker time, at which records reached Kafka. Each trace with a record in the range is copied whole,
+    in both directions up to a pause longer than --idle-gap. All options that select traces apply together.
 
-    Live processing is not touched. The documents of a replay are those that there were: what Elasticsearch has
-    already stays as it is, and what it lacks is written. Alerts are not raised but for --alerts.
+    Live processing is not affected. Documents keep their ids: existing documents in Elasticsearch stay as they are,
+    and missing ones are written. Alerts are raised only with --alerts.
 
-    An interrupted replay (exit code 130) goes on where it was: --resume JOB. The settings below are also those of the
-    join and the sinks that --run starts; others they take from the environment.
+    Resume an interrupted replay (exit code 130) with --resume JOB. The join and the sinks that --run starts use the
+    settings below, and take all others from the environment.
 
     \b
     Examples:
@@ -133,17 +135,17 @@ def replay(
     narrowed = bool(ids or files or errored or services or numbers or all_partitions)
     has_end = ctx.get_parameter_source("end") is not ParameterSource.DEFAULT
     if resume is not None and (begin is not None or has_end or narrowed or job is not None or dry_run):
-        raise click.UsageError("--resume goes on with what the job was made for: it takes no other selection.")
+        raise click.UsageError("--resume keeps the selection of the job: it cannot be combined with another one.")
     if resume is None and begin is None and not (ids or files):
-        raise click.UsageError("Say what to replay: --from MOMENT, or --trace-id ID.")
+        raise click.UsageError("Select what to replay: --from MOMENT, or --trace-id ID.")
     if not run_all and (sinks or alerts):
-        raise click.UsageError("--sink and --alerts are for --run.")
+        raise click.UsageError("--sink and --alerts need --run.")
     keys = parse_keys(ids, files) if ids or files else None
     asked = Asked(
         begin, end, keys, errored, frozenset(services), frozenset(numbers) if numbers else None, all_partitions
     )
     settings = JoinSettings.load_own(flags)
-    # What is wrong for the sinks is to be said before anything is copied.
+    # Report invalid settings of the sinks before anything is copied.
     _ELASTICSEARCH_SINK.load_own(flags)
     _ZIPKIN_SINK.load_own(flags)
     given = {name: value for name, value in flags.items() if value is not None}
@@ -174,10 +176,10 @@ def replay(
 
 
 @replay.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a job, a line each.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line for each job.")
 @settings_options(KafkaSettings)
 def list_jobs(*, as_json: bool, **flags: str | None) -> None:
-    """List the jobs, and how far they are.
+    """List the jobs and their progress.
 
     \b
     Example:
@@ -198,7 +200,7 @@ def list_jobs(*, as_json: bool, **flags: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @settings_options(KafkaSettings)
 def status(*, job: str, as_json: bool, **flags: str | None) -> None:
-    """Show how far a job is: its copy, its join, its sinks.
+    """Show the progress of a job: its copy, its join, its sinks.
 
     \b
     Example:
@@ -218,7 +220,7 @@ def status(*, job: str, as_json: bool, **flags: str | None) -> None:
 @click.argument("job")
 @settings_options(KafkaSettings)
 def delete(*, job: str, **flags: str | None) -> None:
-    """Delete a job, with its topics and groups. What its sinks have written stays.
+    """Delete a job with its topics and groups. The documents that its sinks have written stay.
 
     \b
     Example:

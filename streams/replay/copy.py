@@ -1,7 +1,7 @@
-"""Copying what a plan has chosen to a job's topics, exactly once, however often it is interrupted.
+"""Copies the records of a plan to a job's topics, exactly once, even if it is interrupted.
 
-One transaction after the other holds copies and the offsets up to which the inputs are copied; that which reaches the
-end of a partition has its end marker. So the group's offsets say what is still to do.
+Each transaction holds copies, and the offsets up to which the inputs are copied. The transaction that reaches the end
+of a partition also holds its end marker. So the group's offsets show where to resume.
 """
 
 import logging
@@ -35,7 +35,7 @@ _MOST_ABORTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """How far a copy is: messages read of how many, records copied, and the bytes of their values."""
+    """The progress of a copy: messages read and their total, records copied, and the bytes of their values."""
 
     read: int
     total: int
@@ -45,7 +45,7 @@ class Copied:
 
 @dataclass(slots=True)
 class _Done:
-    """How far a partition is copied."""
+    """The progress of a partition's copy."""
 
     offset: int
     records: int = 0
@@ -57,7 +57,7 @@ class _Done:
 
 
 class Copier:
-    """Copies what is chosen of the inputs; another copier of the same job is fenced off."""
+    """Copies the selected records of the inputs; fences other copiers of the same job."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Copier:
         stopping: Event | None = None,
         on_progress: Callable[[Copied], None] = lambda _: None,
     ) -> None:
-        """`rate` is the most records a second that are read; `on_progress` is called several times a second."""
+        """`rate` is the most messages to read per second; `on_progress` is called at least once a second."""
         live = TopicNames(settings.topic_prefix)
         names = live.of_job(job)
         self._settings = settings
@@ -85,12 +85,12 @@ class Copier:
         self._done: dict[PartitionId, _Done] = {}
 
     def run(self) -> Copied:
-        """Copy all that is still to be copied; raises Stopped where it is told to stop before."""
+        """Copy the remaining records; raises Stopped if `stopping` is set before the end."""
         aborts = 0
         while True:
             transactions = Transactions(_properties(self._settings, self._group), self._stopping)
             try:
-                transactions.start()  # from here on nothing of a predecessor is open
+                transactions.start()  # from here on, no earlier copier has a transaction open
                 self._copy(transactions)
                 return self._copied()
             except Aborted as why:
@@ -98,14 +98,14 @@ class Copier:
                 if self._stopping.is_set():
                     raise Stopped from why
                 if aborts == _MOST_ABORTS:
-                    raise UserError(f"Kafka does not take the copies: {why}.") from why
-                _log.warning("transaction aborted, going on from the last one: %s", why)
+                    raise UserError(f"Kafka does not accept the copies: {why}.") from why
+                _log.warning("transaction aborted, resuming after the last committed one: %s", why)
             except KafkaException as error:
                 if self._stopping.is_set():
                     raise Stopped from error
                 cause = transactions.cause(error)
                 again = "Another process copies this job" if "fenced" in cause.str().lower() else cause.str()
-                raise UserError(f"{again}; this one has ended, and all that it had committed counts.") from error
+                raise UserError(f"{again}; this one has ended, and its committed copies are kept.") from error
 
     def _copy(self, transactions: Transactions) -> None:
         self._done = {
@@ -143,7 +143,7 @@ class Copier:
         done.size += sum([len(value) for _, value, _, _ in copies if value is not None])
 
     def _keep_to_rate(self, transactions: Transactions, reader: Reader, started: float, read: int, due: float) -> float:
-        """Wait while more was read than the rate allows; returns when the next commit is due."""
+        """Wait while the rate is exceeded; returns the time of the next commit."""
         while True:
             if self._stopping.is_set():
                 self._commit(transactions, reader)
@@ -157,7 +157,7 @@ class Copier:
             self._stopping.wait(min(ahead, due - now))
 
     def _commit(self, transactions: Transactions, reader: Reader) -> float:
-        """Commit what was sent and how far that is; returns when the next commit is due."""
+        """Commit the copies and their offsets; returns the time of the next commit."""
         hit(Failpoint.REPLAY_SENT)
         for (topic, number), done in self._done.items():
             if done.offset >= self._offset_ranges[topic, number].end and not done.ended:
@@ -181,13 +181,13 @@ class Copier:
         )
 
     def _fetching(self) -> Properties:
-        # A burst of what is fetched ahead would be over any rate.
+        # A burst of prefetched messages would exceed the rate.
         slow = {} if self._rate is None else {"queued.min.messages": max(1, round(self._rate / _SLICES_A_SECOND))}
         return {"fetch.queue.backoff.ms": 20, "receive.message.max.bytes": 1_500_000_000, **slow}
 
 
 def fence(settings: KafkaSettings, job: str, stopping: Event) -> None:
-    """End whoever copies a job; raises KafkaException."""
+    """Fence any process that copies a job; raises KafkaException."""
     Transactions(
         _properties(settings, TopicNames(settings.topic_prefix).of_job(job).job_group("copy")), stopping
     ).start()
@@ -207,7 +207,7 @@ def _properties(settings: KafkaSettings, group: str) -> Properties:
 
 
 def progress_of(offset_ranges: Mapping[PartitionId, OffsetRange], offsets: Mapping[PartitionId, GroupOffset]) -> Copied:
-    """Tell from a group's committed offsets how far a copy is."""
+    """Return the progress of a copy from its group's committed offsets."""
     done = {one: _begin(offset_ranges[one], offset) for one, offset in offsets.items()}
     return Copied(
         sum(one.offset - offset_ranges[where].start for where, one in done.items()),
@@ -218,7 +218,7 @@ def progress_of(offset_ranges: Mapping[PartitionId, OffsetRange], offsets: Mappi
 
 
 def _begin(offset_range: OffsetRange, found: GroupOffset) -> _Done:
-    """Return how far a partition was copied by what was committed, if anything was."""
+    """Return the committed progress of a partition's copy."""
     if found.offset < 0:
         return _Done(offset_range.start)
     records, _, size = (found.metadata or "").partition(",")
@@ -227,7 +227,7 @@ def _begin(offset_range: OffsetRange, found: GroupOffset) -> _Done:
 
 
 def _copy_of(message: Message) -> Dated:
-    """Return a message as it is copied: as it is, with its offset in a header more."""
+    """Return the copy of a message: unchanged, with its offset in an additional header."""
     headers: list[tuple[str, str | bytes | None]] = [(ORIGIN, b"%d" % (message.offset() or 0))]
     if own := message.headers():
         headers += cast("list[tuple[str, bytes | None]]", own)

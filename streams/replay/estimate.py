@@ -1,4 +1,4 @@
-"""What a replay would copy, counted without copying it."""
+"""The estimate of a replay: counts the records that it would copy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from pipeline.kafka.reader import Reader
 from streams.replay.plan import Plan
 from tracelink.settings import KafkaSettings
 
-# What a copier does on two cores, beside its broker: see docs/performance.md.
+# Messages that a copier reads per second on two cores that it shares with the broker: see docs/performance.md.
 _COPIES_A_SECOND = 200_000
 
 
 @dataclass(slots=True)
 class Estimate:
-    """Records, traces, the bytes of the records' values, and the messages that are read to find them."""
+    """The numbers of records and traces, the bytes of the records' values, and the number of messages to read."""
 
     records: int = 0
     traces: int = 0
@@ -21,12 +21,12 @@ class Estimate:
     read: int = 0
 
     def seconds(self, rate: float | None) -> float:
-        """Return how long the copy would take at most so many messages a second."""
+        """Return how long the copy would take; `rate` is the most messages per second."""
         return self.read / min(rate or _COPIES_A_SECOND, _COPIES_A_SECOND)
 
 
 def estimate(settings: KafkaSettings, plan: Plan, on_progress: Callable[[int, int], None]) -> Estimate:
-    """Count what a plan chooses, one partition after the other; `on_progress` gets the messages read, of how many."""
+    """Count the records that a plan copies, by partition; `on_progress` gets the messages read and their total."""
     offset_ranges = plan.offset_ranges()
     total = sum(offset_range.end - offset_range.start for offset_range in offset_ranges.values())
     found = Estimate()

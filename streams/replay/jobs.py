@@ -1,4 +1,4 @@
-"""The replay jobs as their compacted topic has them: a record for each, and beside it the chosen trace ids."""
+"""The replay jobs in their compacted topic: a record for each job, and further records with its selected trace ids."""
 
 import logging
 from collections.abc import Iterator
@@ -62,26 +62,26 @@ JOB: Codec[Job] = Codec(load_schema("replay_job"))
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A job, and the keys of the traces that were chosen (None for all)."""
+    """A job, and the keys of its selected traces (None for all)."""
 
     job: Job
     keys: frozenset[bytes] | None
 
     def selection(self) -> Selection:
-        """Return what it selects."""
+        """Return the job's selection."""
         job = self.job
         numbers = None if job["numbers"] is None else frozenset(job["numbers"])
         return Selection(job["begin"], job["end"], job["gap"], self.keys, numbers)
 
     def ranges(self) -> dict[PartitionId, Range]:
-        """Return where its range lies."""
+        """Return the job's range in each input."""
         return {
             (one["topic"], one["partition"]): Range(one["start"], one["end"], one["limit"])
             for one in self.job["inputs"]
         }
 
     def offset_ranges(self) -> dict[PartitionId, OffsetRange]:
-        """Return what is read of the inputs."""
+        """Return the offset range to read of each input."""
         return {(one["topic"], one["partition"]): OffsetRange(one["head"], one["tail"]) for one in self.job["inputs"]}
 
 
@@ -93,7 +93,7 @@ class Jobs:
         self._topic = TopicNames(settings.topic_prefix).jobs
 
     def read(self) -> dict[str, Stored]:
-        """Return the jobs by their names, the oldest first."""
+        """Return the jobs by name, the oldest first."""
         newest = self._newest()
         found: dict[str, Stored] = {}
         for key, value in newest.items():
@@ -102,7 +102,7 @@ class Jobs:
             try:
                 job = JOB.decode(value)
             except InvalidRecord as error:
-                _log.warning("a job in %s is unreadable and left out: %s: %s", self._topic, key, error)
+                _log.warning("a job in %s is invalid and is skipped: %s: %s", self._topic, key, error)
                 continue
             parts = [newest.get(one, b"") for one in _parts_of(job)]
             keys = frozenset(_keys(b"".join(parts)))
@@ -110,18 +110,16 @@ class Jobs:
         return dict(sorted(found.items(), key=lambda one: one[1].job["created"]))
 
     def get(self, name: str) -> Stored:
-        """Return a job; raises UserError where there is none of that name."""
+        """Return a job; raises UserError if it does not exist or is incomplete."""
         found = self.read().get(name)
         if found is None:
             raise no_such_job(name)
         if found.keys is not None and len(found.keys) != found.job["traces"]:
-            raise UserError(
-                f"The job {name} was not written to its end: delete it with: tracelink replay delete {name}"
-            )
+            raise UserError(f"The job {name} was not written completely. Delete it: tracelink replay delete {name}")
         return found
 
     def now(self) -> int:
-        """Return the brokers' time, in milliseconds since the epoch: that of the records' times in the inputs."""
+        """Return the broker time, in milliseconds since the epoch: the clock of the inputs' timestamps."""
         return self._produce({b"/now": None})
 
     def write(self, stored: Stored) -> None:
@@ -133,11 +131,11 @@ class Jobs:
         self._produce({**parts, job["name"].encode(): JOB.encode(job)})
 
     def update(self, job: Job) -> None:
-        """Write a job anew; its trace ids stay."""
+        """Replace the record of a job; its trace ids stay."""
         self._produce({job["name"].encode(): JOB.encode(job)})
 
     def delete(self, job: Job) -> None:
-        """Forget a job and its trace ids."""
+        """Delete a job and its trace ids."""
         self._produce(dict.fromkeys([job["name"].encode(), *_parts_of(job)]))
 
     def _newest(self) -> Newest:
@@ -146,7 +144,7 @@ class Jobs:
             return Newest.of(reader.messages())
 
     def _produce(self, records: dict[bytes, bytes | None]) -> int:
-        """Write records; returns the brokers' time of the last one, in milliseconds since the epoch."""
+        """Write records; returns the broker time of the last one, in milliseconds since the epoch."""
         failed: list[KafkaError] = []
         times = [0]
 
@@ -158,7 +156,7 @@ class Jobs:
 
         properties = client_properties(
             self._settings,
-            # A record that goes out twice does no harm, and an idempotent producer takes half a second to begin.
+            # Duplicates do no harm, and an idempotent producer takes half a second to start.
             promised={"acks": "all", "max.in.flight.requests.per.connection": 1, "partitioner": PARTITIONER},
             defaults={"message.max.bytes": 4 * 1024 * 1024, "compression.type": "lz4"},
         )
@@ -169,12 +167,12 @@ class Jobs:
             why = failed[0].str() if failed else "Kafka does not answer"
             raise UserError(f"Cannot write to {self._topic}: {why}.")
         if not times[1:]:
-            raise UserError(f"{self._topic} has not the brokers' times. Mend it with: tracelink topics apply")
+            raise UserError(f"{self._topic} does not use LogAppendTime. Correct it with: tracelink topics apply")
         return max(times)
 
 
 def refuse_other_gap(settings: JoinSettings) -> None:
-    """Raise UserError where a job was copied for windows of another length: it would come out as other parts."""
+    """Raise UserError if a job was copied for another idle gap: its records would be joined into other parts."""
     names = TopicNames(settings.topic_prefix)
     if settings.replay is None or names.jobs not in OffsetLookup(connect(settings)).topics():
         return
@@ -182,18 +180,18 @@ def refuse_other_gap(settings: JoinSettings) -> None:
     gap = round(settings.idle_gap * 1000) if stored is None else stored.job["gap"]
     if gap != round(settings.idle_gap * 1000):
         raise UserError(
-            f"The job {settings.replay} was copied for TRACELINK_IDLE_GAP={gap / 1000:g}, and here it is "
-            f"{settings.idle_gap:g}: give it --idle-gap {gap / 1000:g}."
+            f"The job {settings.replay} was copied for TRACELINK_IDLE_GAP={gap / 1000:g}, but the setting is "
+            f"{settings.idle_gap:g}: use --idle-gap {gap / 1000:g}."
         )
 
 
 def no_such_job(name: str) -> UserError:
-    """Return what to say of a name that no job has."""
+    """Return the error for an unknown job."""
     return UserError(f"There is no replay job {name}. The jobs there are: tracelink replay list")
 
 
 def _parts_of(job: Job) -> list[bytes]:
-    """Return the keys of the records that have a job's trace ids: too many for one message."""
+    """Return the keys of the records with a job's trace ids, which may be too many for one message."""
     count = -(-(job["traces"] or 0) // _KEYS_AT_ONCE)
     return [f"{job['name']}/{number}".encode() for number in range(count)]
 

@@ -1,4 +1,4 @@
-"""Which records a replay copies: those of a range, and of its traces also what lies beyond the range's edges."""
+"""The plan of a replay: which records to copy, those of a range and those of its traces beyond the range's edges."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ from tracelink.kafka.topics import PartitionId, TopicNames
 from tracelink.settings import KafkaSettings
 
 _LOOK_SECONDS = 0.2
-# A producer's usual time-out, and the brokers' scan for transactions that have passed it.
+# A producer's default transaction time-out, plus the interval of the brokers' scan for timed-out transactions.
 _LONGEST_TRANSACTION = 75.0
 
 
 class Range(NamedTuple):
-    """Offsets of an input: the range itself, and where the input ended when the replay was planned."""
+    """Offsets of an input: the range (`start`, `end`), and the input's end when the replay was planned (`limit`)."""
 
     start: int
     end: int
@@ -30,7 +30,7 @@ class Range(NamedTuple):
 
 
 class ScanBounds(NamedTuple):
-    """Offsets of an input: from where to where it is read, for what its traces have beyond the range."""
+    """Offsets of an input between which it is read: the range, extended for its traces' records beyond it."""
 
     head: int
     tail: int
@@ -38,38 +38,38 @@ class ScanBounds(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is asked for: stream times in milliseconds, the traces (all where None), and the partitions (as well)."""
+    """The selected stream times in milliseconds, traces (None for all) and partitions (None for all)."""
 
     begin: int
     end: int
     gap: int
-    """The join's `idle_gap`, in milliseconds: a trace is followed up to a longer one."""
+    """The join's `idle_gap`, in milliseconds: a trace is followed up to a longer pause."""
     keys: frozenset[bytes] | None = None
     numbers: frozenset[int] | None = None
 
     @property
     def is_whole(self) -> bool:
-        """Whether it selects by time alone, and so the log lines without a trace as well."""
+        """True if it selects by time alone, so that it includes log lines without a trace."""
         return self.keys is None and self.numbers is None
 
     def wants(self, number: int) -> bool:
-        """Tell whether a partition is asked for."""
+        """Return True if the partition is selected."""
         return self.numbers is None or number in self.numbers
 
 
 @dataclass(slots=True)
 class Beyond:
-    """What a partition's traces have beyond the edges of the range, as times in milliseconds by their keys."""
+    """The traces of a partition that extend beyond the edges of the range: their first and last times by key, in ms."""
 
     since: Mapping[bytes, int] = field(default_factory=dict)
     until: Mapping[bytes, int] = field(default_factory=dict)
     cut: frozenset[bytes] = frozenset()
-    """Traces whose beginning retention has passed, perhaps: their parts would not be those that they were."""
+    """Traces whose first records retention may have deleted: their replayed parts could differ from the live ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is read of each input, and what of it is copied."""
+    """The offsets to read of each input, and the records to copy."""
 
     selection: Selection
     ranges: Mapping[PartitionId, Range]
@@ -78,14 +78,14 @@ class Plan:
     unlinked: str
     """The topic of log lines without a trace."""
     complete_until: int
-    """The stream time up to which the inputs were all there, in milliseconds."""
+    """The stream time up to which the inputs were complete, in milliseconds."""
 
     def offset_ranges(self) -> dict[PartitionId, OffsetRange]:
-        """Return what is to be read of each input."""
+        """Return the offset range to read of each input."""
         return {one: OffsetRange(reach.head, reach.tail) for one, reach in self.scan_bounds.items()}
 
     def choose(self, partition: PartitionId, messages: list[Message]) -> list[Message]:
-        """Return those messages of an input that are copied; they come in the order of their offsets."""
+        """Return the messages of an input to copy; `messages` must be in the order of their offsets."""
         topic, number = partition
         if topic == self.unlinked:
             begin, end = self.selection.begin, self.selection.end
@@ -108,25 +108,25 @@ class Plan:
 
     @property
     def cut(self) -> int:
-        """How many traces are left out because retention may have passed their beginning."""
+        """The number of traces that are skipped because retention may have deleted their first records."""
         return sum(len(beyond.cut) for beyond in self.beyond.values())
 
 
 class Planner:
-    """Asks Kafka for what a plan is made of; raises UserError."""
+    """Makes plans from the offsets and records in Kafka; raises UserError."""
 
     def __init__(self, settings: KafkaSettings, lookup: OffsetLookup, also: Callable[[], None] = lambda: None) -> None:
-        """`also` is called now and then while much is read, and may raise what ends it."""
+        """`also` is called regularly during long reads, and may raise to end them."""
         self._settings = settings
         self._also = also
         self._lookup = lookup
         self._names = TopicNames(settings.topic_prefix)
 
     def ranges(self, selection: Selection, complete_until: int) -> dict[PartitionId, Range]:
-        """Look up the range's offsets of every input, with the ends up to which they may be copied.
+        """Look up the range's offsets in every input, and the limit up to which records may be copied.
 
-        That is what was there by `complete_until` (stream time in milliseconds): a later record might close a part
-        that another one, not to be seen yet, belongs to. Log lines without a trace belong to none.
+        The limit is at `complete_until` (stream time in milliseconds): a later record could close a part although an
+        earlier record of it is not readable yet. It does not apply to log lines without a trace.
         """
         names, lookup = self._names, self._lookup
         partitions = [
@@ -140,17 +140,17 @@ class Planner:
         for one in partitions:
             start = min(starts[one], limits[one])
             if one[0] == names.unlinked_logs:
-                # Their times are the publishers': in no order, and so looked at one by one.
+                # Their timestamps are set by publishers, in no order, so each is checked.
                 wanted, end = selection.is_whole, limits[one]
             else:
                 wanted, end = selection.wants(one[1]), min(ends[one], limits[one])
-            # What is not wanted is there as well, empty: its copy needs an end marker, too.
+            # An input that is not selected has an empty range: its copy still needs an end marker.
             end = max(start, end) if wanted else start
             found[one] = Range(start, end, limits[one])
         return found
 
     def _readable_ends(self, partitions: list[PartitionId]) -> dict[PartitionId, int]:
-        """Return the ends as they are now, once no transaction is open before them."""
+        """Return the current ends, after all transactions before them have ended."""
         there = self._lookup.ends(partitions, committed=False)
 
         def ends() -> dict[PartitionId, int]:
@@ -170,13 +170,13 @@ class Planner:
         for (topic, number), end in there.items():
             if found[topic, number] < end:
                 raise UserError(
-                    f"A transaction is open on {topic}[{number}] at offset {found[topic, number]}: what lies behind it "
-                    "cannot be read. Begin the replay again once it has ended."
+                    f"A transaction is open on {topic}[{number}] at offset {found[topic, number]}: records after it "
+                    "cannot be read. Start the replay again after it has ended."
                 )
         return found
 
     def plan(self, selection: Selection, ranges: Mapping[PartitionId, Range], complete_until: int) -> Plan:
-        """Find what the range's traces have beyond its edges."""
+        """Find the records of the range's traces beyond its edges, and return the plan."""
         names = self._names
         inputs = {one: found for one, found in ranges.items() if one[0] != names.unlinked_logs}
         numbers = sorted({number for _, number in inputs})
@@ -208,9 +208,9 @@ class Planner:
     def _heads(
         self, selection: Selection, ranges: Mapping[PartitionId, Range]
     ) -> tuple[dict[int, TraceExtents], dict[int, int]]:
-        """Follow the traces back from the range's begin.
+        """Follow the traces back from the begin of the range.
 
-        Also returns, for each partition of which retention has deleted something, the time up to which it may have.
+        Also returns, for each partition with deleted records, the time up to which retention may have deleted them.
         """
         begin, gap = selection.begin, selection.gap
         begins = self._lookup.begins(ranges)
@@ -218,7 +218,7 @@ class Planner:
         before = {one for one, found in ranges.items() if begins[one] < found.start}
         numbers = {number for _, number in before} | horizons.keys()
         extents = {number: TraceExtents(gap) for number in numbers}
-        # What comes later in the range cannot go on before it.
+        # Only traces with a record this close to the begin can have records before it.
         near = {
             number: self._lookup.at(_of(number, ranges), max(begin, horizons.get(number, 0)) + gap + 1)
             for number in numbers
@@ -238,7 +238,7 @@ class Planner:
             if not mine:
                 break
             low = self._lookup.at(mine, begin - reach - step)
-            # Behind the limit there may be records by now.
+            # There may be new records after the limit.
             offset_ranges = {one: OffsetRange(min(low[one], high[one]), high[one]) for one in mine}
             self._follow(extents, offset_ranges, selection.keys, lambda time: begin - time)
             high |= {one: offset_range.start for one, offset_range in offset_ranges.items()}
@@ -246,7 +246,7 @@ class Planner:
         return extents, horizons
 
     def _tails(self, selection: Selection, ranges: Mapping[PartitionId, Range]) -> dict[int, TraceExtents]:
-        """Follow the traces on from the range's end."""
+        """Follow the traces forward from the end of the range."""
         end, gap = selection.end, selection.gap
         numbers = {number for (_, number), found in ranges.items() if found.end < found.limit}
         extents = {number: TraceExtents(gap) for number in numbers}
@@ -270,7 +270,7 @@ class Planner:
         return extents
 
     def _horizons(self, begins: Mapping[PartitionId, int], ranges: Mapping[PartitionId, Range]) -> dict[int, int]:
-        """Return the time of the oldest record there is, of each partition of which older ones were deleted."""
+        """Return the time of the oldest record, for each partition with deleted records."""
         cut = {
             one: OffsetRange(first, ranges[one].limit) for one, first in begins.items() if 0 < first < ranges[one].limit
         }
@@ -284,7 +284,7 @@ class Planner:
             while reader.unread:
                 for one, messages in reader.poll():
                     reader.finish(one)
-                    oldest.setdefault(one, messages[0].timestamp()[1])  # more may have come with it
+                    oldest.setdefault(one, messages[0].timestamp()[1])  # one poll may return several
         found: dict[int, int] = {}
         for (_, number), time in oldest.items():
             found[number] = max(found.get(number, time), time)
@@ -297,7 +297,7 @@ class Planner:
         keys: frozenset[bytes] | None,
         distance_of: Callable[[int], int],
     ) -> None:
-        """Follow traces through stretches of both inputs, one step farther from the edge."""
+        """Follow traces through offset ranges of both inputs, one step farther from the edge."""
         found: dict[int, list[tuple[int, bytes]]] = {}
         for number, records in self._records(offset_ranges, keys):
             mine = found.setdefault(number, [])
@@ -308,7 +308,7 @@ class Planner:
     def _records(
         self, offset_ranges: Mapping[PartitionId, OffsetRange], keys: frozenset[bytes] | None
     ) -> Iterator[tuple[int, list[tuple[int, bytes]]]]:
-        """Yield (time, trace) of the records of stretches, by partitions; what has no key belongs to no trace."""
+        """Yield (time, trace) of the records in offset ranges, by partition; records without a key are skipped."""
         with self._reader(offset_ranges) as reader:
             while reader.unread:
                 for (_, number), messages in reader.poll():

@@ -1,4 +1,4 @@
-"""A replay from what is asked for to its last record: planned, copied, and where that is wanted joined and written."""
+"""A replay from the request to its last record: plans and copies it, and on request joins and writes it."""
 
 import time
 from collections import Counter
@@ -35,7 +35,7 @@ _GONE = (KafkaError.GROUP_ID_NOT_FOUND, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a user asks for; moments as `pipeline.cli.times` reads them."""
+    """A user's request; `begin` and `end` are time specs as in `pipeline.cli.times`."""
 
     begin: str | None
     end: str
@@ -46,7 +46,7 @@ class Asked:
     all_partitions: bool = False
 
     def words(self) -> str:
-        """Say what it is, in a line."""
+        """Describe the request in a line."""
         words = []
         if self.keys is not None:
             words.append(f"{len(self.keys):,} trace ids")
@@ -58,10 +58,10 @@ class Asked:
 
 
 class Replays:
-    """Plans, copies and runs replays; raises UserError, and Stopped within a moment after `stopping` is set."""
+    """Plans, copies and runs replays; raises UserError, and Stopped soon after `stopping` is set."""
 
     def __init__(self, settings: JoinSettings, stopping: Event, on_progress: OnProgress) -> None:
-        # A variable for the workers of some job would lead elsewhere.
+        # Ignore TRACELINK_REPLAY: it is for a job's workers, and would select that job's topics here.
         self._settings = settings = settings.model_copy(update={"replay": None})
         self._stopping = stopping
         self.notes: list[str] = []
@@ -69,12 +69,12 @@ class Replays:
         self._admin = connect(settings)
         self._lookup = OffsetLookup(self._admin)
         self._names = TopicNames(settings.topic_prefix)
-        self._planner = Planner(settings, self._lookup, self._go_on_or_stop)
+        self._planner = Planner(settings, self._lookup, self._raise_if_stopping)
         self.jobs = Jobs(settings)
         self.observer = Observer(settings, self._admin)
 
     def select(self, asked: Asked) -> Selection:
-        """Resolve the moments and the traces of what is asked for."""
+        """Resolve the time specs and the traces of a request."""
         now = round(time.time() * 1000)
         begin, end = (
             0 if text is None else milliseconds_of(text, now, self._settings, self._lookup)
@@ -102,16 +102,16 @@ class Replays:
                 )
         if keys is not None:
             if not keys:
-                raise UserError("No trace is like that between those times.")
+                raise UserError("No trace matches the selection in this time range.")
             if not asked.all_partitions:
                 mapped = frozenset(partition_of(key, count) for key in keys)
                 numbers = mapped if numbers is None else numbers & mapped
                 if not numbers:
-                    raise UserError("The traces are not in the partitions that --partition names.")
+                    raise UserError("The selected traces are not in the partitions of --partition.")
         return Selection(begin, end, round(self._settings.idle_gap * 1000), keys, numbers)
 
     def plan(self, selection: Selection) -> Plan:
-        """Find out what of the inputs is to be copied."""
+        """Work out which records of the inputs to copy."""
         self.on_progress("looking at the range's edges", 0, 0)
         complete_until = self.jobs.now() - round(self._settings.allowance * 1000)
         return self._planner.plan(selection, self._planner.ranges(selection, complete_until), complete_until)
@@ -120,23 +120,23 @@ class Replays:
         """Plan a new job, and make its topics."""
         if name in self.jobs.read():
             raise UserError(
-                f"There is a replay job {name} already. Go on with it: tracelink replay --resume {name}; "
-                f"or forget it: tracelink replay delete {name}"
+                f"There is a replay job {name} already. Resume it: tracelink replay --resume {name}; "
+                f"or delete it: tracelink replay delete {name}"
             )
         if self._topics(name):
             raise UserError(
-                f"There are topics of a replay job {name}: delete them with: tracelink replay delete {name}"
+                f"There are topics of a former replay job {name}. Delete them: tracelink replay delete {name}"
             )
         selection = self.select(asked)
         plan = self.plan(selection)
         stored = Stored(_job(name, asked, plan), selection.keys)
-        # Before its topics: whatever interrupts it from here on, there is a job to go on with.
+        # Before its topics, so that the job can be resumed after any interruption from here on.
         self.jobs.write(stored)
         self._create_topics(stored)
         return stored, plan
 
     def resume(self, name: str) -> tuple[Stored, Plan | None]:
-        """Plan a job again as it was, unless all is copied; raises UserError also where retention has passed of it."""
+        """Repeat the plan of a job, unless all is copied; raises UserError if retention has deleted its records."""
         stored = self.jobs.get(name)
         if stored.job["state"] == "COPIED":
             self._require_topics(name)
@@ -147,22 +147,23 @@ class Replays:
             self._create_topics(stored)
             if self._holds_copies(names):
                 raise UserError(
-                    f"Kafka has forgotten how far the job {name} was copied. Begin anew: tracelink replay delete {name}"
+                    f"Kafka has lost the copy offsets of the job {name}. Delete it, then start a new one: "
+                    f"tracelink replay delete {name}"
                 )
         self._require_topics(name)
         self.on_progress("looking at the range's edges", 0, 0)
         plan = self._planner.plan(stored.selection(), stored.ranges(), stored.job["completeUntil"])
         if plan.cut != stored.job["cut"]:
             raise UserError(
-                f"Retention has passed records that the job {name} was planned with: what is left of it would not fit "
-                f"what was copied. Forget it, and begin anew: tracelink replay delete {name}"
+                f"Retention has deleted records that the job {name} was planned with: the rest would not match the "
+                f"records already copied. Delete it, then start a new one: tracelink replay delete {name}"
             )
         return stored, plan
 
     def copy(
         self, stored: Stored, plan: Plan | None, rate: float | None, also: Callable[[], object] = lambda: None
     ) -> Copied:
-        """Copy what is left of a job, if there is a plan; `also` is called now and then, and may raise what ends it."""
+        """Copy the rest of a job, if there is a plan; `also` is called regularly, and may raise to end the copy."""
         job = stored.job
         if plan is None:
             read = sum(offset_range.end - offset_range.start for offset_range in stored.offset_ranges().values())
@@ -186,18 +187,18 @@ class Replays:
         return copied
 
     def run(self, stored: Stored, plan: Plan | None, rate: float | None, stages: Stages) -> Copied:
-        """Copy while the join and the sinks work, and wait until they are through."""
+        """Copy while the join and the sinks run, and wait until they have drained their inputs."""
         with stages:
-            copied = self.copy(stored, plan, rate, also=stages.are_through)
-            while not stages.are_through():
+            copied = self.copy(stored, plan, rate, also=stages.are_drained)
+            while not stages.are_drained():
                 if self._stopping.wait(_LOOK_SECONDS):
                     raise Stopped
-                with suppress(UserError):  # who only looks on ends nothing
+                with suppress(UserError):  # a failed status lookup must not end the replay
                     self._show(self.observer.status(stored))
         return copied
 
     def delete(self, name: str) -> list[str]:
-        """Delete a job with its topics and groups; returns the topics' names. Raises UserError where it runs."""
+        """Delete a job with its topics and groups; returns the topics' names. Raises UserError if it still runs."""
         stored = self.jobs.read().get(name)
         prefix, topics = self._names.of_job(name).prefix, self._topics(name)
         groups = self.observer.groups(name)
@@ -207,14 +208,14 @@ class Replays:
             raise UserError(f"The job {name} still runs: {', '.join(running)}. End these processes first.")
         try:
             if topics:
-                # From here on no copier can write to them.
+                # After this, no copier can write to them.
                 fence(self._settings, name, self._stopping)
                 _finish(self._admin.delete_topics(topics, operation_timeout=_TIMEOUT))
             if groups:
                 _finish(self._admin.delete_consumer_groups(sorted(groups), request_timeout=_TIMEOUT))
         except KafkaException as error:
-            raise UserError(f"Cannot delete what the job {name} has: {error.args[0].str()}.") from None
-        # Last of all: as long as something of it is left it can be deleted again.
+            raise UserError(f"Cannot delete the topics and groups of the job {name}: {error.args[0].str()}.") from None
+        # Last, so that an interrupted delete can be repeated.
         if stored is not None:
             self.jobs.delete(stored.job)
         return topics
@@ -224,7 +225,7 @@ class Replays:
         return sorted(one for one in self._lookup.topics() if one.startswith(prefix))
 
     def _holds_copies(self, names: TopicNames) -> bool:
-        """Tell whether anything is committed in a job's inputs: what was aborted has offsets as well."""
+        """Return True if a job's inputs hold committed records; offsets alone may be of aborted ones."""
         offset_ranges = self._lookup.whole(names.spans) | self._lookup.whole(names.logs)
         with Reader(self._settings, f"{names.prefix}copies", offset_ranges) as reader:
             while reader.unread:
@@ -248,17 +249,17 @@ class Replays:
             self.on_progress(stage.name, stage.done, stage.total)
 
     def on_progress(self, what: str, done: int, total: int) -> None:
-        """Show what goes on; raises Stopped."""
-        self._go_on_or_stop()
+        """Show progress; raises Stopped."""
+        self._raise_if_stopping()
         self._on_progress(what, done, total)
 
-    def _go_on_or_stop(self) -> None:
+    def _raise_if_stopping(self) -> None:
         if self._stopping.is_set():
             raise Stopped
 
 
 def _finish(deletions: Mapping[str, Future[object]]) -> None:
-    """Wait until all are deleted; a group that has lost its last topic may have gone by itself."""
+    """Wait until all are deleted; Kafka may have deleted a group by itself after its last topic."""
     for future in deletions.values():
         try:
             future.result(_TIMEOUT)

@@ -1,4 +1,4 @@
-"""The join and the sinks of a job as processes beside the copier, each of which ends when it is through."""
+"""The join and the sinks of a job, as processes beside the copier; each ends when it has drained its input."""
 
 import os
 import shutil
@@ -17,9 +17,9 @@ _STOP_SECONDS = 15.0
 
 
 class Stages:
-    """Processes of `tracelink … --replay JOB`, their output in a folder that stays where one has failed.
+    """Processes `tracelink … --replay JOB`; their logs are in a folder that is kept if one has failed.
 
-    A context manager that ends those that still run, by SIGTERM and at last by SIGKILL.
+    A context manager that ends the remaining processes, by SIGTERM and then by SIGKILL.
     """
 
     def __init__(self, job: str, commands: Iterable[tuple[str, ...]], environment: Mapping[str, str]) -> None:
@@ -43,8 +43,8 @@ class Stages:
         if not self._failed:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def are_through(self) -> bool:
-        """Tell whether all have ended; raises UserError where one has failed."""
+    def are_drained(self) -> bool:
+        """Return True if all have ended; raises UserError if one has failed."""
         for name, process in self._processes.items():
             code, log = process.poll(), self._log(name)
             if code:

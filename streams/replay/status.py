@@ -1,4 +1,4 @@
-"""How far a job is: its copy, its join and its sinks, as their groups have committed."""
+"""The progress of a job: its copy, its join and its sinks, by the committed offsets of their groups."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from tracelink.kafka.topics import TopicNames
 from tracelink.settings import KafkaSettings
 
 _TIMEOUT = 10.0
-# Behind the last record of a partition lie its end marker, and that of the transaction.
+# After the last record of a partition come its end marker and the transaction's commit marker.
 _MARKERS = 2
 _SINK = "sink-"
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage of a job: messages done, of how many that there are by now; `running` as long as it has members."""
+    """A stage of a job: messages done, and their total so far; `running` is True while its group has members."""
 
     name: str
     done: int
@@ -32,15 +32,15 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """How far a job is."""
+    """The progress of a job."""
 
     copied: Copied
     stages: tuple[Stage, ...]
-    """The join, and the sinks that have begun."""
+    """The join, and the sinks that have started."""
 
 
 class Observer:
-    """Looks at jobs; raises UserError."""
+    """Reads the progress of jobs; raises UserError."""
 
     def __init__(self, settings: KafkaSettings, admin: AdminClient) -> None:
         self._live = TopicNames(settings.topic_prefix)
@@ -49,7 +49,7 @@ class Observer:
         self._lookup = OffsetLookup(admin)
 
     def status(self, stored: Stored) -> JobStatus:
-        """Return how far a job is."""
+        """Return the progress of a job."""
         names = self._live.of_job(stored.job["name"])
         offset_ranges = stored.offset_ranges()
         copied = progress_of(
@@ -65,18 +65,18 @@ class Observer:
         return JobStatus(copied, tuple(stages))
 
     def groups(self, job: str) -> dict[str, bool]:
-        """Return the groups of a job, and whether each has members."""
+        """Return the groups of a job; the value is True if the group has members."""
         prefix = self._live.of_job(job).prefix
         try:
             listed = self._admin.list_consumer_groups(request_timeout=_TIMEOUT).result().valid or []
             names = [one.group_id for one in listed if one.group_id.startswith(prefix)]
             return {name: bool(member_ids(self._admin, name)) for name in names}
         except KafkaException as error:
-            raise UserError(f"Kafka does not tell of its groups: {error.args[0].str()}.") from None
+            raise UserError(f"Cannot list the consumer groups of Kafka: {error.args[0].str()}.") from None
 
     def _stage(self, stage: str, names: TopicNames, topics: Iterable[str], groups: dict[str, bool]) -> Stage:
         there = self._lookup.topics()
-        # A job that was not deleted to its end has some of them no more.
+        # After an interrupted delete, a job lacks some of its topics.
         partitions = [one for topic in topics if topic in there for one in self._lookup.partitions(topic)]
         if not partitions:
             return Stage(stage, 0, 0)

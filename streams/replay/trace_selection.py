@@ -1,4 +1,4 @@
-"""The traces of a replay that are chosen one by one: by their ids, or by what the join has found of them."""
+"""Selects the traces of a replay by their ids, or by the join's output."""
 
 import struct
 from collections.abc import Callable, Iterable
@@ -16,12 +16,12 @@ _SEED, _MIX, _WORD = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition that producers send a key to (`murmur2_random`, as Java's do)."""
+    """Return the partition to which producers send a key (`murmur2_random`, the same as Java's default)."""
     return (_murmur2(key) & _POSITIVE) % partitions
 
 
 def _murmur2(data: bytes) -> int:
-    """Hash as Kafka's clients do: MurmurHash2 of 32 bits, with Java's seed (org.apache.kafka.common.utils.Utils)."""
+    """Return the hash of Kafka's clients: MurmurHash2 of 32 bits, with Java's seed (o.a.kafka.common.utils.Utils)."""
     found = _SEED ^ len(data)
     whole = len(data) & ~3
     for (word,) in struct.iter_unpack("<I", data[:whole]):
@@ -34,7 +34,7 @@ def _murmur2(data: bytes) -> int:
 
 
 def parse_keys(ids: Iterable[str], files: Iterable[Path]) -> frozenset[bytes]:
-    """Return the keys of traces that are given by their ids, and in files, one a line; raises UserError."""
+    """Return the keys of traces from ids, and from files with one id per line; raises UserError."""
     keys = {_key(text, "--trace-id") for text in ids}
     for path in files:
         name = "standard input" if str(path) == "-" else str(path)
@@ -46,16 +46,16 @@ def parse_keys(ids: Iterable[str], files: Iterable[Path]) -> frozenset[bytes]:
         except OSError as error:
             raise UserError(f"{name}: {error.strerror}.") from None
         except UnicodeDecodeError:
-            raise UserError(f"{name} is no text in UTF-8.") from None
+            raise UserError(f"{name} is not UTF-8 text.") from None
     return frozenset(keys)
 
 
 def joined_keys(
     parts: JoinedParts, *, errored: bool, services: frozenset[str], on_progress: Callable[[int, int], None]
 ) -> frozenset[bytes]:
-    """Return the keys of those joined traces that are errored, and that all the services had a part in, if asked for.
+    """Return the keys of the joined traces that have records of all these services and, if `errored`, are errored.
 
-    `on_progress` gets how many messages are read, of how many.
+    `on_progress` gets the number of messages read, and their total.
     """
     erred: set[bytes] = set()
     served: dict[str, set[bytes]] = {service: set() for service in services}

@@ -1,4 +1,4 @@
-"""What the replay commands show: progress, counts, and the list of jobs."""
+"""The output of the replay commands: progress, counts, and the list of jobs."""
 
 import json
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _LONGEST = 200
 
 
 def print_estimate(estimate: Estimate, plan: Plan, rate: float | None, *, as_json: bool) -> None:
-    """Print what a replay would copy."""
+    """Print the estimate of a replay."""
     selection, seconds = plan.selection, estimate.seconds(rate)
     if as_json:
         click.echo(
@@ -40,13 +40,13 @@ def print_estimate(estimate: Estimate, plan: Plan, rate: float | None, *, as_jso
         return
     click.echo(
         f"{_range(selection)}: {estimate.records:,} records of {estimate.traces:,} traces, {decimal(estimate.size)}. "
-        f"To copy them {estimate.read:,} messages are read, which takes about {_duration(seconds)}."
+        f"The copy reads {estimate.read:,} messages, which takes about {_duration(seconds)}."
     )
     _print_cut(plan.cut)
 
 
 def print_copied(stored: Stored, copied: Copied, run: str | None, *, as_json: bool) -> None:
-    """Print what was copied; `run` is the command that joins and writes it, None where that is done."""
+    """Print the numbers of a copy; `run` is the command that joins and writes it, None if that is done."""
     job = stored.job
     if as_json:
         found = {"state": "copied", "records": copied.records, "bytes": copied.size, "through": run is None}
@@ -59,13 +59,13 @@ def print_copied(stored: Stored, copied: Copied, run: str | None, *, as_json: bo
     else:
         click.echo(
             f"To join them: tracelink join --replay {job['name']}\n"
-            f"To write them: tracelink sink elasticsearch --replay {job['name']}, and so zipkin\n"
-            f"Or all at once: {run}"
+            f"To write them: tracelink sink elasticsearch --replay {job['name']}, or sink zipkin\n"
+            f"Or both in one command: {run}"
         )
 
 
 def print_jobs(jobs: Iterable[tuple[Stored, JobStatus]], *, as_json: bool) -> None:
-    """Print jobs with how far they are."""
+    """Print jobs with their progress."""
     jobs = list(jobs)
     if as_json:
         for stored, status in jobs:
@@ -93,7 +93,7 @@ def print_jobs(jobs: Iterable[tuple[Stored, JobStatus]], *, as_json: bool) -> No
 
 
 def print_status(stored: Stored, status: JobStatus, *, as_json: bool) -> None:
-    """Print how far one job is."""
+    """Print the progress of one job."""
     if as_json:
         print_jobs([(stored, status)], as_json=True)
         return
@@ -140,8 +140,8 @@ def _status(status: JobStatus) -> dict[str, object]:
 def _print_cut(cut: int) -> None:
     if cut:
         click.echo(
-            f"Left out: {cut:,} traces at the beginning of what Kafka still has, for retention may have passed their "
-            "first records.",
+            f"Skipped: {cut:,} traces at the beginning of Kafka's remaining records, because retention may have "
+            "deleted their first records.",
             err=True,
         )
 

@@ -61,21 +61,21 @@ def refused(result: Result) -> str:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ((), "Say what to replay: --from MOMENT, or --trace-id ID."),
-        (("--to", "now"), "Say what to replay"),
-        (("--errored",), "Say what to replay"),
-        (("--resume", "j", "--from", "1h"), "--resume goes on with what the job was made for"),
-        (("--resume", "j", "--to", "1h"), "--resume goes on with what the job was made for"),
-        (("--resume", "j", "--trace-id", "1"), "--resume goes on with what the job was made for"),
-        (("--resume", "j", "--partition", "1"), "--resume goes on with what the job was made for"),
-        (("--resume", "j", "--all-partitions"), "--resume goes on with what the job was made for"),
-        (("--resume", "j", "--job", "k"), "--resume goes on with what the job was made for"),
-        (("--resume", "j", "--dry-run"), "--resume goes on with what the job was made for"),
-        (("--from", "1h", "--sink", "zipkin"), "are for --run"),
-        (("--from", "1h", "--alerts"), "are for --run"),
+        ((), "Select what to replay: --from MOMENT, or --trace-id ID."),
+        (("--to", "now"), "Select what to replay"),
+        (("--errored",), "Select what to replay"),
+        (("--resume", "j", "--from", "1h"), "--resume keeps the selection of the job"),
+        (("--resume", "j", "--to", "1h"), "--resume keeps the selection of the job"),
+        (("--resume", "j", "--trace-id", "1"), "--resume keeps the selection of the job"),
+        (("--resume", "j", "--partition", "1"), "--resume keeps the selection of the job"),
+        (("--resume", "j", "--all-partitions"), "--resume keeps the selection of the job"),
+        (("--resume", "j", "--job", "k"), "--resume keeps the selection of the job"),
+        (("--resume", "j", "--dry-run"), "--resume keeps the selection of the job"),
+        (("--from", "1h", "--sink", "zipkin"), "need --run"),
+        (("--from", "1h", "--alerts"), "need --run"),
         (("--from", "1h", "--run", "--sink", "alertmanager"), "'alertmanager' is not one of"),
-        (("--from", "1h", "--job", "a.b"), "'a.b' is no name of a job"),
-        (("--from", "1h", "--job", "-"), "is no name of a job"),
+        (("--from", "1h", "--job", "a.b"), "'a.b' is not a job name"),
+        (("--from", "1h", "--job", "-"), "is not a job name"),
         (("--from", "tomorrow"), "'tomorrow' is no moment"),
         (("--from", "1h", "--to", "s1"), "'s1' is no moment"),
         (("--from", "1h", "--rate", "0"), "--rate"),
@@ -147,9 +147,9 @@ def test_jobs_are_listed_shown_and_deleted_with_all_that_is_theirs(inputs: Input
     inputs.put_span(2, 20)
     printed = on(inputs, *ALL, "--job", "first").output
     assert "Job first: copied 3 records, 12 bytes." in printed
-    assert "Or all at once: tracelink replay --resume first --idle-gap=1.0" in printed
+    assert "Or both in one command: tracelink replay --resume first --idle-gap=1.0" in printed
     again = refused(on(inputs, *ALL, "--job", "first"))
-    assert again.startswith("There is a replay job first already. Go on with it: tracelink replay --resume first;")
+    assert again.startswith("There is a replay job first already. Resume it: tracelink replay --resume first;")
     selected = said(on(inputs, "--trace-id", "1", "--to", END, "--all-partitions", "--job", "second", "--json"))
     assert (selected["records"], selected["traces"], selected["asked"]) == (2, 1, "1 trace ids")
     lines = on(inputs, "list", "--json").output.splitlines()

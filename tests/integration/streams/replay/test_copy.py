@@ -192,7 +192,7 @@ def test_a_copy_does_not_go_on_where_retention_has_passed_what_it_was_planned_wi
     stored, plan = made.create("j", Asked(shown(START + 2000), shown(START + FAR)))
     interrupted(inputs, stored, plan)
     inputs.forget(inputs.names.spans, 0, 5)
-    with pytest.raises(UserError, match="Retention has passed records that the job j was planned with"):
+    with pytest.raises(UserError, match="Retention has deleted records that the job j was planned with"):
         replays(inputs).resume("j")
 
 
@@ -284,7 +284,7 @@ def test_ctrl_c_ends_it_with_130_and_the_command_that_it_says_goes_on(inputs: In
         wait_for("the first transaction", has_begun)
         assert process.stop(signal.SIGINT) == 130
         said = process.output().splitlines()
-    assert said == ["To go on with it: tracelink replay --resume j", "Interrupted."]
+    assert said == ["To resume it: tracelink replay --resume j", "Interrupted."]
     stored = replays(inputs).jobs.get("j")
     assert 0 < progress(inputs, stored).read < len(records)
     assert stored.job["state"] == "COPYING"

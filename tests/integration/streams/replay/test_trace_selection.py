@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         parse_keys([], [tmp_path / "none"])
     binary = tmp_path / "ids.gz"
     binary.write_bytes(b"\x1f\x8b\xff\xfe")
-    with pytest.raises(UserError, match=r"ids\.gz is no text in UTF-8"):
+    with pytest.raises(UserError, match=r"ids\.gz is not UTF-8 text"):
         parse_keys([], [binary])
 
 
@@ -150,7 +150,7 @@ def test_all_that_is_asked_for_narrows_it_down_together(inputs: Inputs) -> None:
     one = partition_of(key(2), PARTITIONS)
     assert made.select(Asked(*ALL, keys=frozenset({key(2)}), numbers=frozenset({0, 1}))).numbers == frozenset({one})
     assert made.select(Asked(*ALL, keys=keys, all_partitions=True)).numbers is None
-    with pytest.raises(UserError, match="No trace is like that"):
+    with pytest.raises(UserError, match="No trace matches the selection"):
         made.select(Asked(*ALL, keys=frozenset({key(1)}), errored=True))
     with pytest.raises(UserError, match="has no partition 2: it has 2"):
         made.select(Asked(*ALL, numbers=frozenset({0, 2})))
