@@ -21,7 +21,7 @@ __all__ = ["setup"]
 def setup(service: str, *, log_level: int | str | None = None, **settings: object) -> "Telemetry":
     """Make this process publish its traces and logs: one call at its start; see `tracelink.otel.setup.setup`.
 
-    `settings` are those of `PublisherSettings`, stronger than the environment's. Raises UserError.
+    `settings` are those of `PublisherSettings`; they override the environment. Raises UserError.
     """
     from tracelink.otel.setup import setup as set_up  # noqa: PLC0415 - `import tracelink` must not load OpenTelemetry
 

@@ -1,4 +1,4 @@
-"""The metrics of a publisher, and the equations that metrics keep."""
+"""The metrics of a publisher, and equations that hold between metrics."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from tracelink.kafka.messages import KINDS
 
 
 class Equation(NamedTuple):
-    """Metrics that add up: `whole` is the sum of `parts`, and of `rest`, which no metric shows.
+    """An equation between metrics: `whole` is the sum of `parts` and of `rest`, which has no metric.
 
     Each metric is the sum over its labels. `holds` says where and when the equation holds.
     """
@@ -20,7 +20,7 @@ class Equation(NamedTuple):
     rest: str = ""
 
     def difference(self, total: Callable[[str], float]) -> float:
-        """Return the whole without the parts: how much the rest is. `total` gives the sum of a metric."""
+        """Return the rest: the whole minus the parts. `total` returns the sum of a metric over its labels."""
         return total(self.whole) - sum(map(total, self.parts))
 
 
@@ -35,7 +35,7 @@ EQUATION = Equation(
 class PublisherMetrics:
     """The metrics of the publishers in one process; all publishers of the process share them.
 
-    A forked child starts from zero. The methods are not safe to call while the process forks: the publisher sees to it.
+    A forked child starts from zero. The methods are not fork-safe: the publisher calls them under its fork lock.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -45,7 +45,7 @@ class PublisherMetrics:
             ("kind",),
             registry=registry,
         )
-        # Looking a label up for every record costs as much as three counters.
+        # A lookup by label for each record would cost as much as three increments.
         self._records = {kind: records.labels(kind) for kind in KINDS}
         self._delivered = Counter(
             "tracelink_publisher_delivered_records",
@@ -65,20 +65,20 @@ class PublisherMetrics:
         )
 
     def record(self, kind: str, size: int) -> None:
-        """Count a record of `size` bytes that was handed over."""
+        """Count a record of `size` bytes that the service published."""
         self._records[kind].inc()
         self._bytes.inc(size)
 
     def deliver(self, count: int = 1) -> None:
-        """Count records that Kafka has acknowledged."""
+        """Count records that Kafka acknowledged."""
         self._delivered.inc(count)
 
     def drop(self, reason: str) -> None:
-        """Count a record that was lost."""
+        """Count a dropped record."""
         self._dropped.labels(reason).inc()
 
     def reset(self) -> None:
-        """Start from zero, as a forked child does: what its parent handed over is in the parent's counts."""
+        """Reset all metrics to zero in a forked child: the parent counts its own records."""
         self._dropped.clear()
         for counter in (*self._records.values(), self._delivered, self._bytes):
             counter.reset()

@@ -1,6 +1,6 @@
-"""The publisher inside a service: it hands records to Kafka and never blocks or breaks the service.
+"""The publisher inside a service: it passes records to Kafka and never blocks or breaks the service.
 
-What cannot be handed over is dropped and counted, with the reason; see `PublisherMetrics`.
+Records that it cannot publish are dropped and counted by reason; see `PublisherMetrics`.
 """
 
 import atexit
@@ -30,16 +30,16 @@ _POLL_SECONDS = 0.5
 
 
 class Drop(StrEnum):
-    """Why a record was dropped: the label of its metric."""
+    """The reason why a record was dropped: the label of its metric."""
 
     BUFFER_FULL = "buffer_full"
-    """Kafka is away or slow, and the buffer holds all it may."""
+    """Kafka is down or slow, and the buffer is full."""
     TOO_LARGE = "too_large"
-    """The record is larger than `max_record_bytes`, or than what the topic takes."""
+    """The record is larger than `max_record_bytes` or than the topic's limit."""
     INVALID = "invalid"
     """The record does not fit its schema."""
     UNDELIVERED = "undelivered"
-    """Kafka refused it, or did not acknowledge it in time or before the service ended."""
+    """Kafka rejected it, or did not acknowledge it in time or before the service ended."""
     CLOSED = "closed"
     """It came after the publisher was closed."""
 
@@ -52,24 +52,24 @@ class Publisher(Protocol):
         ...
 
     def publish_log(self, record: LogRecord) -> None:
-        """Publish a log record, without waiting; one whose trace id is zero goes to the unlinked logs."""
+        """Publish a log record, without waiting; one with trace id zero goes to `unlinked-logs`."""
         ...
 
     def drop(self, kind: str, reason: Drop) -> None:
-        """Count a record that could not even be made (`kind` is `span` or `log`)."""
+        """Count a record that could not be mapped (`kind` is `span` or `log`)."""
         ...
 
     def flush(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for what is buffered to be acknowledged; tells whether all was."""
+        """Wait up to `timeout` seconds until all buffered records are acknowledged; return True if they are."""
         ...
 
     def close(self) -> None:
-        """Flush for as long as the settings say and drop the rest; later calls do nothing."""
+        """Flush for up to `flush_timeout` seconds and drop the rest; later calls do nothing."""
         ...
 
 
 def producer_properties(settings: PublisherSettings) -> Properties:
-    """Return the properties of a producer of records; raises UserError for a user's property that breaks a promise."""
+    """Return the properties of a producer of records; raises UserError if a user's property contradicts a promise."""
     return client_properties(
         settings,
         promised={
@@ -88,12 +88,12 @@ def producer_properties(settings: PublisherSettings) -> Properties:
 
 
 class RecordPublisher(ABC):
-    """What publishers share: records become messages here, and the books are kept."""
+    """The base of publishers: it encodes records as messages, and records the metrics."""
 
     def __init__(self, topic_prefix: str, metrics: PublisherMetrics) -> None:
         self._encoder = RecordEncoder(TopicNames(topic_prefix))
         self._metrics = metrics
-        # A process must not fork while another of its threads is inside a metric: forks take this lock, too.
+        # A process must not fork while one of its threads is inside a metric; forks take this lock, too.
         self._lock = threading.Lock()
         self._warned: set[Drop] = set()
 
@@ -101,13 +101,13 @@ class RecordPublisher(ABC):
         """Publish a span, without waiting."""
         try:
             message = self._encoder.span(span)
-        except Exception:  # noqa: BLE001 - whatever a record holds must not reach the service
+        except Exception:  # noqa: BLE001 - an invalid record must not raise in the service
             self.drop(SPANS, Drop.INVALID)
         else:
             self._publish(message)
 
     def publish_log(self, record: LogRecord) -> None:
-        """Publish a log record, without waiting; one whose trace id is zero goes to the unlinked logs."""
+        """Publish a log record, without waiting; one with trace id zero goes to `unlinked-logs`."""
         try:
             message = self._encoder.log(record)
         except Exception:  # noqa: BLE001 - as above
@@ -116,31 +116,31 @@ class RecordPublisher(ABC):
             self._publish(message)
 
     def drop(self, kind: str, reason: Drop) -> None:
-        """Count a record that could not even be made."""
+        """Count a record that could not be mapped."""
         with self._lock:
             self._metrics.record(kind, 0)
         self._lose(reason)
 
     @abstractmethod
     def _publish(self, message: EncodedRecord) -> None:
-        """Count the message, and hand it over or drop it."""
+        """Count the message, and send or drop it."""
 
     def _lose(self, reason: Drop) -> None:
-        """Count a dropped record, and warn of the first one of a reason: the rest is in the metrics."""
+        """Count a dropped record, and log a warning for the first one of each reason."""
         with self._lock:
             self._metrics.drop(reason)
             first = reason not in self._warned
             self._warned.add(reason)
         if first:
-            _log.warning("Dropped a record (%s); tracelink_publisher_dropped_records_total counts the rest.", reason)
+            _log.warning("Dropped a record (%s); tracelink_publisher_dropped_records_total counts all.", reason)
 
 
 class KafkaPublisher(RecordPublisher):
-    """Publishes through librdkafka, whose own threads talk to the brokers; a broker that is away delays nothing.
+    """Publishes through librdkafka, whose threads talk to the brokers; the service never waits for a broker.
 
-    It may be made before a server forks its workers: each child opens a producer of its own with its first record.
-    With `close_at_exit` it closes when the interpreter ends; pass False where something closes it later than that, as
-    OpenTelemetry's providers do. Raises UserError where a Kafka property is wrong.
+    It may be made before a server forks its workers: each child opens its own producer at its first record.
+    With `close_at_exit` it closes when the interpreter exits; pass False if something else closes it after that, as
+    OpenTelemetry's providers do. Raises UserError if a Kafka property is wrong.
     """
 
     def __init__(self, settings: PublisherSettings, metrics: PublisherMetrics, *, close_at_exit: bool = True) -> None:
@@ -154,7 +154,7 @@ class KafkaPublisher(RecordPublisher):
         _around_forks(self._hold, self._release, self._renew)
 
     def flush(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for what is buffered to be acknowledged; tells whether all was."""
+        """Wait up to `timeout` seconds until all buffered records are acknowledged; return True if they are."""
         session = self._session
         if session is None:
             return True
@@ -163,7 +163,7 @@ class KafkaPublisher(RecordPublisher):
         return left == 0
 
     def close(self) -> None:
-        """Flush for as long as the settings say and drop the rest; later calls do nothing."""
+        """Flush for up to `flush_timeout` seconds and drop the rest; later calls do nothing."""
         with self._lock:
             self._closed = True
             session, self._session = self._session, None
@@ -183,7 +183,7 @@ class KafkaPublisher(RecordPublisher):
             self._lose(why)
 
     def _hand_over(self, message: EncodedRecord) -> Drop | None:
-        """Give a message to librdkafka, or tell why not."""
+        """Pass a message to librdkafka; return the reason if it was dropped."""
         if self._closed:
             return Drop.CLOSED
         try:
@@ -195,7 +195,7 @@ class KafkaPublisher(RecordPublisher):
             return Drop.BUFFER_FULL
         except KafkaException as error:
             return _reason(error.args[0])
-        except Exception:  # noqa: BLE001 - a thread that cannot start, say, must not reach the service
+        except Exception:  # noqa: BLE001 - no error may reach the service, such as a thread that cannot start
             return Drop.UNDELIVERED
         return None
 
@@ -205,9 +205,9 @@ class KafkaPublisher(RecordPublisher):
         self._lose(_reason(error))
 
     def _settle(self, session: "_Session") -> None:
-        """Count what Kafka has acknowledged since the last time.
+        """Count the records that Kafka acknowledged since the last call.
 
-        librdkafka has a message in its length until it is acknowledged, or until its error has been reported.
+        The length of a producer includes a message until it is acknowledged or its error has been reported.
         """
         with self._lock:
             acknowledged = session.taken - len(session.producer)
@@ -222,16 +222,16 @@ class KafkaPublisher(RecordPublisher):
         self._lock.release()
 
     def _renew(self) -> None:
-        """Start anew in a forked child: a producer's threads stay in the parent, which sends what it has buffered."""
+        """Reset in a forked child: the producer's threads remain in the parent, which sends its own buffer."""
         self._lock = threading.Lock()
         self._session = None
         self._metrics.reset()
 
 
 class _Session:
-    """A producer, and the thread that serves its reports and its log, and calls `served` after them.
+    """A producer, and the thread that serves its reports and its log, and then calls `served`.
 
-    `taken` are the messages that it took, without those that it gave up; `acknowledged` of them are counted.
+    `taken` is the number of accepted messages minus the failed ones; `acknowledged` of them have been counted.
     """
 
     def __init__(
@@ -247,7 +247,7 @@ class _Session:
         def report(error: KafkaError, _: Report) -> None:
             give_up(self, error)
 
-        # A call for each message that arrived would cost as much as sending it.
+        # A callback for each delivered message would cost as much as sending it.
         config: dict[str, Any] = {**properties, "on_delivery": report, "delivery.report.only.error": True}
         try:
             self.producer = Producer(config, logger=client_log(__name__))
@@ -278,7 +278,7 @@ def _reason(error: KafkaError) -> Drop:
 
 
 def _around_forks(before: Callable[[], None], in_parent: Callable[[], None], in_child: Callable[[], None]) -> None:
-    """Call these methods around every fork for as long as their object lives; a hook cannot be taken back."""
+    """Call these methods around every fork while their object is alive; fork hooks cannot be removed."""
 
     def weakly(method: Callable[[], None]) -> Callable[[], None]:
         weak = WeakMethod(method)

@@ -1,6 +1,6 @@
 """The settings: a flag, an environment variable `TRACELINK_…`, or a file named by `TRACELINK_…_FILE`.
 
-Those of a service are here; the others lie beside what they set. Durations are in seconds. Sizes take units (`64MiB`).
+This module has those of a service; other rooms define their own. Durations are in seconds. Sizes take units (`64MiB`).
 """
 
 import os
@@ -17,7 +17,7 @@ from tracelink.errors import UserError
 
 PREFIX = "TRACELINK_"
 KAFKA_PREFIX = "TRACELINK_KAFKA_"
-"""Any variable under this prefix that is no setting of its own is a librdkafka property."""
+"""Every variable with this prefix that is not a setting is a librdkafka property."""
 
 NAMES = frozenset(
     {
@@ -38,14 +38,14 @@ NAMES = frozenset(
         "webhook_template", "webhook_url", "zipkin_ca", "zipkin_headers", "zipkin_ui_url", "zipkin_url",
     }
 )  # fmt: skip
-"""Every setting of every process and of the local stack: a variable may be set for all, whoever of them reads it."""
+"""All settings of all processes and of the local stack: a process ignores the variables of other processes."""
 
 _MIB = 1024 * 1024
 _MAX_PORT = 65535
 
 
 class _FileSource(PydanticBaseSettingsSource):
-    """Reads the setting NAME from the file that NAME_FILE names, as container secrets come."""
+    """Reads the setting NAME from the file that NAME_FILE names, for secrets of containers."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - pydantic's signature
         variable = variable_of(field_name) + "_FILE"
@@ -58,10 +58,10 @@ class _FileSource(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """The base of all settings: flags before environment variables before files before defaults."""
+    """The base of all settings; precedence: flags, environment variables, files, defaults."""
 
     title: ClassVar[str] = ""
-    """Whose settings these are, for the tables of settings."""
+    """The processes that read these settings, as the title of their table."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
 
@@ -74,7 +74,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not used
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not used
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Name the sources, the strongest first."""
+        """Return the sources in order of precedence."""
         return init_settings, env_settings, _FileSource(settings_cls)
 
     @classmethod
@@ -92,12 +92,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def load_own(cls, flags: Mapping[str, object]) -> Self:
-        """Load as `load` does, of flags that are for several those that are ours."""
+        """Load as `load` does, from those of the flags that are settings of this class."""
         return cls.load(**{name: value for name, value in flags.items() if name in cls.model_fields})
 
 
 def _host_and_port(text: str) -> str:
-    """Refuse an address without a port: librdkafka would take 9092, which may be somebody else's Kafka."""
+    """Reject an address without a port: librdkafka's default, 9092, may be another Kafka."""
     for address in text.split(","):
         host, colon, port = address.strip().rpartition(":")
         if not (host and colon and port.isdecimal() and int(port) <= _MAX_PORT):
@@ -106,7 +106,7 @@ def _host_and_port(text: str) -> str:
 
 
 class KafkaSettings(Settings):
-    """How to reach Kafka, and which topics are ours."""
+    """The address of Kafka, and the prefix of our topics."""
 
     title = "Everything"
 
@@ -116,13 +116,11 @@ class KafkaSettings(Settings):
     kafka_config_file: Path | None = Field(
         None, description="File of librdkafka properties, one name=value a line (TLS, SASL, …)."
     )
-    topic_prefix: str = Field(
-        "tracelink.", pattern=r"^[A-Za-z0-9._-]*$", description="What every topic's name starts with."
-    )
+    topic_prefix: str = Field("tracelink.", pattern=r"^[A-Za-z0-9._-]*$", description="Prefix of all topic names.")
 
 
 class RecordSettings(KafkaSettings):
-    """What those who write spans and logs and those who take them agree on."""
+    """The settings that writers and readers of `spans` and `logs` must share."""
 
     title = "Services, `tracelink send`, the join and `tracelink topics`"
 
@@ -130,15 +128,15 @@ class RecordSettings(KafkaSettings):
 
 
 class PublisherSettings(RecordSettings):
-    """The publisher in a service's own process."""
+    """The settings of the publisher in a service."""
 
     title = "Services, and `tracelink send`"
 
     buffer_records: int = Field(
-        100_000, ge=1, description="Records held while Kafka is away; beyond it they are dropped and counted."
+        100_000, ge=1, description="Most records to buffer while Kafka is down; more are dropped and counted."
     )
-    buffer_bytes: ByteSize = Field(ByteSize(64 * _MIB), ge=1024, description="The same in bytes.")
-    flush_timeout: float = Field(5.0, ge=0, description="Seconds to hand over what is buffered when the service ends.")
+    buffer_bytes: ByteSize = Field(ByteSize(64 * _MIB), ge=1024, description="Most bytes to buffer, likewise.")
+    flush_timeout: float = Field(5.0, ge=0, description="Seconds to send buffered records when the service ends.")
     sample_rate: float = Field(
         1.0, ge=0, le=1, description="Share of new traces to sample; a caller's decision is kept."
     )
@@ -156,7 +154,7 @@ def flag_of(name: str) -> str:
 
 
 def read_secret(variable: str, path: str) -> str:
-    """Return the text of a file that a variable names, without the newline at its end; raises UserError."""
+    """Return the text of the file that a variable names, without trailing newlines; raises UserError."""
     try:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -164,13 +162,13 @@ def read_secret(variable: str, path: str) -> str:
 
 
 def refuse_unknown_variables() -> None:
-    """Raise UserError for a variable under our prefix that is no setting, with the nearest one that is."""
+    """Raise UserError for a variable with our prefix that is not a setting; suggest the nearest name."""
     known = {variable_of(name) for name in NAMES}
     known |= {f"{variable}_FILE" for variable in known if not variable.startswith(f"{PREFIX}STACK_")}
-    # librdkafka's properties and the tests' variables are read where they are used.
+    # Properties of librdkafka and variables of the tests are not settings.
     passed = (KAFKA_PREFIX, f"{PREFIX}TEST_")
     for variable in os.environ:
         if variable.startswith(PREFIX) and variable not in known and not variable.startswith(passed):
             near = get_close_matches(variable, known, n=1, cutoff=0.85)
             hint = f" Did you mean {near[0]}?" if near else " docs/settings.md lists them."
-            raise UserError(f"{variable} is no setting.{hint}")
+            raise UserError(f"{variable} is not a setting.{hint}")

@@ -1,4 +1,4 @@
-"""A publisher for the tests of services: it keeps messages in memory and obeys the same contract as Kafka's."""
+"""A publisher for the tests of services: it keeps messages in memory, with the contract of `KafkaPublisher`."""
 
 from tracelink.kafka.messages import EncodedRecord
 from tracelink.metrics import PublisherMetrics
@@ -7,7 +7,7 @@ from tracelink.settings import PublisherSettings
 
 
 class MemoryPublisher(RecordPublisher):
-    """Keeps what is published in `messages`, as many as `buffer_records` allows."""
+    """Keeps up to `buffer_records` published messages in `messages`."""
 
     def __init__(self, settings: PublisherSettings, metrics: PublisherMetrics) -> None:
         super().__init__(settings.topic_prefix, metrics)
@@ -16,11 +16,11 @@ class MemoryPublisher(RecordPublisher):
         self.messages: list[EncodedRecord] = []
 
     def flush(self, timeout: float) -> bool:  # noqa: ARG002 - nothing is ever waiting
-        """Do nothing: what is published is there at once."""
+        """Do nothing: records are published at once."""
         return True
 
     def close(self) -> None:
-        """Take no more records."""
+        """Drop all further records."""
         self._closed = True
 
     def _publish(self, message: EncodedRecord) -> None:

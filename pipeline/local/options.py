@@ -17,7 +17,7 @@ _SETTINGS = {
     "kafka_bootstrap_servers": "Use this Kafka instead of starting one.",
     "zipkin_url": "Use this Zipkin instead of starting one.",
     "elasticsearch_url": "Use this Elasticsearch instead of starting one.",
-    "topic_prefix": "What every topic's name starts with.  [default: tracelink.]",
+    "topic_prefix": "Prefix of all topic names.  [default: tracelink.]",
     "index_prefix": "What every index name starts with.  [default: tracelink-]",
 }
 

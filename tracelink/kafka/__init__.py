@@ -1,1 +1,1 @@
-"""How a service reaches Kafka: clients, topics, messages."""
+"""Access to Kafka: properties of clients, names of topics, encoding of messages, errors."""

@@ -1,4 +1,4 @@
-"""How every part of tracelink reaches Kafka: librdkafka's properties, and what to say when no broker answers."""
+"""The librdkafka properties of all our Kafka clients, and the logs of these clients."""
 
 import logging
 import os
@@ -14,12 +14,12 @@ from tracelink.settings import KAFKA_PREFIX, KafkaSettings, read_secret, variabl
 
 Properties = dict[str, str | int | float | bool]
 PARTITIONER = "murmur2_random"
-"""Java's default, so that Java and Python producers put a trace on the same partition."""
+"""The same hash as Java's default, so that Java and Python producers put a trace on the same partition."""
 _SAME_KIND_SECONDS = 30.0
-# The client's own ten seconds, of each connection, are a transaction that times out once more after its broker is back.
+# librdkafka's default of 10 s is so long that a transaction would time out once more after its broker has come back.
 _RECONNECT_SECONDS = 1.0
 _FILES = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.location")
-# librdkafka does not list its properties: these are for hints only.
+# For hints only: librdkafka cannot list its properties.
 _COMMON = """
     client.dns.lookup client.id client.rack compression.codec compression.level compression.type debug
     enable.ssl.certificate.verification fetch.max.bytes fetch.min.bytes fetch.wait.max.ms linger.ms
@@ -39,20 +39,18 @@ def client_properties(
     promised: Mapping[str, str | int | float | bool] | None = None,
     defaults: Mapping[str, str | int | float | bool] | None = None,
 ) -> Properties:
-    """Return the properties of a client: `defaults`, over them the user's file and variables, then what is `promised`.
+    """Return the properties of a client; the user's file and variables override `defaults`, `promised` overrides both.
 
-    A user's value for a promised property is refused with a UserError: what tracelink guarantees rests on it.
+    Raises UserError if the user sets a promised property to another value: our delivery guarantees depend on it.
     """
     user = _from_file(settings.kafka_config_file) | _from_environment(os.environ)
     for name, value in (promised or {}).items():
         if name in user and str(user[name]).lower() != str(value).lower():
-            raise UserError(
-                f"The Kafka property {name} is {value} in this command and cannot be {user[name]}: remove it."
-            )
+            raise UserError(f"The Kafka property {name} must be {value} in this command, not {user[name]}: remove it.")
     for name in _FILES:
         path = user.get(name)
         if path is not None and path != "probe" and not Path(str(path)).exists():
-            raise UserError(f"The Kafka property {name} names {path}, which is not there.")
+            raise UserError(f"The Kafka property {name} names the file {path}, which does not exist.")
     return {
         "client.id": "tracelink",
         "reconnect.backoff.max.ms": round(_RECONNECT_SECONDS * 1000),
@@ -64,7 +62,7 @@ def client_properties(
 
 
 def _from_environment(environment: Mapping[str, str]) -> Properties:
-    """`TRACELINK_KAFKA_SASL_PASSWORD=…` is `sasl.password`; with `_FILE` behind it, the text of that file."""
+    """Read properties from variables: `TRACELINK_KAFKA_SASL_PASSWORD` is `sasl.password`; `…_FILE` names a file."""
     own = {variable_of(name) for name in KafkaSettings.model_fields}
     properties: Properties = {}
     for variable, value in environment.items():
@@ -93,7 +91,7 @@ def _from_file(path: Path | None) -> Properties:
 
 
 def client_log(name: str) -> logging.Logger:
-    """Return the log of a module's Kafka clients, which say the same many times a second while a broker is away."""
+    """Return the logger of a module's Kafka clients, rate-limited: they repeat themselves while a broker is down."""
     log = logging.getLogger(f"{name}.librdkafka")
     if not log.filters:
         log.addFilter(_Seldom())
@@ -101,7 +99,7 @@ def client_log(name: str) -> logging.Logger:
 
 
 class _Seldom(logging.Filter):
-    """Lets one line of a kind pass in half a minute; its first word (FAIL, ERROR, …) is its kind."""
+    """Passes one line of a kind in 30 seconds; the kind is the first word (FAIL, ERROR, …)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +114,7 @@ class _Seldom(logging.Filter):
 
 
 def wrong_property(error: KafkaError) -> str:
-    """Say which property librdkafka refuses, with the nearest that people use where it knows none of that name."""
+    """Return an error message for a property that librdkafka rejects, with the nearest name if the name is unknown."""
     refused = re.search(r'No such configuration property: "([^"]+)"', error.str())
     near = get_close_matches(refused.group(1), _COMMON, n=1) if refused else []
     return f"A Kafka property is wrong: {error.str()}" + (f". Did you mean {near[0]}?" if near else ".")

@@ -1,4 +1,4 @@
-"""librdkafka's errors under names that may be used, and what each of them means for who reads."""
+"""Public names for librdkafka's private error codes, and the classification of errors."""
 
 from enum import Enum, auto
 
@@ -35,24 +35,24 @@ PASSING = frozenset(
         KafkaError.UNSTABLE_OFFSET_COMMIT,
     }
 )
-"""Errors that pass by themselves: librdkafka goes on after them, and a call may be repeated."""
+"""Transient errors: librdkafka recovers from them by itself, and a call may be repeated."""
 
 
 class Kind(Enum):
-    """What an error among the messages of a consumer means."""
+    """The meaning of an error that a consumer returns in place of a message."""
 
     END = auto()
-    """No error: the end of a partition, at the offset of the message."""
+    """Not an error: the end of the partition, at the offset of the message."""
     GONE = auto()
-    """The offset to read from is no more: retention has passed it."""
+    """The offset no longer exists: retention has deleted it."""
     TRANSIENT = auto()
-    """It passes by itself, and the client goes on."""
+    """The client recovers by itself."""
     FATAL = auto()
-    """The client cannot go on with that partition."""
+    """The client cannot continue with that partition."""
 
 
 def classify(error: KafkaError) -> Kind:
-    """Return what an error among the messages of a consumer means."""
+    """Return the meaning of an error that a consumer returned in place of a message."""
     if error.code() == PARTITION_EOF:
         return Kind.END
     if error.code() == OFFSET_GONE:
@@ -61,10 +61,10 @@ def classify(error: KafkaError) -> Kind:
 
 
 def passes(error: KafkaError) -> bool:
-    """Tell whether an error passes by itself."""
+    """Return True if an error is transient."""
     return not error.fatal() and (error.retriable() or error.code() in PASSING)
 
 
 def may_pass(error: BaseException) -> bool:
-    """Tell whether a call that has failed like this may be repeated."""
+    """Return True if a call that failed with this error may be repeated."""
     return isinstance(error, KafkaException) and passes(error.args[0])

@@ -1,4 +1,4 @@
-"""Records as Kafka messages: which topic, under which key."""
+"""Encoding of records as Kafka messages: topic, key, value."""
 
 from binascii import hexlify
 from functools import lru_cache
@@ -15,7 +15,7 @@ SPANS = "span"
 LOGS = "log"
 UNLINKED_LOGS = "unlinked_log"
 KINDS = (SPANS, LOGS, UNLINKED_LOGS)
-"""The kinds of messages, as metrics and summaries name them."""
+"""The kinds of messages; metrics and summaries use these names."""
 
 
 _FIELDS = SPAN.schema["fields"]
@@ -24,7 +24,7 @@ _BEFORE_ENDPOINTS = SPAN.schema | {"fields": _FIELDS[:_LOCAL]}
 _AFTER_ENDPOINTS = SPAN.schema | {"fields": _FIELDS[_REMOTE + 1 :]}
 _ENDPOINT = cast("Schema", parse_schema(_FIELDS[_LOCAL]["type"][1]))
 _ENDPOINT_FIELDS = tuple(field["name"] for field in _ENDPOINT["fields"])
-# An endpoint's place in its union with null, as Avro writes it.
+# The Avro index of the branch in the union of null and endpoint.
 _IS_NULL, _IS_ENDPOINT = b"\x00", b"\x02"
 
 
@@ -38,7 +38,7 @@ class EncodedRecord(NamedTuple):
 
 
 class RecordEncoder:
-    """Makes messages for the topics under a prefix; its methods raise what `Codec.encode` does, and KeyError."""
+    """Makes messages for the topics under a prefix; its methods raise KeyError and the errors of `Codec.encode`."""
 
     def __init__(self, names: TopicNames) -> None:
         self._spans = names.spans
@@ -50,7 +50,7 @@ class RecordEncoder:
         return EncodedRecord(SPANS, self._spans, hexlify(span["traceId"]), _encoded(span))
 
     def log(self, record: LogRecord) -> EncodedRecord:
-        """Return the message of a log record; one without a trace goes to a topic of its own, spread by chance."""
+        """Return the message of a log record; one without a trace goes to `unlinked-logs`, to a random partition."""
         trace_id = record["traceId"]
         value = LOG_RECORD.encode(record)
         if trace_id == NO_TRACE:
@@ -59,7 +59,7 @@ class RecordEncoder:
 
 
 def _encoded(span: Span) -> bytes:
-    """Return what `SPAN.encode` does, for less: an endpoint costs fastavro as much as nine tags, and few are new."""
+    """Encode as `SPAN.encode` does, but faster: endpoints are cached, each costs fastavro as much as nine tags."""
     buffer = BytesIO()
     buffer.write(SPAN.header)
     schemaless_writer(buffer, _BEFORE_ENDPOINTS, cast("dict[str, Any]", span))
@@ -69,7 +69,7 @@ def _encoded(span: Span) -> bytes:
     return buffer.getvalue()
 
 
-# Typed: a port that is True or 80.0 equals one that is encoded already, and fits no less badly for it.
+# Typed, because True == 1 and 80.0 == 80: an invalid port must not hit the cache entry of a valid one.
 @lru_cache(maxsize=4096, typed=True)
 def _endpoint(*fields: object) -> bytes:
     buffer = BytesIO()

@@ -1,4 +1,4 @@
-"""The topics: their names, and what the promises ask of each."""
+"""The names of the topics."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ class TopicNames:
 
     prefix: str = "tracelink."
     job: str | None = None
-    """The replay job whose own topics these are."""
+    """The replay job that these topics belong to, if any."""
 
     def of_job(self, job: str) -> "TopicNames":
-        """Return the names of the topics of a replay job."""
+        """Return the names of a replay job's topics."""
         return TopicNames(f"{self.prefix}replay.{job}.", job)
 
     def job_group(self, stage: str) -> str:
-        """Name the group of a stage (`copy`, `join`, `sink-NAME`) of the replay job whose topics these are."""
+        """Return the consumer group of a stage (`copy`, `join`, `sink-NAME`) of this replay job."""
         return f"{self.prefix}{stage}"
 
     @property
@@ -26,7 +26,7 @@ class TopicNames:
 
     @property
     def resolutions(self) -> str:
-        """Which dead letters were redriven or discarded, keyed by their places; compacted."""
+        """The resolutions of dead letters (redriven or discarded), keyed by the letter's place; compacted."""
         return f"{self.prefix}dead-letters.settled"
 
     @property
@@ -51,12 +51,12 @@ class TopicNames:
 
     @property
     def error_traces(self) -> str:
-        """Output of the join: for each errored trace the part with its first error, once."""
+        """Output of the join: of each errored trace, the first part with an error."""
         return f"{self.prefix}error-traces"
 
     @property
     def errors(self) -> str:
-        """Errored traces reduced to where their errors began, keyed by the fingerprint of the problem."""
+        """Occurrences: errored traces reduced to where the error began, keyed by the problem's fingerprint."""
         return f"{self.prefix}errors"
 
     @property
@@ -66,16 +66,16 @@ class TopicNames:
 
     @property
     def alerts(self) -> str:
-        """What is told of problems, keyed by their fingerprints."""
+        """Alerts, keyed by the problem's fingerprint."""
         return f"{self.prefix}alerts"
 
     @property
     def dead_letters(self) -> str:
-        """Messages that are no record, with the reason in their headers."""
+        """Invalid messages and refused records, with the reason in their headers."""
         return f"{self.prefix}dead-letters"
 
     def journal(self, group: str) -> str:
-        """Name the journal of a join's group: which parts went out, one record a transaction and partition."""
+        """Return the journal of a join group: the parts that it wrote, one record per transaction and partition."""
         return f"{self.prefix}closed" if self.job else f"{self.prefix}closed.{group}"
 
 

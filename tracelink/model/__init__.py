@@ -1,1 +1,1 @@
-"""Records, and how they lie in messages: Avro under the schemas beside this."""
+"""Spans, log records and traces, and their Avro encoding (`schemas/`)."""

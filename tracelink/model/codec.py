@@ -1,4 +1,4 @@
-"""Records to bytes and back: Avro single-object encoding.
+"""Encoding and decoding of records: Avro single-object encoding.
 
 A message is the two bytes C3 01, the 64-bit Rabin fingerprint of the writer's schema (little-endian), and the body
 (https://avro.apache.org/docs/1.12.0/specification/#single-object-encoding).
@@ -18,22 +18,22 @@ from tracelink.model.records import LogRecord, Span, Trace
 MAGIC = b"\xc3\x01"
 HEADER_BYTES = 10
 TRACE_ID = slice(HEADER_BYTES + 1, HEADER_BYTES + 17)
-"""Where the trace id lies in the message of a span or a log record, behind its flags of one byte."""
+"""The bytes of the trace id in the message of a span or a log record, after one byte of flags."""
 
-# Avro's own type of a parsed schema, as fastavro has it.
+# fastavro's type of a parsed schema.
 Schema = dict[str, Any]
 R = TypeVar("R", bound=Mapping[str, Any])
 
 
 def frame(schema: Schema) -> bytes:
-    """Return the ten bytes that open every message under this schema."""
+    """Return the ten bytes with which every message of this schema begins."""
     return MAGIC + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
 
 
 class Codec(Generic[R]):
     """Encodes and decodes one kind of record.
 
-    `older` are schemas of earlier versions, in which messages may still lie in the topics.
+    `older` are schemas of earlier versions; topics may still hold messages that were written with them.
     """
 
     def __init__(self, schema: Schema, *, older: tuple[Schema, ...] = ()) -> None:
@@ -42,14 +42,17 @@ class Codec(Generic[R]):
         self._older = {frame(old): old for old in older}
 
     def encode(self, record: R) -> bytes:
-        """Return the framed message of a record; ValueError, TypeError or OverflowError where it does not fit."""
+        """Return a record as a framed message.
+
+        Raises ValueError, TypeError or OverflowError if the record does not fit the schema.
+        """
         buffer = BytesIO()
         buffer.write(self.header)
         schemaless_writer(buffer, self.schema, cast("dict[str, Any]", record))
         return buffer.getvalue()
 
     def decode(self, message: bytes) -> R:
-        """Return the record in a message; raises InvalidRecord."""
+        """Return the record of a framed message; raises InvalidRecord."""
         buffer = BytesIO(self.current(message))
         buffer.seek(HEADER_BYTES)
         record = self.read(buffer)
@@ -58,14 +61,14 @@ class Codec(Generic[R]):
         return record
 
     def read(self, buffer: BytesIO) -> R:
-        """Read one body under the current schema where the buffer stands; raises InvalidRecord."""
+        """Read one body of the current schema from the buffer's position; raises InvalidRecord."""
         try:
             return cast("R", schemaless_reader(buffer, self.schema, None))
-        except Exception as error:  # fastavro names no errors of its own for bytes that are no Avro
+        except Exception as error:  # fastavro raises errors of many kinds for invalid bytes
             raise InvalidRecord(Reason.BODY, f"{type(error).__name__}: {error}") from error
 
     def current(self, message: bytes) -> bytes:
-        """Return the message under the current schema, resolved from an older one if need be; raises InvalidRecord."""
+        """Return the message under the current schema, converted from an older one if needed; raises InvalidRecord."""
         head = message[:HEADER_BYTES]
         if head == self.header:
             return message
@@ -83,7 +86,7 @@ class Codec(Generic[R]):
 
 
 def load_schema(*names: str) -> Schema:
-    """Load the last of these schemas with the earlier ones in place of their names, so that its fingerprint has all."""
+    """Load the last of these schemas, with the earlier ones inlined, so that its fingerprint covers them."""
     with as_file(files("tracelink.model") / "schemas") as folder:
         return cast("Schema", load_schema_ordered([str(folder / f"{name}.avsc") for name in names]))
 

@@ -1,4 +1,4 @@
-"""What a span, a log record and a trace are, and which of them is errored."""
+"""The types of spans, log records and traces, and the rule by which records are errored."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ _LONGEST = 2**63 - 1
 
 
 class Flag(IntEnum):
-    """The bits of a record's `flags`; a trace has those of all its records together."""
+    """The bits of a record's `flags`; a trace's flags are the union of its records' flags."""
 
     ERROR = 1
     ROOT = 2
     SHORT_ID = 4
-    """The trace id came with 64 bits and is printed so."""
+    """The trace id arrived with 64 bits and is printed with 16 characters."""
 
 
 class Endpoint(TypedDict):
@@ -29,14 +29,14 @@ class Endpoint(TypedDict):
 
 
 class Annotation(TypedDict):
-    """An event in a span: microseconds since the epoch, and what happened."""
+    """An event in a span; `timestamp` is in microseconds since the epoch."""
 
     timestamp: int
     value: str
 
 
 class Span(TypedDict):
-    """A span under Zipkin v2's names and units: microseconds, ids in lower-case hex, the trace id as 16 bytes."""
+    """A span with Zipkin v2's names and units: microseconds, ids in lower-case hex; but the trace id is 16 bytes."""
 
     flags: int
     traceId: bytes
@@ -55,7 +55,7 @@ class Span(TypedDict):
 
 
 class LoggedException(TypedDict):
-    """The exception logged with a line."""
+    """An exception that was logged."""
 
     type: NotRequired[str | None]
     message: NotRequired[str | None]
@@ -63,7 +63,7 @@ class LoggedException(TypedDict):
 
 
 class LogRecord(TypedDict):
-    """One log line; `id` alone is the identity of its document, `timestamp` is in microseconds since the epoch."""
+    """One log line; `id` is the id of its document, `timestamp` is in microseconds since the epoch."""
 
     flags: int
     traceId: bytes
@@ -92,13 +92,13 @@ class Trace(TypedDict):
 
 
 def parse_trace_id(text: str) -> tuple[bytes, int]:
-    """Read a trace id of up to 128 bits in hex; returns its 16 bytes and `Flag.SHORT_ID` where it came with 64 bits.
+    """Parse a trace id of up to 32 hex characters; return its 16 bytes, and `Flag.SHORT_ID` if it has up to 16.
 
-    Raises ValueError where it is empty, too long, no hex, or zero: such a record belongs to no trace.
+    Raises ValueError if it is empty, too long, not hex, or zero: such a record belongs to no trace.
     """
     if not 1 <= len(text) <= TRACE_ID_CHARS:
         raise ValueError(f"a trace id has 1 to {TRACE_ID_CHARS} hex characters, not {text!r}")
-    if not text.isalnum():  # bytes.fromhex would pass over white space
+    if not text.isalnum():  # bytes.fromhex would skip white space
         raise ValueError(f"a trace id is hex, not {text!r}")
     value = bytes.fromhex(text.zfill(TRACE_ID_CHARS))
     if value == NO_TRACE:
@@ -107,14 +107,14 @@ def parse_trace_id(text: str) -> tuple[bytes, int]:
 
 
 def print_trace_id(trace_id: bytes, flags: int) -> str:
-    """Print a trace id as it came: 16 or 32 lower-case hex characters."""
+    """Return a trace id as it arrived: 16 or 32 lower-case hex characters."""
     return trace_id[8:].hex() if flags & Flag.SHORT_ID else trace_id.hex()
 
 
 def shown_trace_id(trace_id: bytes) -> str:
-    """Print a trace id as Zipkin shows it: 16 characters where the upper 64 bits are zero, else 32.
+    """Return a trace id as Zipkin shows it: 16 characters if the upper 64 bits are zero, else 32.
 
-    Told by the id alone: all that is said of a trace agrees, even where services print its id differently.
+    It depends on the id alone: all outputs of a trace agree, even if services print its id differently.
     """
     return print_trace_id(trace_id, Flag.SHORT_ID if trace_id.startswith(bytes(8)) else 0)
 
@@ -126,7 +126,7 @@ def service_of(span: Span) -> str | None:
 
 
 def duration_of(spans: Iterable[Span]) -> int:
-    """Return the microseconds from the first span's start to the last one's end, 0 where none has a time."""
+    """Return the microseconds from the first span's start to the last one's end, 0 if no span has a time."""
     timed = [(start, span.get("duration") or 0) for span in spans if (start := span.get("timestamp"))]
     if not timed:
         return 0
@@ -137,33 +137,33 @@ def duration_of(spans: Iterable[Span]) -> int:
 _ERROR_LEVELS = frozenset(
     {"ERROR", "ERR", "SEVERE", "CRITICAL", "CRIT", "FATAL", "ALERT", "PANIC", "EMERGENCY", "EMERG"}
 )
-# The current name, and what older instrumentations write.
+# The current name, and those of older instrumentations.
 _HTTP_STATUS = ("http.response.status_code", "http.status_code")
 _GRPC_STATUS = ("rpc.response.status_code", "rpc.grpc.status_code", "grpc.status_code")
 _GRPC_OK = frozenset({"0", "OK"})
 
 
 def http_status(tags: Mapping[str, str]) -> str | None:
-    """Return the HTTP status that a span's tags tell, as it stands there."""
+    """Return the HTTP status in a span's tags, unparsed."""
     return next((tags[name] for name in _HTTP_STATUS if tags.get(name)), None)
 
 
 def grpc_status(tags: Mapping[str, str]) -> str | None:
-    """Return the gRPC status that a span's tags tell, as it stands there."""
+    """Return the gRPC status in a span's tags, unparsed."""
     return next((tags[name] for name in _GRPC_STATUS if tags.get(name)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorRule:
-    """Decides where a record enters, once, whether it is errored."""
+    """Decides if a record is errored; applied once, where the record enters."""
 
     http_status: int = 500
-    """A span whose HTTP status is this or above is errored."""
+    """A span with this HTTP status or above is errored."""
     grpc_ok: frozenset[str] = field(default=_GRPC_OK)
-    """A span whose gRPC status is none of these is errored."""
+    """A span with any other gRPC status is errored."""
 
     def span(self, tags: dict[str, str]) -> bool:
-        """Tell whether a span with these tags is errored: Zipkin's `error` tag, or its HTTP or gRPC status."""
+        """Return True if a span with these tags is errored, by Zipkin's `error` tag or its HTTP or gRPC status."""
         if not tags:
             return False
         if "error" in tags:
@@ -179,5 +179,5 @@ class ErrorRule:
         return False
 
     def log(self, level: str | None) -> bool:
-        """Tell whether a line of this level is errored: ERROR or above, under any of its common spellings."""
+        """Return True if a line of this level is errored: ERROR or above, in any common spelling."""
         return level is not None and level.upper() in _ERROR_LEVELS

@@ -1,4 +1,4 @@
-"""OpenTelemetry's SDK on Kafka: exporters of spans and logs, and one call that sets up a service."""
+"""OpenTelemetry SDK to Kafka: exporters of spans and logs, and `setup` for a whole service."""
 
 from tracelink.otel.exporters import TracelinkLogExporter, TracelinkSpanExporter
 

@@ -1,4 +1,4 @@
-"""Who is on the other side of a span, by OpenTelemetry's mapping to Zipkin's remote endpoint."""
+"""The remote endpoint of a span, by OpenTelemetry's mapping to Zipkin."""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, ip_address
@@ -8,7 +8,7 @@ from opentelemetry.trace import SpanKind
 from tracelink.model.records import Endpoint
 from tracelink.otel.values import Attributes
 
-# Names of the other side, the strongest first; each with the attribute of its port.
+# Attributes that name the other side, in order of precedence; each with the attribute of its port.
 _CALLED = (
     ("peer.service", None),
     ("server.address", "server.port"),
@@ -22,7 +22,7 @@ _CALLED = (
     ("peer.address", None),
     ("db.name", None),
 )
-# For a server `server.address` is its own: only these name its caller.
+# On a server span, `server.address` is the server itself: only these name its caller.
 _CALLER = (
     ("peer.service", None),
     ("network.peer.address", "network.peer.port"),
@@ -32,7 +32,7 @@ _MAX_PORT = 65535
 
 
 def remote_endpoint(kind: SpanKind, attributes: Attributes) -> Endpoint | None:
-    """Return the other side of a span, or None where its attributes do not name it."""
+    """Return the other side of a span, or None if its attributes do not name it."""
     if kind is SpanKind.INTERNAL:
         return None
     for name, port_name in _CALLER if kind is SpanKind.SERVER else _CALLED:
@@ -46,7 +46,7 @@ def remote_endpoint(kind: SpanKind, attributes: Attributes) -> Endpoint | None:
 
 @lru_cache(maxsize=4096)
 def _endpoint(name: str) -> Endpoint:
-    """Return the endpoint of a service's name or an address."""
+    """Return the endpoint of a service name or an IP address."""
     try:
         address = ip_address(name)
     except ValueError:

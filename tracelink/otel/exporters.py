@@ -1,4 +1,4 @@
-"""The exporters that OpenTelemetry's SDK calls, in threads of its own."""
+"""The exporters; OpenTelemetry's SDK calls them in its own threads."""
 
 import os
 import secrets
@@ -22,17 +22,17 @@ from tracelink.settings import PublisherSettings
 
 @cache
 def service_metrics() -> PublisherMetrics:
-    """Return the metrics of this process's publishers, in the registry that the service itself exposes, if it does."""
+    """Return the metrics of this process's publishers; they are in prometheus_client's default registry."""
     return PublisherMetrics(REGISTRY)
 
 
 class _Target:
-    """Where an exporter publishes: a publisher that was given and stays the caller's, or one of its own."""
+    """The publisher of an exporter: the caller's, which the caller closes, or one of its own."""
 
     def __init__(self, publisher: Publisher | None, settings: PublisherSettings | None) -> None:
         settings = settings or PublisherSettings.load()
         self.rule = ErrorRule(http_status=settings.error_http_status)
-        # The SDK hands over the last records at exit, and then shuts the exporter down, which closes the publisher.
+        # At exit the SDK exports the last records, then shuts the exporter down, which closes the publisher.
         self.publisher = publisher or KafkaPublisher(settings, service_metrics(), close_at_exit=False)
         self._own = publisher is None
 
@@ -44,7 +44,7 @@ class _Target:
 class TracelinkSpanExporter(SpanExporter):
     """Publishes spans; without arguments it takes its settings from the environment and opens its own publisher.
 
-    Raises UserError where a setting is wrong. `export` neither waits nor fails: what is lost is counted.
+    Raises UserError if a setting is wrong. `export` never waits and never fails; dropped records are counted.
     """
 
     def __init__(self, publisher: Publisher | None = None, settings: PublisherSettings | None = None) -> None:
@@ -64,16 +64,16 @@ class TracelinkSpanExporter(SpanExporter):
         return SpanExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Wait until Kafka has acknowledged what was exported."""
+        """Wait until Kafka has acknowledged all exported records; return False on timeout."""
         return self._target.publisher.flush(timeout_millis / 1000)
 
     def shutdown(self) -> None:
-        """Close the publisher that the exporter has opened."""
+        """Close the publisher, if the exporter opened it."""
         self._target.close()
 
 
 class TracelinkLogExporter(LogRecordExporter):
-    """Publishes log records; its arguments and errors are as in `TracelinkSpanExporter`."""
+    """Publishes log records; arguments and errors as in `TracelinkSpanExporter`."""
 
     def __init__(self, publisher: Publisher | None = None, settings: PublisherSettings | None = None) -> None:
         self._target = _Target(publisher, settings)
@@ -93,16 +93,16 @@ class TracelinkLogExporter(LogRecordExporter):
         return LogRecordExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Wait until Kafka has acknowledged what was exported."""
+        """Wait until Kafka has acknowledged all exported records; return False on timeout."""
         return self._target.publisher.flush(timeout_millis / 1000)
 
     def shutdown(self) -> None:
-        """Close the publisher that the exporter has opened."""
+        """Close the publisher, if the exporter opened it."""
         self._target.close()
 
 
 class _Ids:
-    """Ids of log records: 64 random bits of the process, and a counter. Used by one exporting thread at a time."""
+    """Ids of log records: 64 random bits for each process, and a counter. Not thread-safe: one thread exports."""
 
     def __init__(self) -> None:
         self._process = 0
@@ -110,7 +110,7 @@ class _Ids:
         self._next = 0
 
     def take(self, count: int) -> list[str]:
-        if self._process != os.getpid():  # a forked child has random bits of its own
+        if self._process != os.getpid():  # a forked child needs random bits of its own
             self._process, self._prefix, self._next = os.getpid(), secrets.token_hex(8), 0
         first = self._next
         self._next += count

@@ -1,13 +1,13 @@
-"""The handler that brings the lines of `logging` to OpenTelemetry."""
+"""The handler that passes lines of `logging` to OpenTelemetry."""
 
 import logging
 
 from opentelemetry._logs import LoggerProvider, SeverityNumber
 from opentelemetry.context import get_current
 
-# What a line has without the service's doing; all else came as `extra`.
+# The attributes of every LogRecord; all others came as `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-# Lines about the export itself, which would cause more of their kind.
+# Loggers of the export itself: exporting their lines would cause more such lines.
 _OWN = ("tracelink", "opentelemetry")
 _SEVERITIES = (
     (logging.CRITICAL, SeverityNumber.FATAL),
@@ -19,9 +19,9 @@ _SEVERITIES = (
 
 
 class OpenTelemetryHandler(logging.Handler):
-    """Emits each line under the trace and span that are current, but for those of the exporting libraries.
+    """Emits each line with the current trace and span, except lines of the exporting libraries.
 
-    The SDK's own handler of this kind is deprecated.
+    The SDK's own handler is deprecated.
     """
 
     def __init__(self, provider: LoggerProvider) -> None:
@@ -30,7 +30,7 @@ class OpenTelemetryHandler(logging.Handler):
         self.addFilter(lambda record: record.name.partition(".")[0] not in _OWN)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Emit a line; what goes wrong is told as by every handler of `logging`, and never raised."""
+        """Emit a line; errors go to `handleError`, as in every handler of `logging`, and are never raised."""
         try:
             attributes = {name: value for name, value in vars(record).items() if name not in _STANDARD}
             attributes["code.file.path"] = record.pathname

@@ -1,4 +1,4 @@
-"""OpenTelemetry log records as ours."""
+"""Mapping of OpenTelemetry's log records to ours."""
 
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -12,26 +12,26 @@ _EXCEPTION = ("exception.type", "exception.message", "exception.stacktrace")
 
 
 class LogMapper:
-    """Maps log records; `rule` decides which are errored, beside their severity number."""
+    """Maps log records; `rule` or the severity number decides which are errored."""
 
     def __init__(self, rule: ErrorRule) -> None:
         self._rule = rule
         self._common = Common()
 
     def map(self, readable: ReadableLogRecord, record_id: str) -> LogRecord:
-        """Return a log record as ours, under an id that no other record has."""
+        """Map a log record; `record_id` must be unique."""
         record, scope = readable.log_record, readable.instrumentation_scope
         common = self._common.tags(readable.resource, scope)
         fields = common.copy()
         for name, value in plain(record.attributes).items():
-            if name in common:  # the record's own comes first, the resource's keeps another name
+            if name in common:  # the record's own attribute wins, the resource's is renamed
                 fields[f"resource.{name}"] = common[name]
             fields[name] = text(value)
         if record.event_name:
             fields["event.name"] = text(record.event_name)
         if readable.dropped_attributes:
             fields["otel.dropped_attributes_count"] = str(readable.dropped_attributes)
-        fields.pop("otel.scope.name", None)  # it is the logger
+        fields.pop("otel.scope.name", None)  # it is in the field `logger`
         level = _level(record.severity_text, record.severity_number)
         trace_id = record.trace_id or 0
         return {
@@ -55,7 +55,7 @@ class LogMapper:
 
 
 def _level(severity: str | None, number: SeverityNumber | None) -> str | None:
-    """Return the severity as the service spells it, else the name of its number (`INFO2` is INFO)."""
+    """Return the severity text in upper case, or else the name of the severity number (`INFO2` is INFO)."""
     if severity:
         return text(severity).upper()
     if number is None or number is SeverityNumber.UNSPECIFIED:
@@ -64,7 +64,7 @@ def _level(severity: str | None, number: SeverityNumber | None) -> str | None:
 
 
 def _exception(fields: dict[str, str]) -> LoggedException | None:
-    """Take the exception out of the fields."""
+    """Move the exception out of the fields."""
     kind, message, stack = (fields.pop(name, None) for name in _EXCEPTION)
     if kind is None and message is None and stack is None:
         return None

@@ -1,4 +1,4 @@
-"""One call that makes a service publish its traces and logs."""
+"""`setup`: one call that makes a service publish its traces and logs."""
 
 import atexit
 import logging
@@ -30,7 +30,7 @@ _EXPORT_MILLIS = 200.0
 
 
 class Telemetry:
-    """What `setup` has wired; a context manager that shuts it down at its end."""
+    """The handle that `setup` returns; as a context manager it shuts down at its end."""
 
     def __init__(
         self, tracers: TracerProvider, loggers: LoggerProvider, handler: logging.Handler, publisher: KafkaPublisher
@@ -41,9 +41,9 @@ class Telemetry:
         self._publisher = publisher
 
     def shutdown(self) -> None:
-        """Hand over what is buffered, within `flush_timeout` seconds, and stop; later calls do nothing.
+        """Send all buffered records, for at most `flush_timeout` seconds, and stop; later calls do nothing.
 
-        It is called at the interpreter's end, too. OpenTelemetry cannot be set up again in the same process.
+        It also runs when the interpreter exits. OpenTelemetry cannot be set up again in the same process.
         """
         atexit.unregister(self.shutdown)
         logging.getLogger().removeHandler(self._handler)
@@ -64,9 +64,9 @@ def setup(service: str, *, log_level: int | str | None = None, **settings: objec
     """Set up OpenTelemetry for the whole process.
 
     Spans and the lines of `logging` go to Kafka, with W3C and B3 propagation and the sampling rate of the settings.
-    `settings` are those of `PublisherSettings` (`kafka_bootstrap_servers="…"`, `sample_rate=0.1`), stronger than the
-    environment's; `log_level` sets the root logger's level, which is WARNING by default. Raises UserError where a
-    setting is wrong, or where OpenTelemetry is set up already.
+    `settings` are those of `PublisherSettings` (`kafka_bootstrap_servers="…"`, `sample_rate=0.1`); they override the
+    environment. `log_level` sets the level of the root logger, which is WARNING by default. Raises UserError if a
+    setting is wrong, or if OpenTelemetry is set up already.
     """
     if not isinstance(get_tracer_provider(), ProxyTracerProvider):
         raise UserError(
@@ -91,7 +91,7 @@ def setup(service: str, *, log_level: int | str | None = None, **settings: objec
     atexit.register(telemetry.shutdown)
     set_tracer_provider(tracers)
     set_logger_provider(loggers)
-    # Where a request carries both, the last propagator wins: W3C's.
+    # The last propagator wins if a request carries both: W3C's.
     set_global_textmap(CompositePropagator([B3MultiFormat(), TraceContextTextMapPropagator(), W3CBaggagePropagator()]))
     root = logging.getLogger()
     root.addHandler(handler)
@@ -101,9 +101,9 @@ def setup(service: str, *, log_level: int | str | None = None, **settings: objec
 
 
 def _delay(variable: str) -> float | None:
-    """Return how often a batch is exported, None where the user says it in OpenTelemetry's own variable.
+    """Return the milliseconds between exports, or None if the user sets OpenTelemetry's own variable.
 
-    Its default of 5 s is as long as the join waits for a trace's next record: the services of one trace, each
-    exporting at its own moment, would tear it into parts.
+    Its default of 5 s is as long as the join waits for the next record of a trace. The services of a trace export at
+    different times, so their trace would be split into parts.
     """
     return None if variable in os.environ else _EXPORT_MILLIS

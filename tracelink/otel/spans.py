@@ -1,6 +1,6 @@
-"""OpenTelemetry spans as ours, by OpenTelemetry's published mapping to Zipkin.
+"""Mapping of OpenTelemetry's spans to ours, by OpenTelemetry's published mapping to Zipkin.
 
-What has no field in Zipkin (links, dropped counts, trace state, resource, scope) becomes tags: nothing is dropped.
+Links, dropped counts, trace state, resource and scope have no field in Zipkin and become tags: nothing is lost.
 """
 
 from opentelemetry.sdk.resources import SERVICE_NAME
@@ -22,14 +22,14 @@ _SHORT = 1 << 64
 
 
 class SpanMapper:
-    """Maps spans; `rule` decides which are errored, beside the span's own status."""
+    """Maps spans; the span's own status or `rule` decides which are errored."""
 
     def __init__(self, rule: ErrorRule) -> None:
         self._rule = rule
         self._common = Common()
 
     def map(self, span: ReadableSpan) -> Span:
-        """Return a span as ours; one that has ended."""
+        """Map a span that has ended."""
         context = span.context
         if context is None:
             raise ValueError("a span without a context belongs to no trace")
@@ -58,7 +58,7 @@ class SpanMapper:
         }
 
     def _errored(self, span: ReadableSpan, tags: dict[str, str]) -> bool:
-        """OK is the application's own word, above what its HTTP status looks like."""
+        """Return True if the span is errored; a status OK is set by the application and overrides `rule`."""
         code = span.status.status_code
         return code is StatusCode.ERROR or (code is not StatusCode.OK and self._rule.span(tags))
 
@@ -66,7 +66,7 @@ class SpanMapper:
         common = self._common.tags(span.resource, span.instrumentation_scope)
         tags = common.copy()
         for name, value in attributes.items():
-            if name in common:  # the span's own comes first, the resource's keeps another name
+            if name in common:  # the span's own attribute wins, the resource's is renamed
                 tags[f"resource.{name}"] = common[name]
             tags[name] = value if type(value) is str and value.isascii() else text(value)
         _add_status(tags, span)
@@ -79,7 +79,7 @@ class SpanMapper:
 
 
 def _add_status(tags: dict[str, str], span: ReadableSpan) -> None:
-    """Set the status, and `error` only where the span is one: Zipkin reads an error from the tag's presence alone."""
+    """Set the status, and `error` only on a failed span: for Zipkin the mere presence of this tag is an error."""
     status = span.status
     code = status.status_code
     if code is StatusCode.ERROR:

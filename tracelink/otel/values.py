@@ -1,4 +1,4 @@
-"""Attribute values as the text that tags and fields hold."""
+"""Attribute values as text, for tags and fields."""
 
 from collections.abc import Iterable, Mapping
 from typing import cast
@@ -10,22 +10,22 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 MICRO = 1000
 """Nanoseconds in a microsecond."""
 
-# More pairs than that are made anew: a library that makes scopes without end must not fill the memory.
+# The cache is cleared at this size: a library that keeps making scopes must not fill the memory.
 _MAX_PAIRS = 1024
 
 Attributes = Mapping[str, object]
 
 
 def text(value: object) -> str:
-    """Return a value as text: a string as it is, anything else as JSON, what JSON does not know as Python prints it."""
+    """Return a value as text: a string unchanged, anything else as JSON, or as its `repr` if JSON cannot hold it."""
     if isinstance(value, str):
-        # A lone surrogate has no UTF-8, and would lose the whole record.
+        # A lone surrogate cannot be encoded as UTF-8; with it the whole record would be dropped.
         return value if value.isascii() else value.encode(errors="replace").decode()
     return json(value)
 
 
 def json(value: object) -> str:
-    """Return a value as JSON; bytes and other objects become strings in it."""
+    """Return a value as JSON; bytes and other objects become strings."""
     try:
         return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # numbers beyond 64 bits, surrogates, endless nesting
@@ -33,7 +33,7 @@ def json(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """Turn what JSON does not know into what it knows."""
+    """Convert an object that JSON does not know: a mapping, bytes, an iterable, anything else as a string."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, bytes):
@@ -44,12 +44,12 @@ def _plain(value: object) -> object:
 
 
 def plain(attributes: Attributes | None) -> Attributes:
-    """Return a copy of attributes that is fast to read: the SDK's own mapping makes several calls for each of them."""
+    """Return a copy of attributes that is fast to read: the SDK's mapping makes several calls for each access."""
     if not attributes:
         return {}
     try:
         return cast("dict[str, object]", attributes).copy()
-    except AttributeError:  # a mapping that is none of the SDK's
+    except AttributeError:  # not a mapping of the SDK
         return dict(attributes)
 
 
@@ -59,16 +59,16 @@ def texts(attributes: Attributes | None) -> dict[str, str]:
 
 
 class Common:
-    """The tags that all records of one resource and one scope share, made once for each pair.
+    """Cache of the tags that all records of one resource and one scope share.
 
-    The resource's `service.name` is not among them: it is the record's own field.
+    The resource's `service.name` is not among them: records have a field for it.
     """
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, int], tuple[object, object, dict[str, str]]] = {}
 
     def tags(self, resource: Resource, scope: InstrumentationScope | None) -> dict[str, str]:
-        """Return the tags of a pair; the caller copies them before it adds its own."""
+        """Return the tags of a pair; the caller must not change them."""
         key = (id(resource), id(scope))
         known = self._known.get(key)
         if known is not None:
@@ -83,6 +83,6 @@ class Common:
             tags |= {f"otel.scope.{name}": value for name, value in texts(scope.attributes).items()}
             named = {"name": scope.name, "version": scope.version, "schema_url": scope.schema_url}
             tags |= {f"otel.scope.{name}": text(value) for name, value in named.items() if value}
-        # Keeping the pair alive keeps its ids from naming another.
+        # A reference to the pair keeps both alive, so that no other object gets their ids.
         self._known[key] = (resource, scope, tags)
         return tags

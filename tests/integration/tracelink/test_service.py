@@ -76,7 +76,7 @@ def test_a_service_takes_the_variables_of_all_processes_and_refuses_a_misspelt_o
     assert done.returncode == 0, done.stderr
     misspelt = run(service, TRACELINK_ALERTMANAGER_URI="http://127.0.0.1:9093", **quiet)
     assert misspelt.returncode != 0
-    assert "TRACELINK_ALERTMANAGER_URI is no setting. Did you mean TRACELINK_ALERTMANAGER_URL?" in misspelt.stderr
+    assert "TRACELINK_ALERTMANAGER_URI is not a setting. Did you mean TRACELINK_ALERTMANAGER_URL?" in misspelt.stderr
 
 
 def test_workers_that_a_server_forks_after_the_set_up_publish_for_themselves(

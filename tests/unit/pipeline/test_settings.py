@@ -52,7 +52,7 @@ def test_a_wrong_value_is_one_line_that_names_the_setting(monkeypatch: pytest.Mo
 
 def test_an_unknown_variable_is_refused_with_the_nearest_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACELINK_IDLE_GAPP", "5")
-    with pytest.raises(UserError, match=r"TRACELINK_IDLE_GAPP is no setting\. Did you mean TRACELINK_IDLE_GAP\?"):
+    with pytest.raises(UserError, match=r"TRACELINK_IDLE_GAPP is not a setting\. Did you mean TRACELINK_IDLE_GAP\?"):
         KafkaSettings.load()
 
 
@@ -83,7 +83,7 @@ def test_an_address_is_shown_without_its_credentials() -> None:
 
 def test_a_certificate_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACELINK_KAFKA_SSL_CA_LOCATION", "/nowhere/ca.pem")
-    with pytest.raises(UserError, match=r"ssl\.ca\.location names /nowhere/ca\.pem"):
+    with pytest.raises(UserError, match=r"ssl\.ca\.location names the file /nowhere/ca\.pem"):
         client_properties(KafkaSettings.load())
 
 
@@ -133,7 +133,7 @@ def test_clients_try_to_reach_a_broker_again_within_a_second_unless_a_user_has_i
 
 def test_a_property_that_a_promise_rests_on_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACELINK_KAFKA_ACKS", "1")
-    with pytest.raises(UserError, match="acks is all"):
+    with pytest.raises(UserError, match="acks must be all, not 1"):
         client_properties(KafkaSettings.load(), promised={"acks": "all"})
 
 
@@ -171,7 +171,7 @@ def test_a_process_takes_the_variables_of_all_others(monkeypatch: pytest.MonkeyP
             monkeypatch.setenv(f"{variable_of(name)}_FILE", "/of/another")
     assert not settings_of(process).load().model_fields_set
     monkeypatch.setenv("TRACELINK_WEBHOOK_URI", "https://hooks.example.com/")
-    with pytest.raises(UserError, match=r"TRACELINK_WEBHOOK_URI is no setting\. Did you mean TRACELINK_WEBHOOK_URL\?"):
+    with pytest.raises(UserError, match=r"TRACELINK_WEBHOOK_URI is not a setting\. Did you mean TRACELINK_WEBHOOK_URL\?"):
         settings_of(process).load()
 
 
