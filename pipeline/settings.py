@@ -28,7 +28,7 @@ def listing(choices: Collection[str]) -> Callable[[str], str]:
     def validate(text: str) -> str:
         for name in text.split(","):
             if name.strip() not in choices:
-                raise ValueError(f"{name.strip()!r} is none of {', '.join(choices)}")
+                raise ValueError(f"{name.strip()!r} is not one of {', '.join(choices)}")
         return text
 
     return validate

@@ -1,1 +1,1 @@
-"""What spans and log lines tell: who called whom, where an error began, what is secret. Pure."""
+"""Analysis of spans and log lines: span tree, root cause span, redaction of secrets. Pure."""

@@ -1,6 +1,6 @@
-"""Redaction: secrets in texts are replaced by `[redacted]`, and what is around them stays.
+"""Redaction: secrets in texts are replaced by `[redacted]`, the text around them stays.
 
-Every log line and tag passes through here: an ordinary line is to cost about a microsecond.
+Every log line and tag passes through here, so an ordinary line must cost only about a microsecond.
 """
 
 import re
@@ -28,7 +28,7 @@ _REMEMBERED = 20_000
 
 
 class _Named(Enum):
-    """What goes by a name: a secret, secrets or their number, or anything else."""
+    """The kind of value under a name: a secret, several secrets or their number, or anything else."""
 
     OTHER = auto()
     SECRET = auto()
@@ -36,13 +36,13 @@ class _Named(Enum):
 
 
 class Redactor:
-    """Replaces secrets by `[redacted]` and leaves what is around them; may be used from several threads."""
+    """Replaces secrets in texts by `[redacted]`. Thread-safe."""
 
     def __init__(self, kinds: Iterable[str] = KINDS, patterns: Iterable[str] = ()) -> None:
-        """`kinds` are some of KINDS, `patterns` are regular expressions; raises ValueError, re.error for others."""
+        """`kinds` are some of KINDS, `patterns` are regular expressions. Raises ValueError or re.error if invalid."""
         chosen = list(kinds)
         if unknown := [kind for kind in chosen if kind not in KINDS]:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(KINDS)}")
+            raise ValueError(f"{unknown[0]!r} is not one of {', '.join(KINDS)}")
         steps: dict[str, Callable[[str, str], str]] = {
             "password": passwords,
             "token": tokens,
@@ -54,12 +54,12 @@ class Redactor:
         names = [PASSWORDS] * ("password" in chosen) + [TOKENS] * ("token" in chosen)
         self._secret_name = re.compile(f"(?:{'|'.join(names)}){NAME_END}$", re.IGNORECASE | re.ASCII) if names else None
         self._shortest = 0 if self._patterns else _SHORTEST
-        # Names and tags are few and come again and again; what a name is of, and what texts become.
+        # Caches, because names and short texts repeat: the kind of each name, and the redacted form of each text.
         self._names: dict[str, _Named] = {}
         self._texts: dict[str, str] = {}
 
     def redact(self, text: str) -> str:
-        """Return the text with its secrets replaced; the same object where there are none. Idempotent."""
+        """Return the text with its secrets replaced; the same object if it has none. Idempotent."""
         if len(text) > _REMEMBERED_LENGTH:
             return self._redact(text)
         found = self._texts.get(text)
@@ -73,9 +73,9 @@ class Redactor:
     __call__ = redact
 
     def redact_map(self, texts: dict[str, str]) -> dict[str, str]:
-        """Return a map with redacted names and values, the whole value under names like `password` or `cookie`.
+        """Return a map with redacted names and values; under names like `password` or `cookie` the whole value is.
 
-        The same object where there are none.
+        Returns the same object if there are no secrets.
         """
         changed = False
         found: dict[str, str] = {}
@@ -90,14 +90,14 @@ class Redactor:
             if shown is not value or shown_name is not name:
                 changed = True
             base = shown_name
-            while shown_name in found:  # names that differ in their secrets alone
+            while shown_name in found:  # names that differ only in their secrets
                 times[base] = times.get(base, 0) + 1
                 shown_name = f"{base}'{times[base] if times[base] > 1 else ''}"
             found[shown_name] = shown
         return found if changed else texts
 
     def _learn(self, name: str, shown: str) -> _Named:
-        """Tell what goes by a name; remember it of names that hold no secret themselves."""
+        """Return the kind of value under a name; cache it if the name itself holds no secret."""
         match = self._secret_name.search(name) if self._secret_name is not None else None
         named = _Named.OTHER if match is None else _Named.SECRETS if match[1] else _Named.SECRET
         if shown is name and len(name) <= _REMEMBERED_LENGTH:
@@ -109,7 +109,7 @@ class Redactor:
     def _redact(self, text: str) -> str:
         if len(text) < self._shortest:
             return text
-        # What is replaced may bring together what then looks like a secret: until nothing is found any more.
+        # A replacement may join texts that then look like a secret: repeat until nothing is found.
         for _ in range(_ROUNDS):
             found = text
             lower = text.lower()
@@ -124,16 +124,16 @@ class Redactor:
 
     def _match(self, text: str) -> str:
         for pattern in self._patterns:
-            # Not within marks, which would grow.
+            # Not within marks: they would grow.
             text = MARK.join([pattern.sub(_whole, piece) for piece in text.split(MARK)])
         return text
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern of a user's; raises re.error, and ValueError for one that matches everywhere."""
+    """Compile a user's pattern; raises re.error, or ValueError if it matches the empty text."""
     found = re.compile(pattern)
     if found.search(""):
-        raise ValueError("it matches the empty text, and so everywhere")
+        raise ValueError("the pattern matches the empty text, and so everywhere")
     return found
 
 

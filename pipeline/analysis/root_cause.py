@@ -1,4 +1,4 @@
-"""Where the error of a trace began."""
+"""The root cause span of an errored trace: where its error began."""
 
 import math
 import re
@@ -14,8 +14,8 @@ from tracelink.model.records import Flag, LogRecord, Span, Trace, grpc_status, h
 MOST_LINES = 10
 _EXCEPTION_EVENT = '"exception": {'
 _SAYS_NOTHING = frozenset({"", "true", "1"})
-"""Values of the `error` tag that only repeat that there is one."""
-# The line that opens a Java stack trace: the class with its package, and what it says.
+"""Values of the `error` tag without a message."""
+# The first line of a Java stack trace: the class with its package, and the message.
 _THROWN = re.compile(
     r"^(?:Exception in thread \S+ )?"
     r"(?P<type>(?:[a-z_][a-z0-9_]*\.)+[A-Z][\w$]*(?:Exception|Error|Failure|Throwable))"
@@ -23,12 +23,12 @@ _THROWN = re.compile(
     re.ASCII | re.MULTILINE,
 )
 _THROWN_WITHIN = 4_000
-"""Characters of a text in which that line is looked for."""
+"""That line is searched in this many characters of a text."""
 
 
 @dataclass(frozen=True, slots=True)
 class RootCauseSpan:
-    """The service and operation that failed first, and what it said."""
+    """The service and operation that failed first, and its error."""
 
     service: str | None
     operation: str | None
@@ -37,20 +37,20 @@ class RootCauseSpan:
     http_status: str | None = None
     grpc_status: str | None = None
     peer: str | None = None
-    """The service that was called, where it began in a call whose other side is not in the trace."""
+    """The called service, if the error began in a call whose other side is not in the trace."""
     logger: str | None = None
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     lines: tuple[LogRecord, ...] = ()
-    """At most ten, oldest first: errored lines of the span, and what the span and its service logged just before."""
+    """At most ten, oldest first: errored lines of the span, and the last lines of the span and its service before."""
 
 
 def root_cause_span(trace: Trace) -> RootCauseSpan | None:
-    """Return the origin of a part's error, or None where nothing in it is errored.
+    """Return the root cause span of a part, or None if nothing in it is errored.
 
-    An error travels from callee to caller, so the origin is the deepest errored span that called no errored one; of
-    several equally deep, the one that started first. What it says is taken from an errored log line of that span, one
-    with an exception before others; else from its exception event, its `exception.*` tags, its `error` tag. Without
-    errored spans the origin is that of the first errored log line.
+    An error travels from callee to caller, so the root cause is the deepest errored span that called no errored span;
+    of several equally deep, the one that started first. Its message comes from an errored log line of that span, with
+    an exception if possible; else from its exception event, its `exception.*` tags, its `error` tag. Without errored
+    spans, the root cause is the span of the first errored log line.
     """
     tree = SpanTree(trace["spans"])
     logs = _in_order(trace["logs"])
@@ -70,8 +70,8 @@ def root_cause_span(trace: Trace) -> RootCauseSpan | None:
 
 
 def _first_failed(tree: SpanTree) -> SpanNode | None:
-    # Calls come in the order of their ids, which decides where depths and times are equal. The deepest has no errored
-    # callee: that would be deeper.
+    # Nodes are sorted by id, which decides between equal depths and times. The deepest errored span has no errored
+    # callee, which would be deeper.
     errored = [node for node in tree.nodes if node.errored]
     return min(errored, key=lambda node: (-node.depth, _started(node.span)), default=None)
 
@@ -119,22 +119,22 @@ def _ended(span: Span) -> int | None:
 
 
 class _Lines:
-    """The log lines of where an error began (`own`), and all of its service, both by time."""
+    """The log lines of the root cause span (`own`), and all lines of its service, both by time."""
 
     def __init__(self, own: list[LogRecord], of_service: list[LogRecord]) -> None:
         self._own = own
         self._of_service = of_service
 
     def telling(self) -> LogRecord | None:
-        """Return the errored line that says most: the first with an exception, else the first."""
+        """Return the most telling errored line: the first with an exception, else the first."""
         return _telling(self._own)
 
     def telling_elsewhere(self) -> LogRecord | None:
-        """Return such a line of the service, whatever its span."""
+        """Return the most telling errored line of the service, in any span."""
         return _telling(self._of_service)
 
     def around(self, line: LogRecord | None, end: int | None = None) -> tuple[LogRecord, ...]:
-        """Return the lines to show: this one, errored ones, and the last ones before it (before `end`, without it)."""
+        """Return the lines to show: `line`, errored ones, and the last ones up to `line` (or to `end` without it)."""
         end = line["timestamp"] if line else end
         wanted = [line] if line else []
         wanted += [log for log in self._own if log["flags"] & Flag.ERROR]
@@ -146,9 +146,9 @@ class _Lines:
 
 
 def _lines(tree: SpanTree, logs: list[LogRecord], node: SpanNode, service: str | None) -> _Lines:
-    """Return the lines of a call; those that no span tells the place of count as its own where it has no errored ones.
+    """Return the lines of a span; if none of them is errored, also the lines of its service without a known span.
 
-    They have no span id, or that of a span which did not arrive: then the service is all that is known of them.
+    Such lines have no span id, or the id of a span that did not arrive.
     """
     of_service = [log for log in logs if log.get("service") == service]
     placed = [(log, tree.find(log.get("spanId"), log.get("service"))) for log in logs]
@@ -164,7 +164,7 @@ def _lines_without_span(logs: list[LogRecord], first: LogRecord) -> _Lines:
 
 
 def _in_order(logs: Iterable[LogRecord]) -> list[LogRecord]:
-    """Return the lines by time, each once: a repeat has the same id; were it errored only once, it is."""
+    """Return the lines by time, without repeats (same id); of repeats an errored one is kept."""
     errored_last = sorted(logs, key=lambda log: log["flags"] & Flag.ERROR)
     return sorted({log["id"]: log for log in errored_last}.values(), key=_time)
 
@@ -179,7 +179,7 @@ def _telling(logs: list[LogRecord]) -> LogRecord | None:
 
 
 def _said_by_line(log: LogRecord) -> tuple[str | None, str | None]:
-    """Return type and message of the exception logged with a line, or those that its text begins with."""
+    """Return type and message of the exception logged with a line, or of a Java exception in its text."""
     exception = log.get("exception")
     if not exception:
         thrown = _thrown(log["message"])
@@ -196,7 +196,7 @@ def _thrown(text: str) -> re.Match[str] | None:
 
 
 def _said_by_event(span: Span) -> tuple[str | None, str | None]:
-    """Return type and message of a span's last exception event: the one that was not handled."""
+    """Return type and message of a span's last exception event: the exception that was not handled."""
     events = [one for one in span.get("annotations") or () if one["value"].startswith(_EXCEPTION_EVENT)]
     for event in sorted(events, key=lambda one: one["timestamp"], reverse=True):
         try:

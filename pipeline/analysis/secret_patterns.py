@@ -1,8 +1,7 @@
-"""What secrets look like: by what stands before them, or by their own form. Each kind is a function of a text.
+"""Patterns of secrets, by the name before them or by their own form; one function for each kind.
 
-Patterns are linear by construction: what is repeated is possessive, and nothing that is repeated begins twice at the
-same place. Before any of them comes a cheap question: whether a word or a character that every such secret has is in
-the text at all.
+Patterns take linear time by construction: repetitions are possessive, and no two begin at the same place. A cheap test
+comes before each pattern: is a word or a character that every such secret has in the text at all?
 """
 
 import re
@@ -11,8 +10,8 @@ from binascii import Error as NotBase64
 
 MARK = "[redacted]"
 
-# Of flat alternatives `re` makes a set of first letters, and passes over all others: an eighth of the time. `pass: 12`
-# counts tests.
+# `re` turns flat alternatives into a set of first letters and skips all other places: an eighth of the time. In
+# `pass: 12`, pass is a count of tests.
 _WHOSE = "|".join(f"(?<={whose}pass)" for whose in ("db", "user", "admin", "root", "smtp", "mail", "ftp", "ssh", "key"))
 PASSWORDS = rf"passw(?:or)?d|passphrase|passcode|pwd|pass(?:(?<![a-z]pass)(?!:)|{_WHOSE})"
 _KEYS = "|".join(
@@ -24,16 +23,16 @@ _AUTHORIZATION = "authorization"
 _COOKIE = "cookie2?"
 TOKENS = f"{_TOKENS}|{_AUTHORIZATION}|{_COOKIE}"
 
-# Behind a name: the first group is that of the plural, see `counts`; `password_hash`, `secret_key_base`.
+# After a name: the first group matches the plural, see `counts`; `password_hash`, `secret_key_base`.
 NAME_END = r"(s)?(?:[_.-]?(?:hash|base|value))?"
 # Between a name and its value: `name=v`, `name: v`, `"name":"v"`, `'name' => 'v'`, `<name>v`, `name%3Dv`.
 _BETWEEN = r"(?:\\*+[\"']|%22)?[ \t]*+(?:[:=>]{1,3}|%3[ad])[ \t]*+"
-# `--name v` and `'--name', 'v'`, and not `--name is missing`.
+# `--name v` and `'--name', 'v'`, but not `--name is missing`.
 _AFTER_OPTION = (
     r"(?:[\"'],)?[ \t]++(?!-|(?:an?|and|are|argument|can|cannot|flag|for|from|has|if|in|is|must|not|option|or|requires?"
     r"|should|the|to|was|with)(?![^\s,.:;]))"
 )
-# A value in quotes ends at its quote, or with the line: `\"v\"` as in JSON within JSON, `"v"`, `b'v'`, `%22v%22`.
+# A quoted value ends at its quote or at the end of the line: `\"v\"` as in JSON within JSON, `"v"`, `b'v'`, `%22v%22`.
 _IN_DOUBLE = r"(?:[^\"\\\r\n]|\\[^\r\n])*+"
 _IN_SINGLE = r"(?:[^'\\\r\n]|\\[^\r\n])*+"
 _IN_ENCODED = r"%22((?:[^%\s&]|%(?!22(?:%2c|%7d|%5d|[^\w%]|\Z)))*+)"
@@ -41,17 +40,17 @@ _QUOTED = (
     r"\\++[\"']((?:[^\\\r\n]|\\++(?![\"'\\]))*+)"
     rf"|[a-z]{{0,2}}\"({_IN_DOUBLE})|[a-z]{{0,2}}'({_IN_SINGLE})|{_IN_ENCODED}"
 )
-# A list ends at its bracket, or with a line without a comma. Were its bracket asked for, every list that never ends
-# would be read to the end of the text.
+# A list ends at its bracket, or with a line without a comma. If the bracket were required, every list without one would
+# be read to the end of the text.
 _LIST = (
     r"\[(?!redacted\])\s*+((?:,\s*+|[\r\n]\s*+(?=\])|[^,\[\]\"'\\\r\n]|\\[^\r\n]?"
     rf"|\"{_IN_DOUBLE}\"?|'{_IN_SINGLE}'?|\[[^\]\r\n]*+\]?)*+)"
-    # `[a]b` is no list.
+    # `[a]b` is not a list.
     r"(\][^\s,;&<>)\]}\[\"'.:\\][^\s,;&<>]*+)?+"
 )
 _SCHEME = r"(?:bearer|basic|digest|token|apikey)[ \t]++"
 _BARE = r"[^\s,;&<>]++"
-# Closes what was opened before the name, and is no part of the value: `(password=x)`, `{token: x}.`
+# Brackets and quotes that opened before the name are not part of the value: `(password=x)`, `{token: x}.`
 _CLOSERS = ")]}\"'."
 _PLURAL_GROUP = 1
 _LIST_GROUP = 6
@@ -61,12 +60,12 @@ _OPENING_QUOTE = re.compile(r"\\*+[\"']")
 
 
 def _field(names: str, bare: str, between: str = _BETWEEN) -> re.Pattern[str]:
-    """Match a name and its value in lower case; the value is the last group that matched."""
+    """Return the pattern of a name and its value in lower case; the value is the last group that matched."""
     return re.compile(rf"(?:{names}){NAME_END}{between}(?:{_QUOTED}|{_LIST}|{bare})")
 
 
 def _option(names: str) -> re.Pattern[str]:
-    """Match an option of a command line and its value: `--db-password v`."""
+    """Return the pattern of a command-line option and its value: `--db-password v`."""
     return _field(rf"--(?:[a-z]++[_-])*(?:{names})", f"({_BARE})", _AFTER_OPTION)
 
 
@@ -74,13 +73,13 @@ _PASSWORD_FIELD = _field(PASSWORDS, f"({_BARE})")
 _PASSWORD_OPTION = _option(PASSWORDS)
 _TOKEN_FIELD = _field(_TOKENS, f"(?:{_SCHEME})?({_BARE})")
 _TOKEN_OPTION = _option(_TOKENS)
-# Of a scheme that is not known, what follows it is the secret.
+# After an unknown scheme, the next word is the secret.
 _AUTHORIZATION_FIELD = _field(_AUTHORIZATION, rf"{_SCHEME}({_BARE})|((?:(?!\[redacted\])[\w.+/=-]++[ \t]++)?{_BARE})")
 _COOKIE_FIELD = _field(_COOKIE, r"([^\s,;<>]++(?:;[ \t]?[^\s,;<>]*+)*+)")
 
 _URL = re.compile(r"(?<=://)([^\s/?#@:\"'<>]*+:)([^\s/?#\"'<>]*)@")
 _CURL_USER = re.compile(r"(?<!\S)((?:-u|--(?:proxy-)?user)[ \t=]++[\"']?[^\s:\"']++:)[^\s\"']++")
-# Signatures and sessions are words of every day: what follows `=` alone is taken. `sig=11` is a signal.
+# Signature and session are common words: only values after `=` count. `sig=11` is a signal.
 _SIGNED = re.compile(
     r"((?<![a-z])(?:sig|signature|x-(?:amz|goog)-signature)(?:=|%3d)(?=[\w%+/.~-]{8})"
     r"|(?:session[_-]?|phpsess)id(?:=|%3d)[\"']?)[^\s,;&<>\"'()\[\]{}\\|]++",
@@ -92,7 +91,7 @@ _HOOK = re.compile(
 _BEARER = re.compile(r"(?<![a-z])(bearer[ \t]++)([\w.~+/=-]{6,}+)", re.IGNORECASE | re.ASCII)
 _BASIC = re.compile(r"(?<![a-z])(basic[ \t]++)([a-z0-9+/]{4,}+={0,2})", re.IGNORECASE | re.ASCII)
 _SURELY_TOKEN = 24
-"""Characters of a word after `Bearer` that is a token even without a digit."""
+"""A word after `Bearer` with this many characters is a token even without a digit."""
 _JWT = re.compile(r"(?<![\w-])eyJ[\w-]{5,}+\.[\w-]{2,}+(?:\.[\w-]*+){0,3}", re.ASCII)
 _PREFIXED = re.compile(
     r"(?<![A-Za-z0-9])(?:A[KS]IA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{16,}+|github_pat_\w{16,}+|xox[a-z]-[\w-]{8,}+"
@@ -105,14 +104,14 @@ _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY[A-Z ]{0,10}-----.*?(?:-----END [A-Z0-9 ]{0,50}-----|\Z)", re.DOTALL
 )
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]++@(?:[\w-]++\.(?=\w))+[^\W\d_][\w-]*+")
-# Not in the middle of a word or of a UUID.
+# Not inside a word or a UUID.
 _CARD = re.compile(r"(?<![0-9A-Za-z])(?<![0-9a-f]{4}-)(?:2[2-7]|[3-6]\d)\d\d(?:[ -]?\d){9,15}(?![0-9A-Za-z])", re.ASCII)
 _DIGITS = bytes(ord("0") if chr(byte).isdecimal() and byte < 128 else byte or 1 for byte in range(256))
 _CARD_DIGITS = b"0" * 13
 
 
 def passwords(text: str, lower: str) -> str:
-    """Replace passwords by name, and those in URLs; `lower` is the text in lower case, for cheap questions."""
+    """Replace passwords by name, and those in URLs; `lower` is the text in lower case, for cheap tests."""
     if "pass" in lower or ("w" in lower and "pwd" in lower):
         if "-----BEGIN" in text:  # as a value it has many lines
             text = _PRIVATE_KEY.sub(MARK, text)
@@ -127,11 +126,11 @@ def passwords(text: str, lower: str) -> str:
 
 
 def tokens(text: str, lower: str) -> str:
-    """Replace tokens, keys and cookies by name, and those that are known by their form; see `passwords`."""
-    # First: in a field that is not understood, a word like `Bearer` would be taken for the secret.
+    """Replace tokens, keys and cookies by name, and those with a known form; see `passwords`."""
+    # Schemes come first: in an unknown field, the word `Bearer` would be taken for the secret.
     if "b" in lower:
         text = _schemes(text, lower)
-    # A rare letter of a word is asked for before the word: that takes a fifth of the time.
+    # Testing for a rare letter of a word before the word takes a fifth of the time.
     has_k = "k" in lower
     if "secret" in lower or (has_k and ("token" in lower or "key" in lower)) or "credential" in lower:
         text = _keys(text)
@@ -165,7 +164,7 @@ def _keys(text: str) -> str:
 
 
 def _has_prefix(text: str) -> bool:
-    """Tell whether a token may be in the text that is known by how it begins."""
+    """Return True if the text may hold a token with a known prefix."""
     if "_" in text:
         if "gh" in text and ("github_pat_" in text or _GITHUB.search(text)):
             return True
@@ -204,7 +203,7 @@ def cards(text: str, _: str) -> str:
 
 
 def _card_end(text: str, start: int, end: int) -> int:
-    """Return where a card number ends that begins at `start`, or 0; what is behind it may be its date or its code."""
+    """Return the end of the card number that begins at `start`, or 0; date or security code may follow it."""
     while end > start:
         digits = text[start:end].replace(" ", "").replace("-", "")
         if _is_card(digits) and not text[end : end + 1].isdecimal():
@@ -214,7 +213,7 @@ def _card_end(text: str, start: int, end: int) -> int:
 
 
 def _is_card(digits: str) -> bool:
-    """Tell whether digits are as many as the brand has that they begin with, and pass the Luhn check."""
+    """Return True if the digits have a length of their brand and pass the Luhn check."""
     if digits[0] == "4":
         fits = len(digits) in {13, 16, 19}
     elif digits.startswith(("34", "37")):
@@ -230,7 +229,7 @@ def _is_card(digits: str) -> bool:
 
 
 def _mask_fields(pattern: re.Pattern[str], text: str) -> str:
-    """Replace the values of fields, and keep what closes around them."""
+    """Replace the values of fields, but not closing brackets and quotes around them."""
     pieces: list[str] = []
     done = 0
     for match in pattern.finditer(_lower(text)):
@@ -258,7 +257,7 @@ def _mask_fields(pattern: re.Pattern[str], text: str) -> str:
 
 
 def _within_quotes(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return what of a list is between its first and its last quote, all of it if it begins or ends without one."""
+    """Return the range of a list between its first and its last quote; all of it if one of them is missing."""
     value = text[start:end].rstrip()
     opening = _OPENING_QUOTE.match(value)
     width = len(opening[0]) if opening else 0
@@ -268,30 +267,30 @@ def _within_quotes(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def counts(value: str) -> bool:
-    """Tell whether the value of a name in the plural is how many there are: `tokens: 12`."""
+    """Return True if the value of a plural name is a count: `tokens: 12`."""
     return not any(map(str.isalpha, value))
 
 
 def _is_word(value: str) -> bool:
-    """Tell whether what follows a name in the plural is a word: `secrets: none`."""
+    """Return True if the value of a plural name is a plain word: `secrets: none`."""
     return len(value) < _SHORTEST_OF_MANY or value.isalpha()
 
 
 def _lower(text: str) -> str:
-    """Return the text in lower case, every character at its place: there are letters that become two."""
+    """Return the text in lower case with unchanged positions: some letters become two in lower case."""
     lower = text.lower()
     return lower if len(lower) == len(text) else re.sub("[A-Z]+", lambda match: match[0].lower(), text)
 
 
 def _bearer(match: re.Match[str]) -> str:
-    """Replace a token, and not the word that follows in `bearer authentication`."""
+    """Replace a token, but not the word in `bearer authentication`."""
     token = match[2]
     surely = len(token) >= _SURELY_TOKEN or any(map(str.isdecimal, token))
     return match[1] + MARK if surely else match[0]
 
 
 def _basic(match: re.Match[str]) -> str:
-    """Replace what is `user:password` in base64, and not any other word that follows `basic`."""
+    """Replace `user:password` in base64, but no other word after `basic`."""
     given = match[2].rstrip("=")
     try:
         secret = b":" in b64decode(given + "=" * (-len(given) % 4), validate=True)

@@ -1,4 +1,4 @@
-"""The calls of a trace as a tree, by its parent links alone: clocks are skewed, links are not."""
+"""The spans of a trace as a tree, by parent links only: clocks are skewed, links are not."""
 
 import json
 from collections.abc import Iterable
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from tracelink.model.records import Flag, Span, service_of
 
 RECEIVING = frozenset({"SERVER", "CONSUMER"})
-"""The kinds of spans that answer a call or take a message."""
+"""The kinds of spans that answer a call or receive a message."""
 SENDING = frozenset({"CLIENT", "PRODUCER"})
 _LAST = "~"
-"""Sorts behind all kinds."""
+"""Sorts after all kinds."""
 _WALKING = -1
 _UNKNOWN = -2
 
 Side = dict[str, Span]
-"""Spans by their ids; of several with an id the last one."""
+"""Spans by id; of several with the same id, the last one."""
 
 
 def by_side(spans: Iterable[Span]) -> tuple[Side, Side]:
-    """Return the spans that may have called others, and those that answer: a server may share its client's id."""
+    """Return calling and answering spans, apart because a server span may share its client's id."""
     callers: Side = {}
     answering: Side = {}
     for span in spans:
@@ -28,11 +28,11 @@ def by_side(spans: Iterable[Span]) -> tuple[Side, Side]:
 
 
 def caller_of(span: Span, callers: Side, answering: Side) -> Span | None:
-    """Return the span that called another one, if it is among these; of two that share an id the calling one.
+    """Return the span that called this one, or None if it is not among these; of two with the same id the client.
 
-    For what is counted span by span. The tree takes the time to see which of two sides a span was made below.
+    For counts span by span. `SpanTree` is slower but finds the right one of two sides with the same id.
     """
-    # A server may continue its client's span id; its parent id is then the client's own parent.
+    # A server span may have its client's span id; its parent id is then the client's parent id.
     if span.get("kind") in RECEIVING and (client := callers.get(span["id"])):
         return client
     parent_id = span.get("parentId") or ""
@@ -41,7 +41,7 @@ def caller_of(span: Span, callers: Side, answering: Side) -> Span | None:
 
 @dataclass(slots=True, eq=False)
 class SpanNode:
-    """A span in its place; `depth` counts the calls above it."""
+    """A node of the tree; `depth` is the number of spans above it."""
 
     span: Span
     service: str | None
@@ -52,15 +52,15 @@ class SpanNode:
 
     @property
     def receives(self) -> bool:
-        """Tell whether it is the answering side of a call, or the one that takes a message."""
+        """True for the answering side of a call, or the receiver of a message."""
         return self.span.get("kind") in RECEIVING
 
 
 class SpanTree:
-    """The spans of a part of a trace, each once, under those that called them; the same in any order of arrival.
+    """The spans of a part without repeats, under the spans that called them; independent of the order of arrival.
 
-    It may have several roots. A span whose parent is not there is at least one deep, and so are those whose links run
-    in a ring: no link among them counts.
+    It may have several roots. A span whose parent is missing has depth 1, and so have spans whose parent links form a
+    cycle: the links of a cycle are ignored.
     """
 
     def __init__(self, spans: Iterable[Span]) -> None:
@@ -77,7 +77,7 @@ class SpanTree:
                 node.parent.children.append(node)
 
     def find(self, span_id: str | None, service: str | None) -> SpanNode | None:
-        """Return the call with this span id; of two sides that share it the service's own, else the answering one."""
+        """Return the node with this span id; of two that share it, the service's own, else the answering one."""
         found = self._by_id.get(span_id) if span_id else None
         if not found:
             return None
@@ -86,7 +86,7 @@ class SpanTree:
     def _caller(self, node: SpanNode) -> SpanNode | None:
         span = node.span
         if node.receives:
-            # A server may continue its client's span id; its parent id is then the client's own parent.
+            # A server span may have its client's span id; its parent id is then the client's parent id.
             for other in self._by_id[span["id"]]:
                 if not other.receives:
                     return other
@@ -95,18 +95,18 @@ class SpanTree:
 
 
 def within(node: SpanNode | None, outer: SpanNode) -> bool:
-    """Tell whether a call is `outer`, or was made below it inside the same service."""
+    """Return True if a node is `outer`, or below it inside the same service."""
     while node is not None and node is not outer and node.service == outer.service:
         node = node.parent
     return node is outer
 
 
 def _distinct(spans: Iterable[Span]) -> list[SpanNode]:
-    """Return each span once: a repeat has the same id, kind and service, though maybe not all of the rest."""
+    """Return the spans without repeats: a repeat has the same id, kind and service, but may differ in the rest."""
     groups: dict[tuple[str, str, str], list[Span]] = {}
     for span in spans:
         groups.setdefault((span["id"], span.get("kind") or _LAST, service_of(span) or ""), []).append(span)
-    # In the order of ids and kinds, so that where two would do, the same one is taken whichever came first.
+    # Sorted by id and kind, so that every choice between equals is independent of the order of arrival.
     return [_node(groups[key]) for key in sorted(groups)]
 
 
@@ -116,13 +116,13 @@ def _node(repeats: list[Span]) -> SpanNode:
 
 
 def _fullest(span: Span) -> tuple[bool, bool, bool, str]:
-    """Order repeats: the errored first, those that have ended next, and a fixed one of the rest."""
+    """Return a sort key of repeats: errored first, then those with a time and a duration, then by content."""
     content = json.dumps(span, sort_keys=True, default=str)
     return not span["flags"] & Flag.ERROR, not span.get("timestamp"), not span.get("duration"), content
 
 
 def _measure(node: SpanNode) -> None:
-    """Find the depths of a call and of all above it."""
+    """Set the depths of a node and of all nodes above it."""
     path: list[SpanNode] = []
     above: SpanNode | None = node
     while above is not None and above.depth == _UNKNOWN:

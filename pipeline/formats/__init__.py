@@ -1,1 +1,1 @@
-"""Records from files: Zipkin v2 JSON spans, and JSON log lines."""
+"""Records from and to JSON: Zipkin v2 spans, and log lines. Pure."""

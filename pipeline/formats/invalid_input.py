@@ -1,10 +1,10 @@
-"""What a line gets that is no span or log, and the JSON text of values that are kept as such."""
+"""The error for input that is not a span or a log line, and texts of JSON values."""
 
 import orjson
 
 
 class InvalidInput(Exception):
-    """A line that is no record: `reason` is one of few, for counting; `detail` says what is wrong with this one."""
+    """Input that is not a record; `reason` is one of a few, for counting; `detail` describes this case."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -13,7 +13,7 @@ class InvalidInput(Exception):
 
 
 def kept(value: object) -> str:
-    """Return a string as it is, and any other JSON value as its JSON text; raises Refused where it nests endlessly."""
+    """Return a string unchanged, any other value as its JSON text; raises InvalidInput if it is nested too deeply."""
     if isinstance(value, str):
         return value
     try:
@@ -23,7 +23,7 @@ def kept(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it: short."""
+    """Return a short form of a value for a message."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 

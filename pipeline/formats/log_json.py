@@ -1,7 +1,7 @@
 """Log records from JSON log lines: ECS names, dotted or nested, and the plain names that loggers use.
 
-For each of our fields the first name of its list that the line has is taken; every other field stays under its own
-name, nested ones dotted, with the JSON text of what is no string. A field that is null is none.
+Each of our fields comes from the first name of its list that the line has. All other fields keep their names (nested
+ones dotted) and their values, as JSON text if not a string. Null fields are ignored.
 """
 
 from pipeline.formats.invalid_input import InvalidInput, kept, shown
@@ -29,9 +29,9 @@ _SPAN_ID_CHARS = 16
 
 
 def parse_log(value: object, record_id: str, rule: ErrorRule) -> LogRecord:
-    """Return the log record in a decoded JSON value, under this id; raises Refused.
+    """Return a decoded JSON value as a log record with this id; raises InvalidInput.
 
-    A line without a trace id, or with one that is zero or none at all, has no trace; the latter keeps it as a field.
+    A line without a trace id, or with a zero or an invalid one, has no trace; an invalid one is kept as a field.
     """
     if not isinstance(value, dict):
         raise InvalidInput("no object", f"a log line is a JSON object, not {shown(value)}")
@@ -39,7 +39,7 @@ def parse_log(value: object, record_id: str, rule: ErrorRule) -> LogRecord:
     _flatten(value, "", line, _MAX_DEPTH)
     time = _take(line, _TIME)
     if time is None:
-        raise InvalidInput("no time", f"none of {', '.join(_TIME)} is there")
+        raise InvalidInput("no time", f"the line has none of the fields {', '.join(_TIME)}")
     timestamp = parse_time(time)
     level = _take_level(line)
     trace_id, flags = _take_trace_id(line)
@@ -49,7 +49,7 @@ def parse_log(value: object, record_id: str, rule: ErrorRule) -> LogRecord:
     if message is None and exception is not None:
         message = exception.get("message")
     if message is None:
-        raise InvalidInput("no message", f"none of {', '.join(_MESSAGE)} is there")
+        raise InvalidInput("no message", f"the line has none of the fields {', '.join(_MESSAGE)}")
     return {
         "flags": flags | Flag.ERROR if rule.log(level) else flags,
         "traceId": trace_id,
@@ -66,7 +66,7 @@ def parse_log(value: object, record_id: str, rule: ErrorRule) -> LogRecord:
 
 
 def _flatten(value: dict[str, object], prefix: str, into: dict[str, object], depth: int) -> None:
-    """Put nested objects under dotted names; where a line has a name in both forms, the second gets an apostrophe."""
+    """Put nested objects under dotted names; if a line has a name in both forms, the second gets an apostrophe."""
     for name, field in value.items():
         full = prefix + name
         if isinstance(field, dict) and depth and field:
@@ -102,7 +102,7 @@ def _take_trace_id(line: dict[str, object]) -> tuple[bytes, int]:
         found = line.get(name)
         if not isinstance(found, str):
             continue
-        if found.strip("0") == "":  # what instrumentations write outside of a trace
+        if found.strip("0") == "":  # instrumentations write it outside of a trace
             del line[name]
             return NO_TRACE, 0
         try:
@@ -115,7 +115,7 @@ def _take_trace_id(line: dict[str, object]) -> tuple[bytes, int]:
 
 
 def _take_span_id(line: dict[str, object]) -> str | None:
-    """Take the span id; one that is none stays a field, zero is no span."""
+    """Take the span id; an invalid one stays a field, zero means no span."""
     for name in _SPAN_ID:
         found = line.get(name)
         if not isinstance(found, str):

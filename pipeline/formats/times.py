@@ -1,4 +1,4 @@
-"""The time of a log line, however it is written, as microseconds since the epoch."""
+"""Parsing of the time of a log line, in many forms, to microseconds since the epoch."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -8,7 +8,7 @@ from pipeline.formats.invalid_input import InvalidInput, shown
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MAX_LONG = 2**63 - 1
-# Below each bound a number is in that unit; as seconds the first reaches the year 5138, in the next one 1973 begins.
+# A number below each bound is in that unit: 10^11 is the year 5138 in seconds, and 1973 in milliseconds.
 _UNITS = (
     (Decimal(10) ** 11, Decimal(10) ** 6),
     (Decimal(10) ** 14, Decimal(10) ** 3),
@@ -18,22 +18,22 @@ _UNITS = (
 
 
 def parse_time(value: object) -> int:
-    """Return microseconds since the epoch; raises Refused.
+    """Return microseconds since the epoch; raises InvalidInput.
 
-    A number, or a string of digits, counts seconds, milliseconds, microseconds or nanoseconds by its magnitude.
-    Any other string is RFC 3339 or another form of ISO 8601, with any number of digits after the seconds; finer than a
-    microsecond is cut off, and without a zone it is UTC.
+    A number, or a string of digits, is in seconds, milliseconds, microseconds or nanoseconds, by its magnitude.
+    Any other string is RFC 3339 or another form of ISO 8601, with any number of digits after the seconds; those below
+    a microsecond are dropped. A time without a zone is UTC.
     """
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value.strip()) if not _is_number(value) else None
         except ValueError:
-            raise InvalidInput("time", f"{shown(value)} is no time") from None
+            raise InvalidInput("time", f"{shown(value)} is not a time") from None
         if moment is not None:
             since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
             return _checked(since // _MICROSECOND, value)
     elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput("time", f"{shown(value)} is no time")
+        raise InvalidInput("time", f"{shown(value)} is not a time")
     return _checked(_from_number(Decimal(str(value).strip())), value)
 
 

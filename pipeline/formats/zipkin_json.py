@@ -1,9 +1,9 @@
-"""Spans from Zipkin v2 JSON objects, as strict as Zipkin's own decoder where a span would be wrong.
+"""Spans from and to Zipkin v2 JSON objects; the decoder is as strict as Zipkin's own.
 
-Zipkin's rules: ids are hex, the trace id of up to 128 bits is padded on the left, a parent that is zero or the span
-itself is none, a time or duration of 0 is none, unknown kinds are refused. Other than Zipkin, ids may be upper-case,
-and nothing is dropped: a tag whose value is no string keeps its JSON text, and a field that v2 does not have, or an
-address that is none, becomes the tag `field.NAME`.
+Zipkin's rules: ids are hex, the trace id of up to 128 bits is padded on the left, a parent id that is zero or the
+span's own is ignored, and so is a time or duration of 0; unknown kinds are rejected. Unlike in Zipkin, ids may be
+upper-case, and nothing is dropped: a tag value that is not a string becomes its JSON text, and an unknown field or an
+invalid address becomes the tag `field.NAME`.
 """
 
 from collections.abc import Mapping
@@ -28,18 +28,18 @@ _MAX_PORT = 65535
 
 
 def parse_span(value: object, rule: ErrorRule) -> Span:
-    """Return the span in a decoded JSON value; raises Refused. `rule` decides whether it is errored."""
+    """Return a decoded JSON value as a span; raises InvalidInput. `rule` decides if it is errored."""
     if not isinstance(value, dict):
         raise InvalidInput("no object", f"a span is a JSON object, not {shown(value)}")
     if "binaryAnnotations" in value:
-        raise InvalidInput("Zipkin v1", "binaryAnnotations belong to Zipkin's v1 format; v2 is read here")
+        raise InvalidInput("Zipkin v1", "binaryAnnotations belong to Zipkin's v1 format; only v2 is supported")
     try:
         trace_id, flags = parse_trace_id(_text(value, "traceId") or "")
     except ValueError as error:
         raise InvalidInput("traceId", str(error)) from None
     span_id = _id(value, "id")
     if span_id is None:
-        raise InvalidInput("id", "a span has an id of 1 to 16 hex characters that is not zero")
+        raise InvalidInput("id", "id must have 1 to 16 hex characters and not be zero")
     parent_id = _id(value, "parentId")
     if parent_id == span_id:
         parent_id = None
@@ -75,14 +75,14 @@ def parse_span(value: object, rule: ErrorRule) -> Span:
 def _text(value: Mapping[str, object], name: str) -> str | None:
     found = value.get(name)
     if found is not None and not isinstance(found, str):
-        raise InvalidInput(name, f"{name} is a string, not {shown(found)}")
+        raise InvalidInput(name, f"{name} must be a string, not {shown(found)}")
     return found
 
 
 def _flag(value: Mapping[str, object], name: str) -> bool | None:
     found = value.get(name)
     if found is not None and not isinstance(found, bool):
-        raise InvalidInput(name, f"{name} is true or false, not {shown(found)}")
+        raise InvalidInput(name, f"{name} must be true or false, not {shown(found)}")
     return found
 
 
@@ -90,31 +90,31 @@ def _kind(found: object) -> str | None:
     if found is None:
         return None
     if not isinstance(found, str) or found not in _KINDS:
-        raise InvalidInput("kind", f"kind is one of {', '.join(sorted(_KINDS))}, not {shown(found)}")
+        raise InvalidInput("kind", f"kind must be one of {', '.join(sorted(_KINDS))}, not {shown(found)}")
     return found
 
 
 def _id(value: Mapping[str, object], name: str) -> str | None:
-    """Return a span id with 16 lower-case characters, or None where it is absent or zero."""
+    """Return a span id with 16 lower-case characters, or None if it is absent or zero."""
     found = _text(value, name)
     if found is None:
         return None
     lowered = found.lower()
     if not 1 <= len(lowered) <= _ID_CHARS or not set(lowered) <= set("0123456789abcdef"):
-        raise InvalidInput(name, f"{name} has 1 to 16 hex characters, not {shown(found)}")
+        raise InvalidInput(name, f"{name} must have 1 to 16 hex characters, not {shown(found)}")
     return None if set(lowered) == {"0"} else lowered.zfill(_ID_CHARS)
 
 
 def _long(found: object, name: str) -> int:
-    """Return a count of microseconds, 0 where it is absent."""
+    """Return a number of microseconds, 0 if it is absent."""
     if found is None:
         return 0
     if isinstance(found, float) and found.is_integer():
         found = int(found)
     if isinstance(found, bool) or not isinstance(found, int):
-        raise InvalidInput(name, f"{name} is a whole number of microseconds, not {shown(found)}")
+        raise InvalidInput(name, f"{name} must be a whole number of microseconds, not {shown(found)}")
     if not 0 <= found <= _MAX_LONG:
-        raise InvalidInput(name, f"{name} is from 0 to 2^63-1, not {shown(found)}")
+        raise InvalidInput(name, f"{name} must be from 0 to 2^63-1, not {shown(found)}")
     return found
 
 
@@ -123,7 +123,7 @@ def _endpoint(value: Mapping[str, object], name: str, spare: dict[str, str]) -> 
     if found is None:
         return None
     if not isinstance(found, dict):
-        raise InvalidInput(name, f"{name} is an object, not {shown(found)}")
+        raise InvalidInput(name, f"{name} must be an object, not {shown(found)}")
     for other in found.keys() - _ENDPOINT_FIELDS:
         spare[f"{name}.{other}"] = kept(found[other])
     endpoint: Endpoint = {"serviceName": _text(found, "serviceName") or None}
@@ -135,7 +135,7 @@ def _endpoint(value: Mapping[str, object], name: str, spare: dict[str, str]) -> 
     port = found.get("port")
     if port is not None:
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= _MAX_PORT:
-            raise InvalidInput("port", f"{name}.port is from 0 to {_MAX_PORT}, not {shown(port)}")
+            raise InvalidInput("port", f"{name}.port must be from 0 to {_MAX_PORT}, not {shown(port)}")
         endpoint["port"] = port or None
     return endpoint if any(endpoint.values()) else None
 
@@ -154,13 +154,13 @@ def _annotations(found: object) -> list[Annotation]:
     if found is None:
         return []
     if not isinstance(found, list):
-        raise InvalidInput("annotations", f"annotations are a list, not {shown(found)}")
+        raise InvalidInput("annotations", f"annotations must be a list, not {shown(found)}")
     return [_annotation(one) for one in found]
 
 
 def _annotation(one: object) -> Annotation:
     if not isinstance(one, dict) or one.get("timestamp") is None or not isinstance(one.get("value"), str):
-        raise InvalidInput("annotations", f"an annotation has a timestamp and a value, not {shown(one)}")
+        raise InvalidInput("annotations", f"an annotation must have a timestamp and a value, not {shown(one)}")
     return {"timestamp": _long(one["timestamp"], "annotations"), "value": one["value"]}
 
 
@@ -168,7 +168,7 @@ def _tags(found: object) -> dict[str, str]:
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise InvalidInput("tags", f"tags are an object, not {shown(found)}")
+        raise InvalidInput("tags", f"tags must be an object, not {shown(found)}")
     return {name: kept(value) for name, value in found.items()}
 
 
@@ -176,9 +176,9 @@ _VALUE = itemgetter(1)
 
 
 def zipkin_span(span: Span) -> dict[str, Any]:
-    """Return a span as a JSON object of Zipkin v2, its trace id printed as it came.
+    """Return a span as a JSON object of Zipkin v2, with its trace id as it arrived.
 
-    Nulls, empties, zeros and falses are left out: Zipkin reads a zero timestamp or duration as none.
+    Null, empty, zero and false values are left out: Zipkin treats a zero timestamp or duration as absent.
     """
     found: dict[str, Any] = dict(filter(_VALUE, span.items()))
     found.pop("flags", None)

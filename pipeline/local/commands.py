@@ -31,7 +31,7 @@ def _names(_context: click.Context, _option: click.Parameter, value: str) -> tup
     names = tuple(name.strip() for name in value.split(","))
     for name in names:
         if name not in _NAMES:
-            raise click.BadParameter(f"{name!r} is none of {', '.join(_NAMES)}.")
+            raise click.BadParameter(f"{name!r} is not one of {', '.join(_NAMES)}.")
     return names
 
 

@@ -1,1 +1,1 @@
-"""What lies in the topics beside spans and log records. Pure."""
+"""The messages of topics other than spans and log records: parts, problems, dead letters, replay markers. Pure."""

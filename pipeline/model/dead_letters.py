@@ -1,4 +1,4 @@
-"""The headers of a dead letter: its payload stays untouched, they say where it came from and why it is here."""
+"""The headers of a dead letter: its origin and the reason. Its payload stays unchanged."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,25 +15,25 @@ DETAIL = "tracelink.detail"
 TOPIC = "tracelink.topic"
 PARTITION = "tracelink.partition"
 OFFSET = "tracelink.offset"
-"""Spelled like `replay_markers.ORIGIN`, which a copied record has: there it is the offset in the live topic."""
+"""The same spelling as `replay_markers.ORIGIN`; in a copied record it is the offset in the live topic."""
 TIMESTAMP = "tracelink.timestamp"
 SINK = "tracelink.sink"
 KIND = "tracelink.kind"
 CUT_FROM = "tracelink.cut-from-bytes"
-"""Header of a payload that was too large for the topic: how many bytes it had before it was cut."""
+"""Header of a truncated payload, which was too large for the topic: its original size in bytes."""
 REDRIVEN = "tracelink.redriven"
-"""Header of a message that was a dead letter before: how often it was sent again. Its next dead letter has it, too."""
+"""Header of a redriven message: how often it was redriven. If it becomes a dead letter again, that has it, too."""
 
 _LONGEST_DETAIL = 512
 _NUMBER = re.compile(r"^\d{1,18}$")
-_MOST_REDRIVEN = 2**31 - 2  # one more is the most that Avro's `int` can hold
+_MOST_REDRIVEN = 2**31 - 2  # one more is the largest `int` of Avro
 
 Headers = list[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a message was read; its time is in milliseconds since the epoch."""
+    """The place and time of a message; the timestamp is in milliseconds since the epoch."""
 
     topic: str
     partition: int
@@ -42,15 +42,15 @@ class Origin:
 
     @classmethod
     def of(cls, message: "Message") -> Self:
-        """Return the origin of a message, or of an event, that a consumer returned."""
+        """Return the origin of a message or an event from a consumer."""
         return cls(message.topic() or "", message.partition() or 0, message.offset() or 0, message.timestamp()[1])
 
 
 def headers(error: InvalidRecord, origin: Origin, *, sink: str | None = None, kind: str | None = None) -> Headers:
     """Return the headers of a dead letter.
 
-    `sink` names the sink that found it; `kind` (`span`, `log`, `trace`) says what the payload is where that is not the
-    whole message, but one record cut out of a trace.
+    `sink` is the sink that wrote it, if any; `kind` is the kind of the payload (`span`, `log`, `trace`), if it is not
+    the whole message.
     """
     found = {
         REASON: str(error.reason),
@@ -66,37 +66,37 @@ def headers(error: InvalidRecord, origin: Origin, *, sink: str | None = None, ki
 
 
 def redriven(headers: Iterable[tuple[str, Any]] | None) -> Headers:
-    """Return of a message's headers those that its dead letter must carry on."""
+    """Return those of a message's headers that its dead letter must keep."""
     return [(name, value) for name, value in headers or () if name == REDRIVEN and value is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterHeaders:
-    """What the headers of a dead letter say; what they do not say, or not as a number where it is one, is None."""
+    """The parsed headers of a dead letter; a missing header, or a number that is not one, is None."""
 
     texts: Mapping[str, str]
     """All headers, as text."""
     reason: str
-    """Why it is here, in a word; empty where they do not say."""
+    """See `tracelink.errors.Reason`; empty if unknown."""
     detail: str
     topic: str
-    """The topic that it came from; empty where they do not say."""
+    """The topic that the message came from; empty if unknown."""
     partition: int | None
     offset: int | None
     timestamp: int | None
-    """The time that it had there, in milliseconds since the epoch."""
+    """The timestamp of the message in that topic, in milliseconds since the epoch."""
     sink: str | None
-    """The sink that found it, if it was one."""
+    """The sink that wrote it, if any."""
     kind: str | None
-    """What was cut out of a message (`span`, `log`); None where it is the whole message."""
+    """The kind of record that was taken out of a message (`span`, `log`); None for the whole message."""
     cut_from: int | None
-    """How many bytes the payload had before it was cut, 0 where that is not known; None where it is whole."""
+    """The size of the payload in bytes before it was truncated, 0 if unknown; None if it is complete."""
     redriven: int
-    """How many times it was redriven."""
+    """How many times the message was redriven."""
 
     @classmethod
     def parse(cls, texts: Mapping[str, str]) -> Self:
-        """Read headers, given as text."""
+        """Parse headers, given as text."""
         return cls(
             texts,
             reason=texts.get(REASON, ""),
@@ -107,14 +107,14 @@ class DeadLetterHeaders:
             timestamp=_number(texts.get(TIMESTAMP)),
             sink=texts.get(SINK),
             kind=texts.get(KIND),
-            # A header that does not say how many says all the same that it is not whole.
+            # The header without a valid number still means that the payload was truncated.
             cut_from=(_number(texts[CUT_FROM]) or 0) if CUT_FROM in texts else None,
             redriven=min(_number(texts.get(REDRIVEN)) or 0, _MOST_REDRIVEN),
         )
 
     @classmethod
     def of(cls, message: "Message") -> Self:
-        """Read the headers of a message of the topic of dead letters."""
+        """Parse the headers of a message of `dead-letters`."""
         found = message.headers() or []
         pairs = found.items() if isinstance(found, dict) else found
         return cls.parse({name: _text(value) for name, value in pairs})

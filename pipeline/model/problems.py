@@ -1,4 +1,4 @@
-"""Problems: errored traces grouped by where their error began, and the alerts that tell of them."""
+"""Occurrences, problems (errored traces grouped by where their errors began) and alerts."""
 
 from typing import Literal, TypedDict
 
@@ -9,7 +9,7 @@ Event = Literal["NEW", "BACK", "RATE", "RESOLVED"]
 
 
 class Line(TypedDict):
-    """A log line as an alert shows it: redacted and cut; `timestamp` is in microseconds since the epoch."""
+    """A log line in an alert, redacted and truncated; `timestamp` is in microseconds since the epoch."""
 
     timestamp: int
     service: str | None
@@ -18,7 +18,7 @@ class Line(TypedDict):
 
 
 class RootCause(TypedDict):
-    """Where an error began, and what it said there."""
+    """The span where an error began, and the error; see the schema."""
 
     service: str | None
     operation: str | None
@@ -27,7 +27,7 @@ class RootCause(TypedDict):
     httpStatus: str | None
     grpcStatus: str | None
     peer: str | None
-    """The service that was called, where it began in a call whose other side is not in the trace."""
+    """The called service, if the error began in a call whose other side is not in the trace."""
     logger: str | None
     tags: dict[str, str]
 
@@ -54,7 +54,7 @@ class Sample(TypedDict):
 
 
 class Problem(RootCause):
-    """All occurrences of one fingerprint together; times in milliseconds since the epoch. See the schema."""
+    """The state of one fingerprint, from all its occurrences; times in milliseconds since the epoch; see the schema."""
 
     fingerprint: str
     version: int
@@ -83,7 +83,7 @@ class Problem(RootCause):
 
 
 class Alert(TypedDict):
-    """Tells that a problem is new, is back, comes too often, or is over; a repeated record has the same id."""
+    """A problem is new, has regressed, is over its threshold, or is resolved; a repeated record has the same id."""
 
     id: str
     event: Event

@@ -1,8 +1,7 @@
-"""What a replay's copier, join and sinks agree on: where a copied record came from, and where its topic ends.
+"""The headers of a replay job's messages: the origin of a copied record, and end markers.
 
-A job's topics have the live ones' partitions: a record lies on the partition that it was copied from, at the time that
-it had there. Behind the last one of each partition lies an end marker, for a topic that nobody appends to looks like
-one that more is on its way to.
+A job's topics have as many partitions as the live ones: a copied record keeps its partition and its time. An end marker
+follows the last record of each partition, because a reader cannot tell a finished topic from an idle one.
 """
 
 from typing import TYPE_CHECKING
@@ -11,14 +10,14 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
 ORIGIN = "tracelink.offset"
-"""Header of a copied record: the offset that it had in the live topic, as text.
+"""Header of a copied record: its offset in the live topic, as text.
 
-Spelled like `dead_letters.OFFSET`: a dead letter is no copied record, and has the offset of what it was found in.
+The same spelling as `dead_letters.OFFSET`: in a dead letter it is the offset of the message that it came from.
 """
 END = "tracelink.end"
-"""Header of an end marker, which has neither key nor value: the stream time up to which nothing is missing, as text.
+"""Header of an end marker (no key, no value): the stream time up to which the inputs were complete, as text.
 
-A trace may have gone on in the live topic after what was copied: what is still open at that time is not whole.
+A trace may continue in the live topic after the copied range: a part that is still open at that time is not complete.
 """
 FOR_EVER = 1 << 62
 
@@ -29,19 +28,19 @@ def end_headers(complete_until: int = FOR_EVER) -> list[tuple[str, bytes]]:
 
 
 def is_end(message: "Message") -> bool:
-    """Tell whether a message of a job's topic is an end marker."""
+    """Return True if a message of a job's topic is an end marker."""
     if message.value() is not None or message.key() is not None:
         return False
     return any(header[0] == END for header in message.headers() or ())
 
 
 def complete_until(marker: "Message") -> int:
-    """Return the stream time up to which nothing is missing before an end marker."""
+    """Return the stream time of an end marker, up to which the inputs were complete."""
     return next(int(header[1] or 0) for header in marker.headers() or () if header[0] == END)
 
 
 def origin_of(message: "Message") -> int:
-    """Return the offset that a copied record had in the live topic; its own where it was not copied."""
+    """Return a copied record's offset in the live topic, or the message's own offset if it is not a copy."""
     for header in message.headers() or ():
         if header[0] == ORIGIN and header[1] is not None:
             return int(header[1])

@@ -1,8 +1,7 @@
-"""A trace made of its records' own bytes, and cut into them again.
+"""Encoding of a part from the bytes of its records, without decoding them; and its decoding, record by record.
 
-Avro writes an array as blocks of a count and that many items; a negative count is followed by the block's size in
-bytes. Each record lies in a block of its own with its size, so nothing is decoded to put a trace together, and a
-reader can step over one bad record and go on.
+Avro writes an array as blocks of a count and that many items; after a negative count comes the block's size in bytes.
+Each record has its own block with its size, so a reader can skip an invalid record.
 """
 
 from collections.abc import Iterable
@@ -17,14 +16,14 @@ from tracelink.model.records import LogRecord, Span, Trace
 R = TypeVar("R", Span, LogRecord)
 
 REASONS = ("IDLE", "AGE", "ROOT", "FULL", "PRESSURE")
-"""Why a part closed, in the order of the schema's symbols."""
+"""The reasons why a part closed, in the order of the schema's symbols."""
 
 _ONE_RECORD = b"\x01"  # the count -1: one item, its size follows
 _END = b"\x00"
 
 
 def varint(value: int) -> bytes:
-    """Encode an int or long as Avro does: zigzag, seven bits a byte, the lowest first."""
+    """Encode an int or long as Avro does: zigzag, seven bits per byte, lowest first."""
     value = (value << 1) ^ (value >> 63)
     out = bytearray()
     while value & ~0x7F:
@@ -35,7 +34,7 @@ def varint(value: int) -> bytes:
 
 
 class _Openings(dict[int, bytes]):
-    """The opening of a block by the length of the framed message whose body it holds; those of small ones are kept."""
+    """The first bytes of a block, by the length of the framed message in it; cached for short messages."""
 
     def __missing__(self, length: int) -> bytes:
         opening = _ONE_RECORD + varint(length - HEADER_BYTES)
@@ -61,8 +60,8 @@ def splice(
 ) -> bytes:
     """Return the framed message of a trace.
 
-    `spans` and `logs` are framed messages under the current schemas, in order. `flags` is as encoded in the records
-    (twice the bits); `reason` is an index of REASONS; times are in milliseconds.
+    `spans` and `logs` are framed messages of the current schemas, in order. `flags` is the encoded byte of the records
+    (twice the flags); `reason` is an index into REASONS; times are in milliseconds.
     """
     text = name.encode()
     openings = _OPENINGS
@@ -86,7 +85,7 @@ def splice(
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """A record of a trace that does not decode: its kind (`span` or `log`), its bytes without a frame, and why."""
+    """A record that does not decode: its kind (`span` or `log`), its bytes without a frame, and the error."""
 
     kind: str
     body: bytes
@@ -94,7 +93,7 @@ class BadRecord:
 
 
 class Head(NamedTuple):
-    """What stands before the records of a trace: flags, id, name, and stream times in milliseconds."""
+    """The fields of a trace before its records; stream times are in milliseconds."""
 
     flags: int
     trace_id: bytes
@@ -106,17 +105,17 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A trace without its bad records, and those."""
+    """A trace without its invalid records, and these."""
 
     trace: Trace
     bad: tuple[BadRecord, ...]
 
 
 def decode(message: bytes, *, logs: bool = True) -> Decoded:
-    """Decode a trace record by record; raises InvalidRecord where the trace itself is broken.
+    """Decode a trace record by record; raises InvalidRecord if the trace itself is invalid.
 
-    Every record must fill its block exactly: a short one would otherwise eat into its neighbour unseen. Without `logs`
-    the log lines are stepped over, and the trace has none.
+    Every record must fill its block exactly, so that a bad length cannot damage the next record. Without `logs`, log
+    lines are skipped, and the trace has none.
     """
     message = TRACE.current(message)
     bad: list[BadRecord] = []
@@ -142,14 +141,14 @@ def decode(message: bytes, *, logs: bool = True) -> Decoded:
 
 
 def head(message: bytes) -> Head:
-    """Decode what stands before the records of a trace; raises InvalidRecord where it is broken."""
+    """Decode the fields before the records of a trace; raises InvalidRecord if they are invalid."""
     try:
         return _head(TRACE.current(message))[0]
     except (EOFError, IndexError, UnicodeDecodeError) as error:
         raise InvalidRecord(Reason.BODY, f"not a trace: {error}") from error
 
 
-# What follows reads from a place in the message on, and returns what it has read and where that ends.
+# The functions below read at a position of the message, and return the value and the position after it.
 
 
 def _head(message: bytes) -> tuple[Head, int]:
@@ -166,7 +165,7 @@ def _head(message: bytes) -> tuple[Head, int]:
 def _records(
     message: bytes, at: int, codec: Codec[R], kind: str, bad: list[BadRecord], *, wanted: bool = True
 ) -> tuple[list[R], int]:
-    """Read the blocks of an array up to its end; only their openings where the records are not wanted."""
+    """Read the blocks of an array up to its end; skip the records if they are not wanted."""
     found: list[R] = []
     buffer = BytesIO(message)
     seek, tell, read = buffer.seek, buffer.tell, codec.read
@@ -193,7 +192,7 @@ def _records(
 
 
 def _uncut(message: bytes, at: int, codec: Codec[R]) -> tuple[list[R], int]:
-    """Read a block that is legal Avro and not ours: a bad record of it cannot be cut out."""
+    """Read a valid Avro block that is not written like ours: an invalid record in it cannot be skipped."""
     count, at = _number(message, at)
     if count < 0:
         _, at = _number(message, at)  # its size
@@ -210,7 +209,7 @@ def _bytes(message: bytes, at: int, size: int) -> tuple[bytes, int]:
 
 
 def _number(message: bytes, at: int) -> tuple[int, int]:
-    """Read an int or long; raises IndexError where the message ends in it."""
+    """Read an int or long; raises IndexError if the message ends within it."""
     byte = message[at]
     value = byte & 0x7F
     shift = 0

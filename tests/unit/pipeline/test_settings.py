@@ -133,7 +133,7 @@ def test_clients_try_to_reach_a_broker_again_within_a_second_unless_a_user_has_i
 
 def test_a_property_that_a_promise_rests_on_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACELINK_KAFKA_ACKS", "1")
-    with pytest.raises(UserError, match="acks must be all, not 1"):
+    with pytest.raises(UserError, match="acks must be all in this command, not 1"):
         client_properties(KafkaSettings.load(), promised={"acks": "all"})
 
 

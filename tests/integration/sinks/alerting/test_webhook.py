@@ -240,7 +240,7 @@ def test_an_internal_address_is_refused_by_default(receiver: Receiver) -> None:
 def test_settings_that_cannot_be_are_a_users_mistake() -> None:
     with pytest.raises(UserError, match="TRACELINK_WEBHOOK_URL"):
         WebhookSink(WebhookSettings.load(), metrics())
-    with pytest.raises(UserError, match=r"TRACELINK_WEBHOOK_EVENTS .*'OLD' is none of NEW, BACK, RATE, RESOLVED"):
+    with pytest.raises(UserError, match=r"TRACELINK_WEBHOOK_EVENTS .*'OLD' is not one of NEW, BACK, RATE, RESOLVED"):
         settings("http://h", webhook_events="NEW,OLD")
     with pytest.raises(UserError, match="TRACELINK_WEBHOOK_TEMPLATE"):
         settings("http://h", webhook_template="teams")

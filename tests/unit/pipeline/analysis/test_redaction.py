@@ -177,9 +177,9 @@ def test_patterns_are_added_and_settings_that_are_wrong_are_named() -> None:
     assert own.redact("of cust-12, a red one, pwd=x [redacted]") == "of [redacted], a [redacted] one, pwd=x [redacted]"
     with pytest.raises(UserError, match=r"TRACELINK_REDACT_PATTERNS: '\(a': "):
         RedactionSettings(redact_patterns="b\n(a").redactor()
-    with pytest.raises(UserError, match=r"TRACELINK_REDACT_PATTERNS: 'x\*': it matches the empty text"):
+    with pytest.raises(UserError, match=r"TRACELINK_REDACT_PATTERNS: 'x\*': the pattern matches the empty text"):
         RedactionSettings(redact_patterns="x*").redactor()
-    with pytest.raises(UserError, match="TRACELINK_REDACT: 'tokens' is none of password, token, email, card"):
+    with pytest.raises(UserError, match="TRACELINK_REDACT: 'tokens' is not one of password, token, email, card"):
         RedactionSettings(redact="password, tokens").redactor()
 
 

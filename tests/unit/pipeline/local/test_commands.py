@@ -26,7 +26,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["up", "--only", "kafka,zipkn"], "'zipkn' is none of kafka, zipkin, elasticsearch."),
+        (["up", "--only", "kafka,zipkn"], "'zipkn' is not one of kafka, zipkin, elasticsearch."),
         (["up", "--kafka-port", "70000"], "--kafka-port"),
         (["up", "--kafkaport", "1"], "Did you mean --kafka-port?"),
     ],

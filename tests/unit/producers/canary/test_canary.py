@@ -328,7 +328,7 @@ def test_a_store_that_is_away_says_so() -> None:
 
 
 def test_a_stage_that_is_none_is_refused_with_those_that_are() -> None:
-    with pytest.raises(UserError, match=r"'kibana' is none of joined, grouped, elasticsearch, zipkin"):
+    with pytest.raises(UserError, match=r"'kibana' is not one of joined, grouped, elasticsearch, zipkin"):
         CanarySettings.load(canary_stages="joined,kibana")
 
 
