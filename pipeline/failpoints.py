@@ -1,7 +1,6 @@
-"""Named points on a record's way, at which the fault tests stop or kill a process.
+"""Failpoints: named places in the code at which the fault tests stop or kill a process.
 
-Nothing happens at them otherwise, and no setting changes that: a test's own launcher installs a hook, and `install`
-refuses every other program.
+Otherwise they do nothing, and no setting enables them: only a launcher of the tests can `install` a hook.
 """
 
 import sys
@@ -12,50 +11,50 @@ _LAUNCHERS = "tests."
 
 
 class Failpoint(StrEnum):
-    """Where a process may be interrupted; each value is the name that a fault goes by."""
+    """The places; a fault is named after the value."""
 
     WORKER_POLLED = "worker-polled"
-    """A worker has messages that it has not looked at."""
+    """A worker has received messages and not handled them."""
     WORKER_ADVANCED = "worker-advanced"
-    """They were taken in and time has passed; nothing that came of it is sent."""
+    """The messages are handled and time has advanced; no output is sent."""
     WORKER_BEFORE_JOURNAL = "worker-before-journal"
-    """A transaction is due, its journal not written."""
+    """A transaction is due; its journal records are not written."""
     WORKER_PRODUCED = "worker-produced"
-    """All that goes out is delivered, the offsets not sent."""
+    """All output is delivered; the offsets are not sent."""
     BEFORE_COMMIT = "before-commit"
-    """A transaction, of a worker or of a sink's dead letters, holds everything and is not committed."""
+    """A transaction of a worker, or of a sink's dead letters, is complete and not committed."""
     WORKER_COMMITTED = "worker-committed"
-    """The transaction is committed, and the worker has not noted it."""
+    """The transaction is committed; the worker has not recorded it."""
     WORKER_REVOKING = "worker-revoking"
-    """Partitions are about to leave, their last commit is still to come."""
+    """Partitions are being revoked, before their last commit."""
     WORKER_ASSIGNING = "worker-assigning"
-    """Partitions have come, nothing of them has been read."""
+    """Partitions are assigned; nothing of them has been read."""
     WORKER_RESTORING = "worker-restoring"
-    """Their offsets are known, and the journal is being read."""
+    """The offsets of the partitions are known; the journal is being read."""
     REPLAY_SENT = "replay-sent"
-    """A replay has sent copies, its transaction is not committed."""
+    """A replay has sent copies; its transaction is not committed."""
     REPLAY_COMMITTED = "replay-committed"
-    """The transaction is committed, and the copier has not noted it."""
+    """The transaction is committed; the copier has not recorded it."""
     SINK_BEFORE_WRITE = "sink-before-write"
-    """A batch is decoded and not sent to the target."""
+    """A batch is decoded; it is not sent to the target."""
     SINK_WRITTEN = "sink-written"
-    """The target has answered for the batch; its dead letters are still to come."""
+    """The target has answered for the batch; its dead letters are not sent."""
     SINK_BEFORE_COMMIT = "sink-before-commit"
-    """All of the batch is where it belongs, its offsets are not committed."""
+    """The batch and its dead letters are delivered; the offsets are not committed."""
 
 
 _hooks: list[Callable[[Failpoint], None]] = []
 
 
 def hit(failpoint: Failpoint) -> None:
-    """Let a test act here."""
+    """Call the installed hooks, if any."""
     for hook in _hooks:
         hook(failpoint)
 
 
 def install(hook: Callable[[Failpoint], None]) -> None:
-    """Have a hook called at every point; raises RuntimeError in a process that no test's launcher has started."""
+    """Call a hook at every failpoint; raises RuntimeError if the process is not started by a launcher of the tests."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is None or not spec.name.startswith(_LAUNCHERS):
-        raise RuntimeError("Points are for the launcher of the fault tests alone.")
+        raise RuntimeError("Only a launcher of the fault tests may install failpoints.")
     _hooks.append(hook)

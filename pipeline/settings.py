@@ -1,4 +1,4 @@
-"""Settings that several of our processes share; those of one component are beside it."""
+"""Settings that several processes share; each component has a module for its own."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -16,14 +16,14 @@ from tracelink.settings import KafkaSettings, RecordSettings, Settings, variable
 _MIB = 1024 * 1024
 
 PROCESSES = "tracelink.settings"
-"""The group of entry points that name each process's settings, so that nothing here imports a stage."""
+"""The entry points with the settings of each process, so that this module imports no stage."""
 
 JOB_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
-"""What a replay job may be called: its name is part of its topics', between dots."""
+"""The pattern of a replay job's name, which is part of its topics' names, between dots."""
 
 
 def listing(choices: Collection[str]) -> Callable[[str], str]:
-    """Return a validator of a text that lists some of these, separated by commas."""
+    """Return a validator of a comma-separated list of these choices."""
 
     def validate(text: str) -> str:
         for name in text.split(","):
@@ -35,7 +35,7 @@ def listing(choices: Collection[str]) -> Callable[[str], str]:
 
 
 class JoinTopicSettings(RecordSettings):
-    """What the join and its topics agree on."""
+    """The settings that the join and `topics apply` share."""
 
     title = "The join and `tracelink topics`"
 
@@ -46,86 +46,94 @@ class JoinTopicSettings(RecordSettings):
 
 
 class TopicSettings(JoinTopicSettings):
-    """What `topics apply` creates."""
+    """The settings of `topics apply`."""
 
     title = "`tracelink topics`"
 
-    partitions: int = Field(6, ge=1, description="Partitions of each topic; spans and logs always have equally many.")
+    partitions: int = Field(
+        6, ge=1, description="Partitions of each new topic; spans and logs always have the same number."
+    )
     replication: int = Field(1, ge=1, description="Replicas of each partition; 3 in production.")
-    retention: float = Field(7 * 86400, gt=0, description="Seconds the topics keep data, at creation.")
+    retention: float = Field(7 * 86400, gt=0, description="Retention of new topics in seconds.")
     joined_retention: float | None = Field(
-        None, gt=0, description="The same for what the join puts out, traces and error-traces; by default as the rest."
+        None, gt=0, description="Retention of new topics traces and error-traces in seconds; by default the same."
     )
 
 
 class ReplayedSettings(KafkaSettings):
-    """What can work on the topics of a replay job."""
+    """The settings of processes that can process a replay job."""
 
     title = "The join and the sinks of traces"
 
     replay: str | None = Field(
         None,
         pattern=JOB_NAME,
-        description="Replay job to work on: its own topics and groups instead of the live ones, to their ends.",
+        description="Replay job to process: its topics, read to their ends, and groups instead of the live ones.",
     )
 
 
 def names_of(settings: KafkaSettings) -> TopicNames:
-    """Return the names of the topics that a process under these settings works on: the live ones, or a replay job's."""
+    """Return the names of the topics that a process with these settings uses: the live ones, or a replay job's."""
     names = TopicNames(settings.topic_prefix)
     job = settings.replay if isinstance(settings, ReplayedSettings) else None
     return names if job is None else names.of_job(job)
 
 
 class WindowSettings(ReplayedSettings):
-    """How long the join holds a trace open."""
+    """The windows of the join."""
 
     title = "The join's windows"
 
-    idle_gap: float = Field(5.0, gt=0, description="Seconds without a record after which a trace's window closes.")
-    max_age: float = Field(60.0, gt=0, description="Seconds after its first record at which a window closes anyhow.")
+    idle_gap: float = Field(5.0, gt=0, description="A part of a trace closes after this many seconds without a record.")
+    max_age: float = Field(
+        60.0, gt=0, description="A part closes at the latest this many seconds after its first record."
+    )
 
 
 class MonitoringSettings(Settings):
-    """Where a process serves /metrics, /healthz and /readyz, and what it logs."""
+    """Metrics, health and logging of a process."""
 
     title = "The workers, the sinks and the canary"
 
-    http_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz; 0.0.0.0 for all.")
-    http_port: int = Field(0, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0 for any free one.")
+    http_host: str = Field(
+        "127.0.0.1", description="Address to serve /metrics, /healthz and /readyz on; 0.0.0.0 for all."
+    )
+    http_port: int = Field(
+        0, ge=0, le=65535, description="Port to serve /metrics, /healthz and /readyz on; 0 for any free one."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
-        description="Least level that is logged: debug, info, warning, error.",
+        description="Lowest level to log: debug, info, warning, error.",
     )
 
 
 class WatchedSettings(MonitoringSettings):
-    """When a process that reads topics takes itself for stuck."""
+    """The watchdog of a process that reads topics."""
 
     title = "The workers and the sinks"
 
     stuck_after: float = Field(
         300.0,
         gt=0,
-        description="Seconds without progress, while there is work, after which a worker ends to be started again.",
+        description="Seconds without progress despite lag after which a process ends, to be restarted.",
     )
 
 
 class RedactionSettings(Settings):
-    """What is made unreadable in texts before they leave."""
+    """Redaction of secrets in texts before they leave the pipeline."""
 
     title = "`tracelink alerts` and the sinks"
 
     redact: str = Field(
         "password,token,email,card",
-        description="Kinds of secrets that are redacted in texts: password, token, email, card; empty for none.",
+        description="Kinds of secrets to redact in texts: password, token, email, card; empty for none.",
     )
     redact_patterns: str | None = Field(
-        None, description="Further regular expressions whose matches are redacted, one a line."
+        None, description="More regular expressions whose matches are redacted, one per line."
     )
 
     def redactor(self) -> Redactor:
-        """Return what these settings ask for; raises UserError that names the setting and what is wrong in it."""
+        """Return the redactor of these settings; raises UserError with the name of a wrong setting."""
         kinds = [kind.strip() for kind in self.redact.split(",") if kind.strip()]
         patterns = [line for line in (self.redact_patterns or "").splitlines() if line.strip()]
         for pattern in patterns:
@@ -140,19 +148,19 @@ class RedactionSettings(Settings):
 
 
 class ZipkinAccess(Settings):
-    """How to reach Zipkin."""
+    """Access to Zipkin."""
 
     title = "Access to Zipkin"
 
     zipkin_url: str = Field("http://127.0.0.1:9411", pattern="^https?://", description="Base URL of Zipkin.")
     zipkin_headers: SecretStr | None = Field(
-        None, description="Headers to send, NAME: VALUE, one a line or separated by ';'."
+        None, description="HTTP headers to send, NAME: VALUE, one per line or separated by ';'."
     )
-    zipkin_ca: Path | None = Field(None, description="File with the certificates that sign Zipkin's.")
+    zipkin_ca: Path | None = Field(None, description="File of CA certificates (PEM) to verify Zipkin's.")
 
 
 class ElasticsearchAccess(Settings):
-    """How to reach Elasticsearch, and which indices are ours."""
+    """Access to Elasticsearch, and the prefix of our indices."""
 
     title = "Access to Elasticsearch"
 
@@ -160,23 +168,21 @@ class ElasticsearchAccess(Settings):
     elasticsearch_api_key: SecretStr | None = Field(None, description="API key, as Elasticsearch prints it (base64).")
     elasticsearch_username: str | None = Field(None, description="User for basic auth.")
     elasticsearch_password: SecretStr | None = Field(None, description="Password for basic auth.")
-    elasticsearch_ca: Path | None = Field(None, description="File with the certificates that sign Elasticsearch's.")
-    index_prefix: str = Field(
-        "tracelink-", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="What every index name starts with."
-    )
+    elasticsearch_ca: Path | None = Field(None, description="File of CA certificates (PEM) to verify Elasticsearch's.")
+    index_prefix: str = Field("tracelink-", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="Prefix of all index names.")
 
 
 def without_credentials(text: str) -> str:
-    """Return a text with URLs as it may be shown: without their users and passwords, even where these break a URL."""
+    """Return a text without the users and passwords of its URLs, even if the URLs are invalid."""
     return re.sub(r"(?<=://)[^\s,]*@", "", text)
 
 
 def settings_of(process: str) -> type[Settings]:
-    """Return the settings of a process, by the name of its entry point; raises KeyError."""
+    """Return the settings class of a process, by the name of its entry point; raises KeyError."""
     found: type[Settings] = entry_points(group=PROCESSES)[process].load()
     return found
 
 
 def processes() -> Mapping[str, type[Settings]]:
-    """Return the settings of each process by its name."""
+    """Return the settings class of each process, by name."""
     return {point.name: point.load() for point in entry_points(group=PROCESSES)}

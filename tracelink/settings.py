@@ -114,7 +114,7 @@ class KafkaSettings(Settings):
         "127.0.0.1:9092", description="Kafka brokers, HOST:PORT[,HOST:PORT…]."
     )
     kafka_config_file: Path | None = Field(
-        None, description="File of librdkafka properties, one name=value a line (TLS, SASL, …)."
+        None, description="File of librdkafka properties (TLS, SASL, …), one name=value per line."
     )
     topic_prefix: str = Field("tracelink.", pattern=r"^[A-Za-z0-9._-]*$", description="Prefix of all topic names.")
 

@@ -1,1 +1,1 @@
-"""The command line: its root, and what the commands share."""
+"""The command line: its root, and code that the commands share."""

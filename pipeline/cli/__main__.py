@@ -1,4 +1,4 @@
-"""`python -m pipeline.cli` is `tracelink`."""
+"""Runs the command line as `python -m pipeline.cli`."""
 
 from pipeline.cli.root import main
 

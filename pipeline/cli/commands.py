@@ -6,21 +6,21 @@ from pipeline.cli.options import settings_options
 from pipeline.cli.settings_table import settings_table
 from pipeline.settings import JoinTopicSettings, TopicSettings
 
-# The others count only when topics are created.
+# The other settings apply only when topics are created.
 _CHECKED = (*JoinTopicSettings.model_fields, "replication")
 
 
 @click.group(short_help="Create and check the topics.")
 def topics() -> None:
-    """Create the topics, and check that they keep the promises."""
+    """Create and check the topics and their settings."""
 
 
 @topics.command()
 @settings_options(TopicSettings)
 def apply(**flags: str | None) -> None:
-    """Create missing topics and mend the settings that a promise rests on.
+    """Create missing topics, and correct the topic settings that the delivery guarantees need.
 
-    Retention is set at creation and stays yours afterwards.
+    Retention is set only when a topic is created; later changes of yours are kept.
 
     \b
     Examples:
@@ -31,15 +31,15 @@ def apply(**flags: str | None) -> None:
     from pipeline.kafka.admin import connect
 
     settings = TopicSettings.load(**flags)
-    for line in apply_topics(connect(settings), settings) or ["All topics are as they must be."]:
+    for line in apply_topics(connect(settings), settings) or ["All topics meet the requirements."]:
         click.echo(line)
 
 
 @topics.command()
-@click.option("--json", "as_json", is_flag=True, help="Print what is wrong as a JSON list.")
+@click.option("--json", "as_json", is_flag=True, help="Print violations as a JSON list.")
 @settings_options(TopicSettings, only=_CHECKED)
 def check(*, as_json: bool, **flags: str | None) -> None:
-    """Compare the live topics with the promises; exit code 1 where one is broken.
+    """Check that the topics meet the requirements; exit code 1 if one does not.
 
     \b
     Example:
@@ -61,9 +61,9 @@ def check(*, as_json: bool, **flags: str | None) -> None:
     elif found:
         for one in found:
             click.echo(str(one))
-        click.echo(f"Mend them with: {apply_command(settings)}")
+        click.echo(f"Fix them with: {apply_command(settings)}")
     else:
-        click.echo("All topics are as they must be.")
+        click.echo("All topics meet the requirements.")
     raise SystemExit(1 if found else 0)
 
 

@@ -1,4 +1,4 @@
-"""Reading files of JSON: a list, or one value a line; plain or gzip; `-` is standard input."""
+"""Reader of JSON files: a list, or one value per line; plain or gzip; `-` is standard input."""
 
 import gzip
 import hashlib
@@ -24,9 +24,9 @@ _DIGEST_CHARS = 32
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One value of a file: where it stands (`FILE:LINE`, `FILE[INDEX]`), and its identity.
+    """One value of a file, with its place (`FILE:LINE`, `FILE[INDEX]`) and its identity.
 
-    The identity is the same whenever the same file is read again, and no other value's.
+    The identity is unique, and the same each time the same file is read.
     """
 
     place: str
@@ -36,7 +36,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A place in a file that holds no record, and why."""
+    """A place in a file that could not be read, and why."""
 
     place: str
     reason: str
@@ -44,10 +44,10 @@ class Refusal:
 
 
 class InputFile:
-    """One file to read; raises UserError where it cannot be opened.
+    """One file to read; raises UserError if it cannot be opened.
 
-    Its identity is a digest of its bytes as they lie on the disk. A pipe can be read only once, so there each line's
-    own digest stands in for it. `size` is in bytes, None for a pipe.
+    Identities of values begin with a digest of the file's bytes on disk. A pipe can be read only once, so there they
+    begin with a digest of the line. `size` is in bytes, None for a pipe.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,13 +64,13 @@ class InputFile:
             raise UserError(f"Cannot read {path}: {error.strerror}.") from None
         if path.suffix == ".gz" and self.size and self._raw.peek(2)[:2] != _GZIP:
             self._raw.close()
-            raise UserError(f"{path} is not gzip, as its name says: unpack or rename it.")
+            raise UserError(f"{path} is not a gzip file, although its name ends in .gz: rename it.")
 
     def items(self) -> Iterator[Item | Refusal]:
-        """Read the values in order; lists give their elements, and so do lists in lists, as Zipkin answers.
+        """Yield the values in order; for a list its elements, also for lists in a list, as in Zipkin's answers.
 
-        A broken line is one refusal, and so is a list that breaks off. Lines are read one by one, a list that spans
-        lines as a whole.
+        An invalid line is one refusal, and so is a truncated list. Lines are read one by one, a list over several lines
+        as a whole.
         """
         number = 0
         try:
@@ -88,10 +88,10 @@ class InputFile:
                         return
                 yield from self._line(text, number)
         except (OSError, EOFError, zlib.error) as error:
-            yield Refusal(f"{self.path}:{number + 1}", "unreadable", f"the file breaks off here ({error})")
+            yield Refusal(f"{self.path}:{number + 1}", "unreadable", f"cannot read the file from here on ({error})")
 
     def _document(self, lines: list[bytes]) -> Iterator[Item | Refusal]:
-        """Read a list that spans lines; where it is none, the first line is broken and the others may be whole."""
+        """Read a list over several lines; if it is not one, the first line is invalid and the others may be valid."""
         content = b"".join(lines)
         try:
             value = orjson.loads(content)
@@ -118,7 +118,7 @@ class InputFile:
 
     @property
     def read(self) -> int:
-        """Bytes of the file read so far, as they lie on the disk; 0 for a pipe."""
+        """The bytes on disk read so far; 0 for a pipe."""
         return 0 if self.size is None else self._raw.tell()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Settings as command-line options: one definition gives the flag, its variable and its line in --help."""
+"""Settings as command-line options: one definition gives the flag, its variable and its help text."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,13 +12,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class SettingOption(click.Option):
-    """The flag of a setting, for those who list commands and settings apart."""
+    """The flag of a setting; the docs list settings apart from other options."""
 
 
 def settings_options(settings: type[Settings], *, only: tuple[str, ...] | None = None) -> Callable[[F], F]:
-    """Add an option for each setting of a class (or for `only` these); hand what was given to `Settings.load`.
+    """Add an option for each setting of a class, or for `only` these, to be passed to `Settings.load`.
 
-    The values stay text: the settings check them, in the same way wherever they come from.
+    The values are text: the settings validate them in the same way for all sources.
     """
 
     def decorate(function: F) -> F:

@@ -1,4 +1,4 @@
-"""Progress bars on a terminal's standard error, for what takes long; elsewhere nothing is shown."""
+"""Progress bars on standard error, if it is a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,11 +18,11 @@ from rich.progress import (
 from rich.text import Text
 
 OnProgress = Callable[[str, int, int], None]
-"""Takes what goes on, how much of it is done, and of how much; 0 where that is not known."""
+"""Called with the name of a task, the amount done and the total; 0 for an unknown total."""
 
 
 class _Rate(ProgressColumn):
-    """So many a second."""
+    """The column with the amount per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -31,7 +31,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def bars() -> Iterator[OnProgress]:
-    """Give what shows how far the work is: a bar for each thing that goes on."""
+    """Yield a callback that shows a progress bar for each task."""
     columns = (SpinnerColumn("line"), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     tasks: dict[str, TaskID] = {}
@@ -41,7 +41,7 @@ def bars() -> Iterator[OnProgress]:
 
         def on_progress(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                # What was done before is no part of the rate.
+                # Work done before is not part of the rate.
                 tasks[what] = shown.add_task(what, total=total or None, completed=done)
             shown.update(tasks[what], completed=done, total=total or None)
 

@@ -1,4 +1,4 @@
-"""The root of the command line; the stages bring their commands through entry points."""
+"""The root of the command line; the commands of the stages are entry points."""
 
 from difflib import get_close_matches
 from importlib.metadata import entry_points
@@ -12,14 +12,14 @@ COMMANDS = "tracelink.commands"
 
 
 class Commands(click.Group):
-    """A group whose commands are the entry points of the group `tracelink.commands`, loaded when asked for."""
+    """A group whose commands are the entry points `tracelink.commands`; each is loaded when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Name the commands of all stages."""
+        """Return the names of all commands."""
         return sorted(point.name for point in entry_points(group=COMMANDS))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Load a command, or return None where there is none of that name."""
+        """Load a command; return None if there is none with this name."""
         for point in entry_points(group=COMMANDS, name=cmd_name):
             command: click.Command = point.load()
             return command
@@ -28,7 +28,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name the nearest command where there is none of that name."""
+        """Suggest the nearest command for an unknown name."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             near = get_close_matches(args[0], self.list_commands(ctx), n=1)
             hint = f" Did you mean {near[0]!r}?" if near else " `tracelink --help` lists the commands."
@@ -36,7 +36,7 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
-        """Run the command; what the user can mend is shown in a line, with its exit code."""
+        """Run the command; a UserError is shown as one line, with its exit code."""
         try:
             return super().invoke(ctx)
         except UserError as error:
@@ -55,7 +55,7 @@ def main(**_: Any) -> None:  # noqa: ANN401 - click passes no arguments here
 
     \b
     Examples:
-      tracelink demo                     everything, with a small shop that fails now and then
-      tracelink up                       the whole pipeline on this machine, ready for your services
+      tracelink demo                     the pipeline and a small shop in which requests sometimes fail
+      tracelink up                       the pipeline on this machine, ready for your services
       tracelink send --spans spans.json --logs app.jsonl
     """

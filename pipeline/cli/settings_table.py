@@ -1,4 +1,4 @@
-"""The settings as tables, for `tracelink settings` and for docs/settings.md."""
+"""The tables of settings of `tracelink settings` and docs/settings.md."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tracelink.settings import Settings, variable_of
 
 
 def settings_table() -> str:
-    """Return a Markdown table for each group of settings, with their variables, defaults and meanings."""
+    """Return a Markdown table for each group of settings: variables, defaults, meanings."""
     shown: set[str] = set()
     lines: list[str] = []
     for group in _groups():
@@ -25,7 +25,7 @@ def settings_table() -> str:
 
 
 def _groups() -> Iterator[type[Settings]]:
-    """Yield the classes that bring settings: what most processes have comes first, and all that a class is made of."""
+    """Yield the classes that define settings: those of most processes first, base classes before their subclasses."""
     leaves = list(processes().values())
     users = {
         group: sum(issubclass(leaf, group) for leaf in leaves)
@@ -37,7 +37,7 @@ def _groups() -> Iterator[type[Settings]]:
 
 
 def shown_default(group: type[Settings], name: str) -> str:
-    """Return a setting's default as people write it, empty where there is none."""
+    """Return a setting's default in readable form, empty if there is none."""
     default = group.model_fields[name].default
     if default is None or default is PydanticUndefined:
         return ""

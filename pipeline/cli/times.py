@@ -1,4 +1,4 @@
-"""A moment as people write it: an instant, how long ago it was, or the record that was read then."""
+"""Time specs: an instant, an age, or the position of a record."""
 
 import re
 import time
@@ -19,21 +19,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLACE = re.compile(r"^([sl])(\d+)-(\d+)$")
 
 TimeOf = Callable[[str, int, int], int]
-"""Tells the time of the record at a topic's partition and offset, in milliseconds since the epoch."""
+"""Returns the time of the record at a topic, partition and offset, in milliseconds since the epoch."""
 
 HELP = (
     "an instant (2026-11-24T12:00, UTC unless it says otherwise), 2h (ago), or a record (s3-4711: spans, partition 3)"
 )
-"""What `parse` takes, for a flag's help."""
+"""The forms that `parse` accepts, for the help text of a flag."""
 
 
 class TimeSpec(click.ParamType):
-    """A command's option that takes a moment; its value is the text, once `parse` can read it."""
+    """A command-line option with a time spec; its value is the text, validated with `parse`."""
 
     name = "moment"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Refuse what is no moment."""
+        """Reject an invalid time spec."""
         try:
             parse(value, 0, TopicNames(), lambda *_: 0)
         except ValueError as error:
@@ -42,7 +42,7 @@ class TimeSpec(click.ParamType):
 
 
 def parse(text: str, now: int, names: TopicNames, time_of: TimeOf) -> int:
-    """Return a moment in milliseconds since the epoch; `now` is too. Raises ValueError where it is none."""
+    """Return a time spec in milliseconds since the epoch, as `now` is; raises ValueError if it is invalid."""
     text = text.strip()
     if found := _PLACE.match(text):
         topic = names.spans if found[1] == "s" else names.logs
@@ -51,7 +51,7 @@ def parse(text: str, now: int, names: TopicNames, time_of: TimeOf) -> int:
         moment = now if text == "now" else _instant(text, now)
         shown(moment)
     except (ValueError, OverflowError):
-        raise ValueError(f"{text!r} is no moment: write {HELP}") from None
+        raise ValueError(f"{text!r} is not a time: write {HELP}") from None
     return moment
 
 
@@ -63,18 +63,18 @@ def _instant(text: str, now: int) -> int:
 
 
 def shown(milliseconds: int) -> str:
-    """Return a moment as `parse` reads it again, to the millisecond."""
+    """Return a time in a form that `parse` accepts, to the millisecond."""
     at = _EPOCH + timedelta(milliseconds=milliseconds)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def now_ms() -> int:
-    """Return the time in milliseconds since the epoch."""
+    """Return the current time in milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
 
 
 def milliseconds_of(text: str, now: int, settings: KafkaSettings, lookup: OffsetLookup) -> int:
-    """Return a moment (see `parse`) in milliseconds since the epoch; `now` is too. Raises UserError."""
+    """Return a time spec in milliseconds since the epoch, as `now` is; raises UserError."""
     try:
         return parse(
             text,
@@ -95,4 +95,6 @@ def _time_at(settings: KafkaSettings, lookup: OffsetLookup, partition: Partition
         with Reader(settings, f"{settings.topic_prefix}moment", {partition: OffsetRange(offset, offset + 1)}) as reader:
             for message in reader.messages():
                 return message.timestamp()[1]
-    raise UserError(f"{topic}[{number}] has no record at offset {offset}: it has those from {first} to before {end}.")
+    raise UserError(
+        f"{topic}[{number}] has no record at offset {offset}: it has offsets {first} up to, but not including, {end}."
+    )

@@ -1,1 +1,1 @@
-"""Access to Kafka: topics, offsets, readers, transactions."""
+"""Access to Kafka: topics, offsets, readers outside of groups, transactions."""

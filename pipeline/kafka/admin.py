@@ -1,4 +1,4 @@
-"""Creating the topics, and checking that the live ones keep the promises."""
+"""Creation of topics, and checks that the live topics meet the requirements of `topic_specs.py`."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,7 +31,7 @@ _MEMBERS_TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A live setting that breaks a promise; `mend` is the value that keeps it."""
+    """A topic setting that does not meet a requirement; `mend` is the value that does."""
 
     topic: str
     setting: str
@@ -40,7 +40,7 @@ class Violation:
     mend: str
 
     def __str__(self) -> str:
-        return f"{self.topic}: {self.setting} is {self.live}, needed is {self.needed}"
+        return f"{self.topic}: {self.setting} is {self.live}, required: {self.needed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class _Live:
 
 
 def _live(admin: AdminClient, names: Iterable[str]) -> dict[str, _Live]:
-    """Read the topics that exist."""
+    """Return those of the topics that exist."""
     metadata = admin.list_topics(timeout=_TIMEOUT).topics
     existing = [name for name in names if name in metadata]
     futures = (
@@ -66,10 +66,10 @@ def _live(admin: AdminClient, names: Iterable[str]) -> dict[str, _Live]:
 
 
 def check(admin: AdminClient, settings: KafkaSettings, topics: Iterable[str] | None = None) -> list[Violation]:
-    """Return what is missing or breaks a promise, of all topics or of these alone; empty where all is well.
+    """Return the violations of all topics, or of `topics`, missing topics included.
 
-    A promise is checked where the settings tell what it asks for: sizes, and how far the journal reaches, under
-    `JoinTopicSettings`, and min.insync.replicas under `TopicSettings`, which say how many replicas there are.
+    Some requirements depend on settings and are checked only with these: sizes and the retention of the journal with
+    `JoinTopicSettings`, min.insync.replicas with `TopicSettings`.
     """
     known = {spec.name: spec for spec in specs(settings)}
     wanted = list(known.values()) if topics is None else [known[name] for name in topics]
@@ -87,7 +87,7 @@ def check(admin: AdminClient, settings: KafkaSettings, topics: Iterable[str] | N
 
 
 def _broken(spec: Spec, topic: _Live, most: int, at_least: Mapping[str, int]) -> Iterator[Violation]:
-    """Find what breaks a promise in a topic; `most` are the partitions that the largest of the inputs has."""
+    """Yield the violations of a topic; `most` is the greatest number of partitions of an input."""
     if spec.inputs and topic.partitions != most:
         needed = f"{most}, as its co-partitioned topics"
         yield Violation(spec.name, "partitions", str(topic.partitions), needed, str(most))
@@ -100,7 +100,7 @@ def _broken(spec: Spec, topic: _Live, most: int, at_least: Mapping[str, int]) ->
 
 
 def _short_journal(live: dict[str, _Live], settings: JoinTopicSettings) -> list[Violation]:
-    """Find a journal that reaches less far back than the inputs: recovery reads both from the same moment."""
+    """Return a violation if the journal's retention is shorter than that of the inputs: recovery needs both."""
     names = names_of(settings)
     journal = live.get(names.journal(settings.join_group))
     needed = [live[name].settings["retention.ms"] for name in (names.spans, names.logs) if name in live]
@@ -118,25 +118,25 @@ def _reaches(live: str, needed: int) -> bool:
 
 
 def require(admin: AdminClient, settings: KafkaSettings, topics: Iterable[str]) -> None:
-    """Raise UserError with the command that mends it where one of these topics is missing or breaks a promise.
+    """Raise UserError, with the command that fixes it, if one of these topics is missing or has a violation.
 
-    `topics` are those that the process reads and writes; see `check` for what is checked of them.
+    `topics` are those that the process reads and writes; see `check`.
     """
     found = check(admin, settings, topics)
     job = names_of(settings).job
     if job and any(one.setting == "topic" for one in found):
-        raise UserError(f"There is no replay job {job}. The jobs there are: tracelink replay list")
+        raise UserError(f"There is no replay job {job}. List the jobs with: tracelink replay list")
     listed = "; ".join(map(str, found))
     if job and found:
         raise UserError(
-            f"The job's topics are not as they must be: {listed}. Begin anew: tracelink replay delete {job}"
+            f"The job's topics do not meet the requirements: {listed}. Start over: tracelink replay delete {job}"
         )
     if found:
-        raise UserError(f"The topics are not as they must be: {listed}. Mend them with: {apply_command(settings)}")
+        raise UserError(f"The topics do not meet the requirements: {listed}. Fix them with: {apply_command(settings)}")
 
 
 def apply_command(settings: KafkaSettings) -> str:
-    """Return the command that mends the topics of these settings, with the names that are not the usual ones."""
+    """Return the command that fixes the topics of these settings, with flags for names that are not the default."""
     usual = {name: TopicSettings.model_fields[name].default for name in ("topic_prefix", "join_group")}
     flags = [
         f"{flag_of(name)} {given}"
@@ -147,9 +147,9 @@ def apply_command(settings: KafkaSettings) -> str:
 
 
 def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
-    """Create what is missing and mend what breaks a promise; returns what was done, a line each.
+    """Create missing topics and correct violations; return one line for each change.
 
-    Other live settings stay as they are: retention, say, is set at creation and belongs to the operator afterwards.
+    Other topic settings are not changed: retention, for example, is set at creation and then belongs to the operator.
     """
     wanted = specs(settings)
     live = _live(admin, (spec.name for spec in wanted))
@@ -160,24 +160,24 @@ def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
     if done:
         _wait_until_seen("created", lambda: [one for one in check(admin, settings) if one.setting == "topic"])
     elif "partitions" in settings.model_fields_set and max(there) != settings.partitions:
-        done = [f"The topics have {max(there)} partitions: --partitions counts only when they are created."]
+        done = [f"The topics have {max(there)} partitions: --partitions applies only when topics are created."]
     mended = _mend(admin, check(admin, settings))
     if mended:
-        _wait_until_seen("mended", lambda: check(admin, settings))
+        _wait_until_seen("changed", lambda: check(admin, settings))
     return done + mended
 
 
 def _kept(spec: Spec, settings: TopicSettings) -> dict[str, str]:
-    """Return how long a topic that is created keeps data."""
+    """Return the retention of a new topic."""
     kept = settings.joined_retention if spec.joined and settings.joined_retention else settings.retention
     return {"retention.ms": str(round(kept * 1000))}
 
 
 def create_job(admin: AdminClient, settings: JoinTopicSettings, counts: Mapping[str, int]) -> None:
-    """Create the topics of a replay job that are missing, with replicas and message sizes as the live ones have.
+    """Create the missing topics of a replay job, with the replicas and message sizes of the live topics.
 
-    `settings` are those of the job's join; the topics keep for ever. `counts` are the partitions of the live inputs by
-    their names. Raises UserError.
+    `settings` are those of the job's join. `counts` is the number of partitions of each live input. The topics have no
+    retention limit. Raises UserError.
     """
     live_names, names = TopicNames(settings.topic_prefix), names_of(settings)
     metadata = admin.list_topics(timeout=_TIMEOUT).topics
@@ -191,7 +191,7 @@ def create_job(admin: AdminClient, settings: JoinTopicSettings, counts: Mapping[
     for spec in specs(settings):
         partitions = counts[live_names.unlinked_logs if spec.name == names.unlinked_logs else live_names.spans]
         original = largest.get(live_names.prefix + spec.name.removeprefix(names.prefix), 0)
-        # A copy has a header more than its original.
+        # A copy has one more header than its original.
         largest_copy = max(spec.at_least["max.message.bytes"], original + RECORD_OVERHEAD_BYTES)
         larger = replace(spec, at_least=spec.at_least | {"max.message.bytes": largest_copy})
         if spec.name not in metadata:
@@ -220,7 +220,7 @@ def _create(admin: AdminClient, new: list[NewTopic]) -> list[str]:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise UserError(f"Cannot create the topic {topic.topic}: {error.args[0].str()}") from None
-            done.append(f"{topic.topic}: somebody else was faster")
+            done.append(f"{topic.topic}: another process has created it")
     return done
 
 
@@ -244,7 +244,7 @@ def _mend(admin: AdminClient, violations: list[Violation]) -> list[str]:
 
 
 def _wait_until_seen(what: str, left: Callable[[], list[Violation]]) -> None:
-    """Wait until the brokers show what the controller has been told: whoever starts next would miss it."""
+    """Wait until the brokers show the change; until then a process that starts now would not see it."""
     remaining = Retrying(
         retry=retry_if_result(bool),
         wait=wait_fixed(0.1),
@@ -256,9 +256,9 @@ def _wait_until_seen(what: str, left: Callable[[], list[Violation]]) -> None:
 
 
 def member_ids(admin: AdminClient, group: str) -> set[str]:
-    """Return the ids of a group's members; none of a group that is not there. Raises KafkaException.
+    """Return the ids of a group's members, none if there is no such group. Raises KafkaException.
 
-    `describe_consumer_groups`, which is to replace this call, aborts the process after a time-out (librdkafka 2.16).
+    The successor of this call, `describe_consumer_groups`, aborts the process after a time-out (librdkafka 2.16).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -267,7 +267,7 @@ def member_ids(admin: AdminClient, group: str) -> set[str]:
 
 
 def connect(settings: KafkaSettings, *, timeout: float = 10.0) -> AdminClient:
-    """Return an admin client whose broker has answered; UserError that says why none did within `timeout` seconds."""
+    """Return an admin client after a broker answered; raises UserError with the cause if none does in `timeout` s."""
     seen: list[KafkaError] = []
     try:
         properties: dict[str, Any] = {**client_properties(settings), "error_cb": seen.append, "log_level": 0}
@@ -277,7 +277,7 @@ def connect(settings: KafkaSettings, *, timeout: float = 10.0) -> AdminClient:
     try:
         admin.list_topics(timeout=timeout)
     except KafkaException as error:
-        admin.poll(0)  # calls error_cb with what the attempts ended in
+        admin.poll(0)  # calls error_cb with the errors of the attempts
         raise UserError(_explain(settings, error.args[0], seen)) from None
     return admin
 
@@ -293,9 +293,9 @@ def _explain(settings: KafkaSettings, error: KafkaError, seen: list[KafkaError])
     return f"{where} does not answer: {error.str()}. Is it running? `tracelink stack up` starts one on this machine."
 
 
-# The first that has been seen is the reason.
+# In order of precedence.
 _CAUSES = {
-    errors.AUTHENTICATION: "refuses the credentials",
-    errors.SSL: "cannot be reached by TLS",
+    errors.AUTHENTICATION: "rejects the credentials",
+    errors.SSL: "cannot be reached over TLS",
     errors.RESOLVE: "cannot be found",
 }

@@ -1,4 +1,4 @@
-"""What a compacted topic says: the newest value of each key."""
+"""The content of a compacted topic: the newest value of each key."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -7,18 +7,18 @@ from confluent_kafka import Message
 
 
 class Newest(dict[bytes, bytes]):
-    """The newest value of each key, from the records in their order; an empty value takes its key out."""
+    """The newest value of each key; an empty value removes its key."""
 
     @classmethod
     def of(cls, messages: Iterable[Message]) -> Self:
-        """Return what is left of messages."""
+        """Return the newest values of these messages, which are in order."""
         newest = cls()
         for message in messages:
             newest.take(message.key() or b"", message.value())
         return newest
 
     def take(self, key: bytes, value: bytes | None) -> None:
-        """Take a record in."""
+        """Apply a record."""
         if value:
             self[key] = value
         else:

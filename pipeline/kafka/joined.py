@@ -1,4 +1,4 @@
-"""The parts of traces that the join has put out of a stretch of time."""
+"""The parts that the join has written for a time range."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from pipeline.settings import WindowSettings, names_of
 from tracelink.errors import InvalidRecord
 from tracelink.kafka.topics import PartitionId, TopicNames
 
-# Bytes that the join may take in at once, of both its inputs, and put out in another order than that of their times.
+# The join may read this many bytes of both inputs at once, and write their parts in an order other than by time.
 _MORE_THAN_HELD = 128 * 1024 * 1024
-# By how much a worker's clock, which stamps the parts, may be behind the brokers', which is the parts' own time.
+# A worker's clock, which stamps the messages, may be this much behind the brokers' clock, which gives stream time.
 _SKEW_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
 class JoinedPart:
-    """A part as it lies in the topic of traces; `head` is None where it does not decode."""
+    """A message of `traces`; `head` is None if it does not decode."""
 
     partition: PartitionId
     message: Message
@@ -31,21 +31,21 @@ class JoinedPart:
 
 
 class JoinedParts:
-    """Reads the parts that have a record in a stretch of stream time, from `begin` to before `end`, in milliseconds.
+    """Reads the parts that have a record in a range of stream time, from `begin` up to before `end`, in milliseconds.
 
-    `total` and `done` count messages, for a progress bar. `available_since` is None where all parts are still there.
-    Where retention has deleted older parts, it is the time of the oldest one left (the latest of all partitions), or
-    `end`, where retention has deleted all parts of a partition although its inputs have records of that time.
+    `total` and `done` count messages, for a progress bar. `available_since` is None if all parts are still available.
+    If retention has deleted parts, it is the time of the oldest remaining one (the latest of all partitions); or `end`,
+    if retention has deleted all parts of a partition although its inputs have records of the range.
 
-    A part is put out after its last record came, so nothing of the stretch lies before what was put out at its begin.
-    And parts of a partition come out as its watermark passes them: once there are some that were begun so long after
-    the end that all others must have closed, and more of them than the join holds before it moves its watermark, the
-    rest of the partition is left unread. That goes for what comes of one partition of the inputs: the partitions get on
-    independently, so where a partition of the traces has parts of several ones, it is read to its end.
+    A part is written after its last record arrived, so no part of the range comes before the messages of `begin`.
+    Parts are written as the watermark of their partition passes them. So the rest of a partition is skipped after
+    parts that opened so long after `end` that all parts of the range must have closed, and that have more bytes than
+    the join reads before it advances its watermark. Input partitions advance independently: a partition of `traces`
+    that has parts of several input partitions is read to its end.
     """
 
     def __init__(self, settings: WindowSettings, lookup: OffsetLookup, begin: int, end: int) -> None:
-        """Find where to read; `settings` are the join's: where its windows were longer, parts may be missed."""
+        """Look up the offsets to read; `settings` are the join's: if its windows were longer, parts may be missed."""
         names = names_of(settings)
         partitions = lookup.partitions(names.traces)
         self._offset_ranges = lookup.since(partitions, begin - _SKEW_MS)
@@ -53,10 +53,10 @@ class JoinedParts:
         self._cut = {one for one in partitions if 0 < begins[one] == self._offset_ranges[one].start}
         self._settings = settings
         self._begin, self._end = begin, end
-        # Twice what is needed, for a worker that ran under other settings.
+        # Twice the necessary time, for workers that ran with other settings.
         self._beyond = Counter[PartitionId]()
         self._enough = end + round(2000 * (settings.max_age + settings.idle_gap))
-        # Of one partition of the inputs each, as far as was seen.
+        # The partitions that, so far, had parts of only one input partition.
         self._alone = set(partitions) if len(lookup.partitions(names.spans)) == len(partitions) else set()
         self.total = sum(offset_range.end - offset_range.start for offset_range in self._offset_ranges.values())
         self.done = 0
@@ -64,7 +64,7 @@ class JoinedParts:
         self.available_since = end if emptied and _any_between(lookup, names, begin, end) else None
 
     def read(self) -> Iterator[list[JoinedPart]]:
-        """Yield what comes of one read after the other, which may be nothing; raises UserError."""
+        """Yield the parts of one poll after the other; a list may be empty. Raises UserError."""
         with Reader(self._settings, f"{self._settings.topic_prefix}joined", self._offset_ranges) as reader:
             while reader.unread:
                 found: list[JoinedPart] = []
@@ -102,7 +102,7 @@ class JoinedParts:
 
 
 def _any_between(lookup: OffsetLookup, names: TopicNames, begin: int, end: int) -> bool:
-    """Tell whether the inputs have records of these times."""
+    """Return True if the inputs have records in this time range."""
     inputs = [*lookup.partitions(names.spans), *lookup.partitions(names.logs)]
     first, last = lookup.at(inputs, begin), lookup.at(inputs, end)
     return any(first[one] < last[one] for one in inputs)

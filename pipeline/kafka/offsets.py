@@ -1,4 +1,4 @@
-"""Where partitions begin and end, and where a time or a group lies in them."""
+"""Lookup of offsets: begins and ends of partitions, offsets of times, committed offsets of groups."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -23,32 +23,32 @@ _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as
 
 
 Member = Any
-"""As which member of a group offsets are committed: the client's type of it has no name."""
+"""The group metadata with which offsets are committed; the client's type for it is not public."""
 
 
 class OffsetRange(NamedTuple):
-    """Offsets of a partition: from `start` to before `end`."""
+    """Offsets of a partition from `start` up to before `end`."""
 
     start: int
     end: int
 
 
 class GroupOffset(NamedTuple):
-    """What a group has committed for a partition: an offset, negative for none, and what lies beside it."""
+    """A group's committed offset of a partition, negative if there is none, and its metadata."""
 
     offset: int
     metadata: str | None
 
 
 class Retry(Protocol):
-    """Calls a question that asks Kafka until it is answered, or it is not to be asked any more."""
+    """Repeats a request to Kafka until it succeeds or is given up."""
 
     def __call__(self, question: Callable[[], T], /) -> T:
-        """Return the answer; raises what is to be said where there is none."""
+        """Return the answer; raises an error of the implementation if there is none."""
 
 
 def within_seconds(question: Callable[[], T], /) -> T:
-    """Ask for some seconds, as long as what keeps the question from being answered may pass; raises UserError."""
+    """Repeat a request for up to 10 seconds while its error is transient; raises UserError."""
     retrying = Retrying(
         retry=retry_if_exception(may_pass), wait=wait_fixed(_PAUSE), stop=stop_after_delay(_TIMEOUT), reraise=True
     )
@@ -59,14 +59,14 @@ def within_seconds(question: Callable[[], T], /) -> T:
 
 
 class OffsetLookup:
-    """Asks where partitions begin and end, and where a time or a group lies in them; raises what `retry` does."""
+    """Looks up offsets; its methods raise the errors of `retry`."""
 
     def __init__(self, admin: AdminClient, *, retry: Retry = within_seconds) -> None:
         self._admin = admin
         self._retry = retry
 
     def partitions(self, topic: str) -> list[PartitionId]:
-        """Return the partitions of a topic; raises UserError where there is none of that name."""
+        """Return the partitions of a topic; raises UserError if the topic does not exist."""
         found = self._retry(lambda: self._admin.list_topics(topic, timeout=_TIMEOUT)).topics[topic]
         if found.error is not None or not found.partitions:
             raise UserError(f"Kafka has no topic {topic}. Create the topics with: tracelink topics apply")
@@ -77,21 +77,21 @@ class OffsetLookup:
         return frozenset(self._retry(lambda: self._admin.list_topics(timeout=_TIMEOUT)).topics)
 
     def begins(self, partitions: Iterable[PartitionId]) -> dict[PartitionId, int]:
-        """Return the offsets of the oldest records there are."""
+        """Return the offsets of the oldest records."""
         return self._ask(dict.fromkeys(partitions, _EARLIEST))
 
     def ends(self, partitions: Iterable[PartitionId], *, committed: bool = True) -> dict[PartitionId, int]:
-        """Return the offsets behind the last committed records, or those of open transactions included."""
+        """Return the end offsets: after the last committed record, or with open transactions if not `committed`."""
         return self._ask(dict.fromkeys(partitions, _LATEST), committed=committed)
 
     def whole(self, topic: str) -> dict[PartitionId, OffsetRange]:
-        """Return all that a topic holds now; raises UserError where there is none of that name."""
+        """Return the current offset ranges of a topic; raises UserError if the topic does not exist."""
         partitions = self.partitions(topic)
         begins, ends = self.begins(partitions), self.ends(partitions)
         return {partition: OffsetRange(begins[partition], ends[partition]) for partition in partitions}
 
     def at(self, partitions: Iterable[PartitionId], milliseconds: int) -> dict[PartitionId, int]:
-        """Return the offsets of the first records of that time or later; the ends where there is none."""
+        """Return the offset of the first record of that time or later in each partition, its end if there is none."""
         asked = list(partitions)
         spec = OffsetSpec.for_timestamp(max(0, milliseconds))
         found = self._ask(dict.fromkeys(asked, spec))
@@ -99,15 +99,15 @@ class OffsetLookup:
         return found | (self.ends(missing) if missing else {})
 
     def since(self, partitions: Collection[PartitionId], milliseconds: int) -> dict[PartitionId, OffsetRange]:
-        """Return what partitions hold now from that time on."""
+        """Return the offset ranges from that time up to the current ends."""
         starts, ends = self.at(partitions, milliseconds), self.ends(partitions)
         return {one: OffsetRange(min(starts[one], ends[one]), ends[one]) for one in partitions}
 
     def next(self, member: Consumer, partitions: Iterable[PartitionId]) -> dict[PartitionId, GroupOffset]:
-        """Return where a member's group goes on; where that has not begun, the beginning.
+        """Return the offsets from which a member's group continues: committed ones, or else the begin of a partition.
 
-        The member itself asks, once no transaction is open on that if it reads committed records: after a broker was
-        away, another client may take ten seconds more to find the group's coordinator.
+        The member's own client asks, because another one may need ten seconds more to find the group's coordinator
+        after a broker was down. If it reads committed records, it waits for open transactions on these offsets.
         """
         asked = [TopicPartition(*partition) for partition in partitions]
         found = self._retry(lambda: _group_offsets(member.committed(asked, timeout=_TIMEOUT)))
@@ -119,7 +119,7 @@ class OffsetLookup:
         return self._retry(lambda: self._ask_once(asked, level)) if asked else {}
 
     def _ask_once(self, asked: Mapping[PartitionId, OffsetSpec], level: IsolationLevel) -> dict[PartitionId, int]:
-        # Else a client asks the leaders that it once knew: partitions that were just made have others.
+        # Refresh the metadata first: otherwise the client asks outdated leaders about partitions that are new.
         for topic in {topic for topic, _ in asked}:
             found = self._admin.list_topics(topic, timeout=_TIMEOUT).topics[topic]
             if found.error is not None:
@@ -131,17 +131,17 @@ class OffsetLookup:
         except KafkaException as error:
             if error.args[0].code() != errors.NO_ENTRY:
                 raise
-            # No partition has a leader, as on a broker that goes or has just come. That passes, unlike this code.
+            # No partition has a leader: the broker stops or has just started. Unlike this code, that is transient.
             raise KafkaException(KafkaError(errors.LEADER_NOT_AVAILABLE, error.args[0].str())) from error
 
 
 def group_offsets(
     settings: KafkaSettings, group: str, partitions: Iterable[PartitionId], *, stable: bool = True
 ) -> dict[PartitionId, GroupOffset]:
-    """Return what a group has committed; where that is to be `stable`, once no transaction is open on it.
+    """Return a group's committed offsets; with `stable`, after no transaction is open on them. Raises UserError.
 
-    Asked by a consumer that joins nothing: an admin client ends the process where the group's coordinator refuses to
-    answer, as one does that is still loading the group (librdkafka 2.16). Raises UserError.
+    A consumer that does not join asks: an admin client would abort the process if the group's coordinator rejects the
+    request, as it does while it is loading the group (librdkafka 2.16).
     """
     level = "read_committed" if stable else "read_uncommitted"
     properties: dict[str, Any] = dict(

@@ -1,4 +1,4 @@
-"""Reading ranges of partitions outside of any group: to their ends, or for ever."""
+"""A reader of partitions without a consumer group: offset ranges to their ends, or live without an end."""
 
 import time
 from bisect import bisect_left
@@ -22,17 +22,17 @@ _SILENCE = 30.0
 
 
 class Run(NamedTuple):
-    """Messages of one partition that were fetched together, in their order: records, or events that have an error."""
+    """Consecutive messages of one partition in a fetch, in order: either records, or events, which have an error."""
 
     topic: str
     number: int
     is_events: bool
     messages: list[Any]
-    """The client's types allow for messages without an offset or a value, which only events are."""
+    """`Any`, because the client's type allows messages without offset or value, which only events are."""
 
 
 def runs(messages: list[Any]) -> Iterator[Run]:
-    """Cut a fetch into runs: each question is put to all messages in one call, for they are many."""
+    """Split a fetch into runs; with `map`, because a Python call for each message would be slow."""
     failed = map(is_not, map(Message.error, messages), repeat(None))
     places = zip(map(Message.topic, messages), map(Message.partition, messages), failed, strict=True)
     start = 0
@@ -43,11 +43,11 @@ def runs(messages: list[Any]) -> Iterator[Run]:
 
 
 class Reader:
-    """Reads the committed records of ranges, each partition in its order; a context manager that closes it.
+    """Reads the committed records of offset ranges, each partition in order; a context manager that closes itself.
 
-    `positions` are the offsets from which each partition is to be read on, `unread` the partitions that are not at the
-    ends of their ranges. Raises UserError where Kafka says nothing for half a minute about what is unread, and where
-    retention has passed what is to be read.
+    `positions` has the next offset of each partition, `unread` the partitions that are not at the end of their ranges.
+    Raises UserError if Kafka sends nothing for 30 seconds while partitions are unread, or if retention has deleted
+    records of a range.
     """
 
     def __init__(
@@ -60,16 +60,16 @@ class Reader:
         patient: bool = False,
         defaults: Properties | None = None,
     ) -> None:
-        """`name` is shown to the brokers; `defaults` are properties that the user's own overrule.
+        """`name` is the group id that brokers see; the user's properties override `defaults`.
 
-        `live` partitions are read from these offsets on, without an end. A `patient` reader takes what retention has
-        left, and waits for as long as it is asked.
+        `live` partitions are read from these offsets without an end. A `patient` reader skips records that retention
+        has deleted, and waits without a limit.
         """
         properties: dict[str, Any] = dict(
             client_properties(
                 settings,
                 promised={
-                    "group.id": name,  # never joined: librdkafka wants a name
+                    "group.id": name,  # librdkafka requires it; the group is never joined
                     "enable.auto.commit": False,
                     "isolation.level": "read_committed",
                     "enable.partition.eof": True,
@@ -99,21 +99,21 @@ class Reader:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._consumer.close()
 
     def member(self) -> Member:
-        """Return as whom offsets are committed of the group that has the reader's name; it has no members."""
+        """Return the metadata to commit offsets of the group with the reader's name, which has no members."""
         return self._consumer.consumer_group_metadata()
 
     def poll(self, seconds: float = 0.2) -> list[tuple[PartitionId, list[Message]]]:
-        """Return what has come of the ranges within so many seconds: runs of records of one partition each."""
+        """Return the records that arrive within so many seconds, in runs of one partition each."""
         begun = time.monotonic()
         messages = self._consumer.consume(_AT_ONCE, seconds)
-        # Only while it is asked: whoever is slow to ask again is not answered meanwhile.
+        # Only the time within this call counts: a slow caller is not Kafka's silence.
         self._silent = 0.0 if messages else self._silent + time.monotonic() - begun
         if self.unread and self._silent > _SILENCE and not self._patient:
-            raise UserError(f"Kafka has said nothing for {_SILENCE:g} s; {_shown(self.unread)} are still to be read.")
+            raise UserError(f"Kafka has sent nothing for {_SILENCE:g} s; unread: {_shown(self.unread)}.")
         found: list[tuple[PartitionId, list[Message]]] = []
         for topic, number, is_events, run in runs(messages):
             partition = (topic, number)
@@ -125,13 +125,13 @@ class Reader:
         return found
 
     def messages(self) -> Iterator[Message]:
-        """Yield all records up to the ends."""
+        """Yield all records up to the ends of the ranges."""
         while self.unread:
             for _, run in self.poll():
                 yield from run
 
     def finish(self, partition: PartitionId) -> None:
-        """Read no more of a partition."""
+        """Stop reading a partition."""
         self.unread.discard(partition)
         if partition in self._reading:
             self._reading.remove(partition)
@@ -163,7 +163,7 @@ class Reader:
             case Kind.GONE:
                 raise UserError(
                     f"{partition[0]}[{partition[1]}] has no offset {self.positions[partition]} any more: retention has "
-                    "passed what was to be read."
+                    "deleted records of the range."
                 )
             case Kind.FATAL:
                 raise UserError(f"Kafka: cannot read {partition[0]}[{partition[1]}]: {error.str()}.")

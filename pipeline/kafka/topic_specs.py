@@ -1,4 +1,4 @@
-"""What the promises ask of each topic."""
+"""The topics and their required settings, on which the delivery guarantees depend."""
 
 from dataclasses import dataclass, field
 
@@ -6,43 +6,43 @@ from pipeline.settings import JoinTopicSettings, names_of
 from tracelink.settings import KafkaSettings
 
 TRACE_OVERHEAD_BYTES = 64 * 1024
-"""Room for a trace's head beside the records."""
+"""Space for the fields of a trace before its records."""
 PROBLEM_BYTES = 512 * 1024
-"""More than any problem or alert takes: what they hold of a trace is cut."""
+"""Upper limit of the size of a problem or an alert: texts in them are truncated."""
 RECORD_OVERHEAD_BYTES = 1024
-"""Room for what Kafka puts around a record: the broker's limit counts it, too."""
+"""Space for Kafka's own fields of a record, which count towards the broker's limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What one topic must be."""
+    """The requirements of one topic."""
 
     name: str
     inputs: bool = False
-    """Partitions of the inputs and of the journal are equally many, so that one worker has a trace's all.
+    """True for co-partitioned topics: inputs, journal, errors and problems have equally many partitions.
 
-    So are those of errors and problems, for a problem's all.
+    So one worker has all records of a trace, or all occurrences of a problem.
     """
     required: dict[str, str] = field(default_factory=dict)
-    """Settings that a promise rests on: the live value must be equal."""
+    """Required settings: the topic must have this value."""
     at_least: dict[str, int] = field(default_factory=dict)
-    """Settings that a promise rests on: the live value must be at least this (-1 is no bound)."""
+    """Required settings: the topic must have at least this value (-1 means unlimited)."""
     joined: bool = False
-    """Whether it can be made again from the inputs, and is kept for `joined_retention`."""
+    """True if it can be rebuilt from the inputs; its retention is `joined_retention`."""
     created: dict[str, str] = field(default_factory=dict)
-    """Settings that it is created with, and that stay yours afterwards."""
+    """Settings at creation, which the operator may change later."""
 
 
 def durable(replication: int) -> dict[str, int]:
-    """Return what every topic of so many replicas must have at least, so that a broker's end loses nothing."""
+    """Return the settings with which topics of so many replicas lose nothing if one broker fails."""
     return {"min.insync.replicas": 2} if replication > 1 else {}
 
 
 def specs(settings: KafkaSettings) -> list[Spec]:
-    """List the topics under these settings and what the promises ask of each.
+    """Return the topics of these settings with their requirements.
 
-    The journal's name and the sizes of records and traces are known to `JoinTopicSettings` alone: under others the
-    journal is left out, and no size is asked for but that of problems.
+    Only `JoinTopicSettings` have the journal's name and the sizes of records and traces: for other settings the journal
+    is left out, and only the size of problems is required.
     """
     names = names_of(settings)
     record: dict[str, int] = {}
@@ -50,15 +50,15 @@ def specs(settings: KafkaSettings) -> list[Spec]:
     journal: list[str] = []
     if isinstance(settings, JoinTopicSettings):
         record = {"max.message.bytes": settings.max_record_bytes + RECORD_OVERHEAD_BYTES}
-        # The largest trace: its cap, one record beyond it, and the openings.
+        # The largest trace: the limit, one record beyond it, and the fields before the records.
         trace = {"max.message.bytes": settings.max_trace_bytes + settings.max_record_bytes + TRACE_OVERHEAD_BYTES}
         journal = [names.journal(settings.join_group)]
     problem = {"max.message.bytes": PROBLEM_BYTES}
     kept = {"cleanup.policy": "delete"}
-    # The broker's clock orders the inputs: no service's skewed clock can push the windows.
+    # The broker's clock orders the inputs, so that a service's skewed clock cannot move the windows.
     arrival = {**kept, "message.timestamp.type": "LogAppendTime"}
     if names.job is not None:
-        # The records' own times, however long ago: and nothing is forgotten before the job is deleted.
+        # Copies keep their original times, however old, and no record is deleted before the job is.
         copied = {**kept, "message.timestamp.type": "CreateTime", "retention.ms": "-1", "retention.bytes": "-1"}
         return [
             Spec(names.spans, inputs=True, required=copied, at_least=record),
@@ -77,10 +77,10 @@ def specs(settings: KafkaSettings) -> list[Spec]:
         Spec(names.unlinked_logs, required=kept, at_least=record),
         Spec(names.traces, joined=True, required=kept, at_least=trace),
         Spec(names.error_traces, joined=True, required=kept, at_least=trace),
-        # The broker's clock tells when a problem was seen last, whatever was caught up with in between.
+        # The broker's clock gives the time at which a problem was last seen, even while a worker catches up.
         Spec(names.errors, inputs=True, required=arrival, at_least=problem),
-        # One that is compacted away has a newer one; those who read it late want that. A segment is compacted only once
-        # it is closed, and whoever gets a partition reads all there is.
+        # Late readers need only the newest state. A segment is compacted only after it is closed, and a worker that
+        # gets a partition reads all of it, so segments are short.
         Spec(
             names.problems,
             inputs=True,
@@ -91,7 +91,7 @@ def specs(settings: KafkaSettings) -> list[Spec]:
         Spec(names.alerts, required=kept, at_least=problem),
         Spec(names.dead_letters, required=kept, at_least=trace),
         *(Spec(name, inputs=True, required=kept, at_least=trace) for name in journal),
-        # The broker's clock tells up to when a replay has all there was.
+        # The broker's clock gives the time up to which a replay has all records.
         Spec(
             names.jobs,
             required={**compacted, "message.timestamp.type": "LogAppendTime"},

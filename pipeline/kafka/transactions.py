@@ -1,4 +1,4 @@
-"""One Kafka transaction after another: what goes out, and the offsets of what it was made of, or nothing of it."""
+"""Kafka transactions, one after another: output messages and the offsets of their input, all or nothing."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,19 +21,19 @@ _LAST_FLUSHES = 10
 _CALL_TIMEOUT = 5.0
 
 Dated = tuple[bytes | None, bytes | None, int, list[tuple[str, str | bytes | None]]]
-"""A message's key and value, its time in milliseconds since the epoch, and its headers."""
+"""Key and value of a message, its time in milliseconds since the epoch, and its headers."""
 
 JournalRecord = tuple[int, bytes | None, bytes | None]
-"""A partition's number, and the key and value of a message for it."""
+"""Partition number, key and value of a message."""
 
 
 def transactional_producer(
     settings: KafkaSettings, transactional_id: str, *, timeout: float | None = None, defaults: Properties | None = None
 ) -> Properties:
-    """Return the properties of a producer that writes in transactions, under an id that a restart takes over.
+    """Return the properties of a transactional producer; a restarted process takes over the transactional id.
 
-    After `timeout` seconds, or the client's own minute, the broker undoes the transaction of one that has died;
-    `defaults` are properties that the user's own overrule.
+    The broker aborts the transaction of a dead producer after `timeout` seconds, by default the client's 60 seconds.
+    The user's properties override `defaults`.
     """
     return client_properties(
         settings,
@@ -43,15 +43,15 @@ def transactional_producer(
             "acks": "all",
             "enable.idempotence": True,
             "partitioner": PARTITIONER,
-            # The topics say what they take: that counts what is compressed, and a dead letter may be larger than any
-            # record of ours.
+            # The topics' limits apply: they count compressed bytes, and a dead letter may be larger than any record of
+            # ours.
             "message.max.bytes": 1_000_000_000,
         },
         defaults={
             "compression.type": "lz4",
             "linger.ms": 20,
-            # Bootstrapping anew, as the client else does where all brokers were away, makes it forget the group's
-            # coordinator, and sending offsets then waits for ever (librdkafka #5511).
+            # By default the client bootstraps again after all brokers were down; it then forgets the group's
+            # coordinator, and sending offsets waits for ever (librdkafka #5511).
             "metadata.recovery.strategy": "none",
             **(defaults or {}),
         },
@@ -59,13 +59,13 @@ def transactional_producer(
 
 
 class Aborted(Exception):
-    """The transaction has been undone, or given up on the way out: nothing of it goes out."""
+    """The transaction was aborted, or given up during shutdown: none of its messages is visible."""
 
 
 class Transactions:
-    """A transactional producer; a call blocks while the brokers are away, until `stopping` is set.
+    """A transactional producer; a call blocks while the brokers are down, until `stopping` is set.
 
-    Raises KafkaException where the producer cannot go on: fenced by another of the same id, or fatal otherwise.
+    Raises KafkaException if the producer cannot continue: fenced by another one with its id, or another fatal error.
     """
 
     def __init__(self, properties: Mapping[str, Any], stopping: Event) -> None:
@@ -82,7 +82,7 @@ class Transactions:
         self._given_up = False
 
     def start(self) -> None:
-        """Take over the transactional id, which aborts what a predecessor left open."""
+        """Take over the transactional id; this aborts an open transaction of a predecessor."""
         self._retrying(self._producer.init_transactions, _CALL_TIMEOUT)
 
     def send(
@@ -94,18 +94,16 @@ class Transactions:
         *,
         partition: int = -1,
     ) -> None:
-        """Add a message, by its key's partition or to this one; waits while the producer's buffer is full.
+        """Add a message to the partition of its key or to `partition`; waits while the producer's buffer is full.
 
-        Raises Aborted where an earlier message failed.
-
-        Of a message that cannot be delivered the transaction's commit tells: a report for each would cost as much as
-        handing it over.
+        Raises Aborted if an earlier message failed. The commit reports messages that cannot be delivered: a report for
+        each message would cost as much as producing it.
         """
         self._begin()
         self._produce(topic, value, key, partition=partition, headers=list(headers or ()))
 
     def send_dated(self, topic: str, partition: int, messages: Iterable[Dated]) -> None:
-        """Add many messages to one partition, with the times that they are to have; see `send`."""
+        """Add many messages to one partition, with their own timestamps; see `send`."""
         self._begin()
         produce = self._producer.produce
         for key, value, timestamp, headers in messages:
@@ -115,9 +113,9 @@ class Transactions:
                 self._produce(topic, value, key, partition=partition, timestamp=timestamp, headers=headers)
 
     def write_journal(self, topic: str, records: Iterable[JournalRecord]) -> dict[int, list[int]]:
-        """Write records to the journal; returns their offsets by partition once all is delivered.
+        """Write records to the journal, wait until all is delivered, and return their offsets by partition.
 
-        Raises Aborted where anything of the transaction could not be delivered.
+        Raises Aborted if any message of the transaction could not be delivered.
         """
         self._begin()
         offsets: dict[int, list[int]] = {}
@@ -134,22 +132,22 @@ class Transactions:
         return {partition: sorted(found) for partition, found in offsets.items()}
 
     def flush(self) -> None:
-        """Wait until everything is delivered; raises Aborted where anything of the transaction could not be."""
+        """Wait until all messages are delivered; raises Aborted if any message of the transaction could not be."""
         patience = _LAST_FLUSHES
-        # While the brokers are away this ends with the messages' own time-out, which fails the transaction.
+        # While the brokers are down, the messages' own time-out ends this and fails the transaction.
         while self._failed is None and self._producer.flush(_FLUSH_STEP):
             patience -= self._stopping.is_set()
             if not patience:
-                # What is queued must not go out with anything later: nothing is sent any more.
+                # Queued messages must not become part of a later transaction: nothing is sent from now on.
                 self._given_up = True
-                raise Aborted("given up, the brokers are away")
+                raise Aborted("given up, the brokers are down")
         if self._failed is not None:
             why = self._failed.str()
             self.abort()
             raise Aborted(why)
 
     def commit(self, offsets: Sequence[TopicPartition], group: Member) -> None:
-        """Commit what was sent, if anything, and a member's offsets; raises Aborted where it was undone."""
+        """Commit the messages, if any, and a member's offsets; raises Aborted if the transaction was aborted."""
         self._begin()
         try:
             self._retrying(self._producer.send_offsets_to_transaction, list(offsets), group, _CALL_TIMEOUT)
@@ -163,14 +161,14 @@ class Transactions:
         self._open = False
 
     def abort(self) -> None:
-        """Undo the open transaction, if there is one; one that was given up is left to the broker or a successor."""
+        """Abort the open transaction, if any; one that was given up is left to the broker or to a successor."""
         if self._open and not self._given_up:
             self._retrying(self._producer.abort_transaction, _CALL_TIMEOUT)
         self._open = False
         self._failed = None
 
     def abandon(self) -> None:
-        """Undo the open transaction; where that fails on the way out, the broker's time-out or a successor does it."""
+        """Abort the open transaction; if that fails during shutdown, the broker's time-out or a successor does it."""
         try:
             self.abort()
         except KafkaException as error:
@@ -179,7 +177,7 @@ class Transactions:
             _log.warning("left a transaction open: %s", error)
 
     def cause(self, error: KafkaException) -> KafkaError:
-        """Return what an error is about: a call after the producer's fatal one only says that there was one."""
+        """Return the cause of an error: a call after a fatal error only reports that there was one."""
         found: KafkaError = error.args[0]
         try:
             if found.code() == errors.FATAL:
@@ -194,7 +192,7 @@ class Transactions:
 
     def _begin(self) -> None:
         if self._given_up:
-            raise Aborted("given up before")
+            raise Aborted("a transaction before was given up")
         if not self._open:
             self._producer.begin_transaction()
             self._open = True
@@ -207,7 +205,7 @@ class Transactions:
             except BufferError:
                 self._producer.poll(0.1)
             except KafkaException as error:
-                # A transaction that has failed takes no more messages.
+                # A failed transaction rejects further messages.
                 if self._failed is None and error.args[0].code() != errors.STATE:
                     raise
                 self.abort()

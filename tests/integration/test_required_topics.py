@@ -76,4 +76,4 @@ def test_one_topic_that_is_missing_is_named_alone(
     create(environment, "alerts")
     with running("sink", "webhook", log=tmp_path / "log", **environment) as sink:
         assert sink.wait() == 1
-    assert f"must be: {topic_prefix}dead-letters: topic is missing, needed is present. " in sink.output()
+    assert f"requirements: {topic_prefix}dead-letters: topic is missing, required: present. " in sink.output()

@@ -171,7 +171,9 @@ def test_a_process_takes_the_variables_of_all_others(monkeypatch: pytest.MonkeyP
             monkeypatch.setenv(f"{variable_of(name)}_FILE", "/of/another")
     assert not settings_of(process).load().model_fields_set
     monkeypatch.setenv("TRACELINK_WEBHOOK_URI", "https://hooks.example.com/")
-    with pytest.raises(UserError, match=r"TRACELINK_WEBHOOK_URI is not a setting\. Did you mean TRACELINK_WEBHOOK_URL\?"):
+    with pytest.raises(
+        UserError, match=r"TRACELINK_WEBHOOK_URI is not a setting\. Did you mean TRACELINK_WEBHOOK_URL\?"
+    ):
         settings_of(process).load()
 
 

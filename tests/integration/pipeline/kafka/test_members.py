@@ -43,5 +43,5 @@ def test_a_group_is_empty_before_it_has_members_and_after(
 
 def test_of_a_kafka_that_is_away_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "_ASK_TIMEOUT", 0.5)
-    with pytest.raises(Unavailable, match="Kafka does not tell who is in the group g"):
+    with pytest.raises(Unavailable, match="Kafka does not return the members of the group g"):
         Members(KafkaSettings.load(kafka_bootstrap_servers="127.0.0.1:1"), "g").is_empty()

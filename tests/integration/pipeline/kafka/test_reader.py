@@ -153,7 +153,7 @@ def test_retention_that_has_passed_what_is_to_be_read_is_said(
     assert OffsetLookup(admin).begins([(topic, 0)]) == {(topic, 0): 2}
     with pytest.raises(UserError) as refused:
         read(settings, {(topic, 0): OffsetRange(0, 3)})
-    assert refused.value.message == (f"{topic}[0] has no offset 0 any more: retention has passed what was to be read.")
+    assert refused.value.message == f"{topic}[0] has no offset 0 any more: retention has deleted records of the range."
     assert read(settings, {(topic, 0): OffsetRange(2, 3)}) == {(topic, 0): ["c"]}
 
 

@@ -396,7 +396,7 @@ def test_a_shard_that_is_away_is_no_hole(setting: Setting) -> None:
 
 def test_mistakes_are_said(setting: Setting) -> None:
     assert "is not before --to" in setting.verify("--from", "2026-01-02").output
-    assert "is no moment" in setting.verify("--from", "yesterday").output
+    assert "is not a time" in setting.verify("--from", "yesterday").output
     gone = setting.verify("--topic-prefix", f"{setting.names.prefix}none.")
     assert "Kafka has no topic" in gone.output
     setting.put_part(spans(new_trace_id()))

@@ -76,8 +76,8 @@ def refused(result: Result) -> str:
         (("--from", "1h", "--run", "--sink", "alertmanager"), "'alertmanager' is not one of"),
         (("--from", "1h", "--job", "a.b"), "'a.b' is not a job name"),
         (("--from", "1h", "--job", "-"), "is not a job name"),
-        (("--from", "tomorrow"), "'tomorrow' is no moment"),
-        (("--from", "1h", "--to", "s1"), "'s1' is no moment"),
+        (("--from", "tomorrow"), "'tomorrow' is not a time"),
+        (("--from", "1h", "--to", "s1"), "'s1' is not a time"),
         (("--from", "1h", "--rate", "0"), "--rate"),
         (("status",), "Missing argument 'JOB'"),
         (("delete",), "Missing argument 'JOB'"),
@@ -93,7 +93,7 @@ def test_moments_ids_and_files_that_are_wrong_are_said(inputs: Inputs, tmp_path:
     inputs.put_span(1, 0)
     assert refused(on(inputs, "--from", END, "--to", BEGIN)).endswith(f"is not before --to {BEGIN}.")
     assert refused(on(inputs, "--from", "s0-1")) == (
-        f"{inputs.names.spans}[0] has no record at offset 1: it has those from 0 to before 1."
+        f"{inputs.names.spans}[0] has no record at offset 1: it has offsets 0 up to, but not including, 1."
     )
     assert refused(on(inputs, "--from", f"l{PARTITIONS}-0")) == f"{inputs.names.logs} has no partition {PARTITIONS}."
     assert refused(on(inputs, "--trace-id", "xyz")).startswith("--trace-id: 'xyz' is no trace id")
@@ -106,7 +106,7 @@ def test_moments_ids_and_files_that_are_wrong_are_said(inputs: Inputs, tmp_path:
 def test_a_job_that_is_not_there_is_said_with_where_to_look(inputs: Inputs) -> None:
     for arguments in (("--resume", "none"), ("status", "none"), ("delete", "none")):
         assert refused(on(inputs, *arguments)) == (
-            "There is no replay job none. The jobs there are: tracelink replay list"
+            "There is no replay job none. List the jobs with: tracelink replay list"
         )
     assert on(inputs, "list").output == "There are no replay jobs.\n"
 
