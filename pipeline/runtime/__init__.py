@@ -1,1 +1,1 @@
-"""What a process of ours has around its work: log, metrics and health, watchdog, HTTP."""
+"""The runtime of our processes: logging, metrics and health, signals, watchdog, HTTP, child processes."""

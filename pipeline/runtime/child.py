@@ -1,4 +1,4 @@
-"""A child process with its log: started, and ended by SIGTERM and at last by SIGKILL."""
+"""Child processes with a log file; stopped by SIGTERM, then by SIGKILL."""
 
 import os
 import signal
@@ -13,9 +13,9 @@ _LAST_LINES = 15
 
 
 class Child(subprocess.Popen[bytes]):
-    """A process in a session of its own, so that a Ctrl-C in our terminal does not reach it.
+    """A process in its own session, so that Ctrl-C in our terminal does not reach it.
 
-    Its output goes to the end of the file `log`; `environment` is all that it gets, `descriptors` are handed on to it.
+    Its output is appended to the file `log`. `environment` is its whole environment; it inherits `descriptors`.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Child(subprocess.Popen[bytes]):
             )
 
     def kill(self) -> None:
-        """Kill it with what it has started, unless it has ended, and wait for its end."""
+        """Kill its process group, unless it has ended, and wait for its end."""
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
@@ -50,9 +50,9 @@ class Child(subprocess.Popen[bytes]):
 
 
 def stop(children: Iterable[Child], seconds: float, meanwhile: Callable[[], object] = lambda: None) -> list[Child]:
-    """End processes by SIGTERM; those that still run after so many seconds are killed, and returned.
+    """Stop processes by SIGTERM; kill those that still run after so many seconds, and return them.
 
-    `meanwhile` is called several times a second while they are waited for.
+    `meanwhile` is called several times a second during the wait.
     """
     living = [child for child in children if child.poll() is None]
     for child in living:
@@ -67,12 +67,12 @@ def stop(children: Iterable[Child], seconds: float, meanwhile: Callable[[], obje
 
 
 def how_ended(code: int) -> str:
-    """Say with which exit code, or by which signal, a process ended."""
+    """Return the exit code or the signal of an ended process, in words."""
     return f"with exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
 
 
 def begin_log(log: Path) -> None:
-    """Begin a new log; that of the run before stays as `.1`. Raises OSError."""
+    """Begin a new log; the log of the previous run is kept as `.1`. Raises OSError."""
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists():
         log.replace(log.with_name(f"{log.name}.1"))
@@ -80,6 +80,6 @@ def begin_log(log: Path) -> None:
 
 
 def last_lines(log: Path) -> str:
-    """Return the end of a log, its lines indented, for a message."""
+    """Return the last lines of a log, indented, for a message."""
     lines = log.read_text("utf-8", errors="replace").splitlines()[-_LAST_LINES:]
     return "\n".join(f"  {line}" for line in lines)

@@ -1,7 +1,7 @@
-"""`python -m pipeline.runtime.die_with_parent PARENT COMMAND…` becomes that command, and ends with its parent.
+"""`python -m pipeline.runtime.die_with_parent PARENT COMMAND…` runs a command that ends with its parent process.
 
-However the process PARENT ends, SIGKILL and out of memory included, the system sends SIGTERM to the command; to be
-exact, when the thread ends that has started it. Only Linux can do that; elsewhere the command runs all the same.
+When the process PARENT ends in any way, SIGKILL and out of memory included, Linux sends SIGTERM to the command
+(precisely: when the thread ends that started it). On other systems the command runs without this.
 """
 
 import ctypes
@@ -14,17 +14,17 @@ _PR_SET_PDEATHSIG = 1
 
 
 def dying_with_us(command: Sequence[str]) -> tuple[str, ...]:
-    """Return what to start instead of a command, so that it ends with this process."""
+    """Return a command that runs this one, but ends with this process."""
     return (sys.executable, "-P", "-m", "pipeline.runtime.die_with_parent", str(os.getpid()), *command)
 
 
 def main() -> None:
-    """Tie this process to its parent, and replace it by the command."""
+    """Request SIGTERM at the parent's end, and execute the command."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
     if sys.platform == "linux":
-        # It is kept when the command replaces this program.
+        # The request survives `execv`.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it ended before we were tied to it
+    if os.getppid() != parent:  # the parent ended before the request
         return
     os.execv(command[0], command)  # noqa: S606 - our own command, without a shell
 

@@ -1,4 +1,4 @@
-"""What settings say of calls over HTTP: headers and certificates."""
+"""Headers and certificates of HTTP requests, from settings."""
 
 import re
 import ssl
@@ -12,7 +12,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def headers_of(given: SecretStr | None, setting: str) -> dict[str, str]:
-    """Read `NAME: VALUE`, one a line or separated by semicolons; raises UserError that shows neither."""
+    """Parse `NAME: VALUE` headers, one per line or separated by semicolons; raises UserError without the secrets."""
     text = given.get_secret_value() if given else ""
     found: dict[str, str] = {}
     for number, line in enumerate(text.splitlines() if "\n" in text else text.split(";"), 1):
@@ -26,9 +26,9 @@ def headers_of(given: SecretStr | None, setting: str) -> dict[str, str]:
 
 
 def trusting(ca: Path | None, setting: str) -> ssl.SSLContext:
-    """Return what verifies servers' certificates: by those of a file, or by those that the system trusts.
+    """Return an SSL context that verifies servers by the CA certificates of a file, or by those of the system.
 
-    Raises UserError where the file cannot be read.
+    Raises UserError if the file cannot be read.
     """
     try:
         return ssl.create_default_context(cafile=ca)

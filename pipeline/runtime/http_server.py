@@ -1,4 +1,4 @@
-"""What a process shows of itself over HTTP: /metrics, /healthz, /readyz."""
+"""The HTTP server of a process: /metrics, /healthz, /readyz."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -34,10 +34,10 @@ class _Quiet(WSGIRequestHandler):
 def monitoring(
     settings: MonitoringSettings, registry: CollectorRegistry, not_ready: Callable[[], str | None]
 ) -> Iterator[str]:
-    """Serve while the context lasts, and give the base URL, which the log has too.
+    """Serve while the context lasts; yield the base URL, and log it.
 
     `not_ready` returns why the process is not ready, or None; it is called from other threads and must not block.
-    Raises UserError where the port is taken.
+    Raises UserError if the port is taken.
     """
     metrics = make_wsgi_app(registry)
 
@@ -52,7 +52,7 @@ def monitoring(
             why = not_ready()
             status, text = (HTTPStatus.OK, "ready") if why is None else (HTTPStatus.SERVICE_UNAVAILABLE, why)
         else:
-            status, text = HTTPStatus.NOT_FOUND, "There are /metrics, /healthz and /readyz."
+            status, text = HTTPStatus.NOT_FOUND, "Not found; paths are /metrics, /healthz and /readyz."
         start_response(f"{status.value} {status.phrase}", [("Content-Type", "text/plain; charset=utf-8")])
         return [text.encode() + b"\n"]
 
@@ -60,7 +60,7 @@ def monitoring(
         server = make_server(settings.http_host, settings.http_port, application, _Server, _Quiet)
     except OSError as error:
         where = f"{settings.http_host}:{settings.http_port}"
-        raise UserError(f"Cannot serve on {where} ({error.strerror}): choose another with --http-port.") from None
+        raise UserError(f"Cannot serve on {where} ({error.strerror}): choose another port with --http-port.") from None
     thread = Thread(target=server.serve_forever, name="monitoring", daemon=True)
     thread.start()
     url = f"http://{settings.http_host}:{server.server_port}"

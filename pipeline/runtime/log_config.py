@@ -1,4 +1,4 @@
-"""What our own processes write: their log, one line an event, on standard error."""
+"""Logging of our processes: to standard error, one line per event."""
 
 import logging.config
 from typing import Any
@@ -7,9 +7,9 @@ _OURS = ("tracelink", "pipeline", "producers", "streams", "sinks")
 
 
 def logging_config(level: str) -> dict[str, Any]:
-    """Return the configuration, as `logging.config.dictConfig` takes it: from this level up to standard error.
+    """Return a configuration for `logging.config.dictConfig` that logs from this level up to standard error.
 
-    Libraries speak from warnings up, unless the level is `debug`.
+    Libraries log from warnings up, unless the level is `debug`.
     """
     libraries = "DEBUG" if level == "debug" else "WARNING"
     return {

@@ -1,4 +1,4 @@
-"""What every long-running process of ours has around its work."""
+"""The frame of every long-running process: logging, metrics and health, signals, watchdog."""
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -16,21 +16,21 @@ from tracelink.settings import KafkaSettings
 
 
 class Work(Protocol):
-    """What a process does. All but its run may be called from any thread, and from signal handlers."""
+    """The work of a process. All methods may be called from any thread and from signal handlers."""
 
     @property
     def watchdog(self) -> Watchdog | None:
-        """What the watchdog judges; None for work that cannot be stuck."""
+        """The watchdog of this work; None for work that cannot be stuck."""
 
     @property
     def group(self) -> str:
-        """The consumer group that it is a member of; empty for work that cannot be stuck."""
+        """The consumer group of this work; empty for work that cannot be stuck."""
 
     def stop(self) -> None:
-        """End the run soon."""
+        """Make the run end soon."""
 
     def not_ready(self) -> str | None:
-        """Return why it does not get on now, or None; must not block."""
+        """Return why it cannot make progress now, or None; must not block."""
 
 
 W = TypeVar("W", bound=Work)
@@ -44,10 +44,11 @@ def run_process(
     kafka: KafkaSettings | None = None,
     topics: Iterable[str] = (),
 ) -> None:
-    """Make the work, and `run` it until it ends by itself or is told to stop by a signal; main thread only.
+    """Make the work, and `run` it until it ends by itself or a signal stops it; main thread only.
 
-    It logs to standard error, and serves the registry and its health over HTTP. Kafka and the `topics` must be
-    there at start, and the watchdog asks there what is left to do. Raises what the work does, UserError and Stuck.
+    It logs to standard error, and serves metrics and health over HTTP. With `kafka`, the broker must answer and the
+    `topics` must meet their requirements at start; the watchdog asks it for lag. Raises UserError, Stuck, and the
+    errors of the work.
     """
     configure_logging(settings.log_level)
     if kafka is not None:

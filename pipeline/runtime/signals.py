@@ -1,6 +1,7 @@
-"""Signals that end a process: Ctrl-C, `kill`, a terminal that closes.
+"""Handling of signals that end a process: SIGINT (Ctrl-C), SIGTERM (`kill`), SIGHUP (a closed terminal).
 
-A signal that is ignored already (nohup) stays so. Outside of the main thread nothing is changed: it alone gets signals.
+A signal that is already ignored (nohup) stays ignored. Outside of the main thread, which alone gets signals, nothing
+is changed.
 """
 
 import signal
@@ -11,21 +12,21 @@ from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 128 + signal.SIGINT
-"""How a command exits that Ctrl-C has ended before it was done."""
+"""The exit code of a command that Ctrl-C interrupted."""
 
 _Handler = signal.Handlers | Callable[[int, FrameType | None], object]
 
 
 @contextmanager
 def stopping_on_signal(stop: Callable[[], object]) -> Iterator[None]:
-    """Call `stop` at SIGINT, SIGTERM and SIGHUP while the context lasts, instead of being ended by them."""
+    """Call `stop` at SIGINT, SIGTERM and SIGHUP while the context lasts, instead of ending the process."""
     with _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda *_: stop()):
         yield
 
 
 @contextmanager
 def ending_by_signal() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that what was started is stopped."""
+    """Let SIGTERM and SIGHUP raise SystemExit, so that the process cleans up as it does at Ctrl-C."""
 
     def end(number: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(128 + number)
@@ -36,7 +37,7 @@ def ending_by_signal() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Hold off further signals while we clean up, so that an impatient second Ctrl-C leaves no orphan."""
+    """Ignore signals during a clean-up, so that a second Ctrl-C leaves no orphaned processes."""
     with _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN):
         yield
 

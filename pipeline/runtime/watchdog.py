@@ -1,8 +1,8 @@
-"""Whether a worker gets on: one that does not while there is work says why, and ends, so that it is started again.
+"""Watchdog: ends a worker that makes no progress despite lag, so that its supervisor restarts it.
 
-Kafka clients are known to stop reading without an error, to leave their group and not come back, and calls to hang. A
-thread of its own looks at what the worker reports, and asks Kafka itself what there is to do, and who is there: what
-the worker's client believes is no witness.
+Kafka clients are known to stop reading without an error, to leave their group for good, and to hang in calls. A thread
+compares the worker's reports with lag and group members, for which it asks Kafka itself over a connection of its own:
+the state of the worker's client is not reliable.
 """
 
 import logging
@@ -31,41 +31,41 @@ _log = logging.getLogger(__name__)
 _LONGEST_INTERVAL = 5.0
 _ASK_TIMEOUT = 10.0
 STUCK_EXIT_CODE = 75
-"""How a process ends that was stuck (EX_TEMPFAIL: try again), whether in good order or not."""
+"""The exit code of a stuck process (EX_TEMPFAIL: try again), even if it has to be killed."""
 
 
 class Stuck(UserError):
-    """The worker was stuck, and has ended for that."""
+    """The worker has ended because it was stuck."""
 
     exit_code = STUCK_EXIT_CODE
 
 
 @dataclass(frozen=True, slots=True)
 class EndOffset:
-    """Where a partition ends for those who read committed records only, and where with those of open transactions."""
+    """The end of a partition for readers of committed records (`stable`), and with open transactions (`high`)."""
 
     stable: int
     high: int
 
 
 Ask = Callable[[Iterable[PartitionId]], Mapping[PartitionId, EndOffset]]
-"""Tells where partitions end; raises Unavailable."""
+"""Returns the end offsets of partitions; raises Unavailable."""
 
 IsEmpty = Callable[[], bool]
-"""Tells whether the worker's group has no members; raises Unavailable."""
+"""Returns True if the worker's group has no members; raises Unavailable."""
 
 
 class Watchdog:
-    """Judges whether a worker is stuck: for `stuck_after` seconds it has got no further, and there was work.
+    """Detects a stuck worker: one without progress for `stuck_after` seconds despite lag.
 
-    So is one whose loop hangs for as long, partitions or not: it would hold up its whole group. And so is one whose
-    group has had no members for as long: it is to be one. The worker's loop calls `report` and `alive`, another thread
-    `look`, and any thread `not_ready`.
+    A worker is also stuck if its loop did not run for as long, even without partitions, because it would block its
+    whole group; or if its group had no members for as long, because it should be one. The worker's loop calls `report`
+    and `alive`, another thread `look`, any thread `not_ready`.
     """
 
     def __init__(self, stuck_after: float) -> None:
         self.interval = min(_LONGEST_INTERVAL, stuck_after / 10)
-        """Seconds from one look to the next."""
+        """Seconds between two calls of `look`."""
         self.stuck: str | None = None
         self._stuck_after = stuck_after
         self._done: Mapping[PartitionId, int] = {}
@@ -78,28 +78,27 @@ class Watchdog:
         self._waiting: str | None = None
 
     def report(self, now: float, done: Mapping[PartitionId, int], *, excused: bool = False) -> None:
-        """Note up to which offset the work of each partition is done; negative where that is not known yet.
+        """Record the offset up to which each partition is processed, negative if that is not known yet.
 
-        `excused` says that the worker waits for somebody else, and knows it; without partitions it has nothing to do
-        but to go round.
+        `excused` means that the worker knowingly waits for something else, such as its target.
         """
         if excused or done != self._done:
             self._since = now
         self._done, self._alive = dict(done), now
 
     def alive(self, now: float) -> None:
-        """Note that the loop goes round, whatever becomes of the work."""
+        """Record that the loop runs, with or without progress."""
         self._alive = now
 
     def look(self, now: float, ask: Ask, is_empty: IsEmpty = lambda: False) -> str | None:
-        """Return why the worker is stuck, or None; `ask` is called where something stands still since the last look.
+        """Return why the worker is stuck, or None.
 
-        `is_empty` is called where there are no partitions. What belongs to an open transaction of somebody else is no
-        work yet, and while Kafka is away there is none.
+        `ask` is called if a partition has not advanced since the last look, `is_empty` if there are no partitions.
+        Records of open transactions do not count as lag, and while Kafka is down there is no lag.
         """
         done, seen, looked = self._done, self._seen, self._looked
         self._seen, self._looked = done, now
-        slept = looked is not None and now - looked > self._stuck_after / 2  # this process was stopped, or its machine
+        slept = looked is not None and now - looked > self._stuck_after / 2  # process or machine was suspended
         if slept or looked is None:
             self._since = now
         alive = self._alive = now if slept or self._alive is None else self._alive
@@ -108,7 +107,7 @@ class Watchdog:
         if not still and not hangs:
             self._waiting, self._open = None, {}
             if self._is_missed(now, is_empty, slept=slept):
-                self.stuck = f"its group has had no members for {self._stuck_after:g} s, and it is to be one"
+                self.stuck = f"its group has had no members for {self._stuck_after:g} s, although it should be one"
             return self.stuck
         try:
             ends = ask(done)
@@ -122,17 +121,17 @@ class Watchdog:
         if behind and (hangs or now - self._since >= self._stuck_after):
             self.stuck = self._describe(now, lags, silent=now - alive)
         elif hangs:
-            self.stuck = f"the loop hangs since {now - alive:.0f} s"
+            self.stuck = f"the loop has been stuck for {now - alive:.0f} s"
         elif not behind:
             self._since = now
         return self.stuck
 
     def not_ready(self) -> str | None:
-        """Return that the worker is stuck, or what it waits for at Kafka, or None."""
+        """Return why the worker is stuck, or what it waits for in Kafka, or None."""
         return self.stuck or self._waiting
 
     def _is_missed(self, now: float, is_empty: IsEmpty, *, slept: bool) -> bool:
-        """Tell whether the group has had no members for long, though this worker is to be one."""
+        """Return True if the group has had no members for `stuck_after`, although this worker should be one."""
         try:
             empty = not self._done and not slept and is_empty()
         except Unavailable as error:
@@ -141,7 +140,7 @@ class Watchdog:
         return self._empty_since is not None and now - self._empty_since >= self._stuck_after
 
     def _note_open(self, stable: Mapping[PartitionId, int], now: float) -> None:
-        """Note transactions that are open; those of the last look too are waited for."""
+        """Record open transactions; the worker waits for those that were already open at the last look."""
         before = self._open
         self._open = {
             partition: before[partition] if before.get(partition, (None,))[0] == offset else (offset, now)
@@ -162,35 +161,35 @@ class Watchdog:
         behind = sum(max(0, lag) for lag in lags.values())
         return (
             f"no progress for {now - self._since:.0f} s at a lag of {behind}, most of it on {topic}[{number}], which "
-            + (f"stands at offset {offset}" if offset >= 0 else "was not begun")
-            + (f"; the loop hangs since {silent:.0f} s" if silent > self._stuck_after / 2 else "")
+            + (f"is at offset {offset}" if offset >= 0 else "has not been started")
+            + (f"; the loop has been stuck for {silent:.0f} s" if silent > self._stuck_after / 2 else "")
         )
 
 
 class EndOffsetLookup:
-    """Asks Kafka where partitions end, over a connection of its own."""
+    """Asks Kafka for end offsets, over a connection of its own."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._lookup: OffsetLookup | None = None
 
     def __call__(self, partitions: Iterable[PartitionId]) -> dict[PartitionId, EndOffset]:
-        """Return the ends; raises Unavailable, also where there is none to be asked for."""
+        """Return the end offsets; raises Unavailable if Kafka does not answer, even without partitions."""
         asked = list(partitions)
         try:
             lookup = self._lookup = self._lookup or OffsetLookup(connect(self._settings, timeout=_ASK_TIMEOUT))
             if not asked:
                 lookup.topics()
-            # In this order: what is committed in between must not look like an open transaction.
+            # In this order: a transaction that is committed in between must not look open.
             high, stable = lookup.ends(asked, committed=False), lookup.ends(asked)
         except UserError as error:
             self._lookup = None
-            raise Unavailable(f"Kafka does not tell where the partitions end: {error.message}") from error
+            raise Unavailable(f"Kafka does not return the end offsets: {error.message}") from error
         return {partition: EndOffset(stable[partition], high[partition]) for partition in asked}
 
 
 class Members:
-    """Asks Kafka who is in a group, over a connection of its own."""
+    """Asks Kafka for the members of a group, over a connection of its own."""
 
     def __init__(self, settings: KafkaSettings, group: str) -> None:
         self._settings = settings
@@ -198,17 +197,17 @@ class Members:
         self._admin: AdminClient | None = None
 
     def is_empty(self) -> bool:
-        """Tell whether the group has no members; raises Unavailable."""
+        """Return True if the group has no members; raises Unavailable."""
         try:
             admin = self._admin = self._admin or connect(self._settings, timeout=_ASK_TIMEOUT)
             return not member_ids(admin, self._group)
         except (KafkaException, UserError) as error:
             self._admin = None
-            raise Unavailable(f"Kafka does not tell who is in the group {self._group}: {error}") from error
+            raise Unavailable(f"Kafka does not return the members of the group {self._group}: {error}") from error
 
 
 def terminate() -> None:
-    """End this process as a supervisor does: by SIGTERM, which our commands answer in good order."""
+    """Send SIGTERM to this process, as a supervisor does: our commands then shut down in order."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -221,9 +220,9 @@ def watching(
     end: Callable[[], None] = terminate,
     grace: float = 10.0,
 ) -> Iterator[None]:
-    """Watch a worker while the context lasts: a stuck one is told to `end`, and the context then raises Stuck.
+    """Watch a worker while the context lasts; if it is stuck, call `end`; the context then raises Stuck.
 
-    A process whose context lasts for `grace` seconds more is ended at once, with STUCK_EXIT_CODE.
+    If the context does not end within `grace` seconds, the process exits at once with STUCK_EXIT_CODE.
     """
     over = Event()
     look = partial(watchdog.look, ask=ask, is_empty=is_empty)
@@ -246,5 +245,5 @@ def _watch(
         _log.error("stuck, ending: %s", why)
         end()
         if not over.wait(grace):
-            _log.error("does not end within %g s: ending hard", grace)
+            _log.error("did not end within %g s: exiting at once", grace)
             os._exit(STUCK_EXIT_CODE)

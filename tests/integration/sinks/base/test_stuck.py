@@ -102,7 +102,7 @@ def test_a_write_that_never_returns_ends_the_sink_with_its_batch_uncommitted(top
     assert re.search(rf"stuck, ending: {reason}", found)
     assert re.search(rf"Error: Ended because it was stuck: {reason}", found)
     assert "Traceback" not in found
-    assert "ending hard" not in found
+    assert "exiting at once" not in found
     assert committed(topics) < 0
 
 

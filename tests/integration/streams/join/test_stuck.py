@@ -86,7 +86,7 @@ def test_a_worker_whose_loop_hangs_ends_and_says_why(
         assert not join.running
         assert join.ends == [STUCK_EXIT_CODE]
         # Whether it also tells of a lag depends on what it had reported before.
-        assert re.search(r"stuck, ending: .*the loop hangs since \d+ s", join.output())
+        assert re.search(r"stuck, ending: .*the loop has been stuck for \d+ s", join.output())
         assert "Traceback" not in join.output()
     finally:
         join.kill()

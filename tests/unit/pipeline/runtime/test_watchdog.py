@@ -73,7 +73,7 @@ def test_a_worker_that_stands_still_with_lag_is_stuck_and_says_since_when_and_wh
     worker = Watched(Kafka(one=4720, two=7))
     assert worker.repeats({ONE: 4711, TWO: 7}, STUCK_AFTER - 10) is None
     assert worker.repeats({ONE: 4711, TWO: 7}, 20) == (
-        "no progress for 100 s at a lag of 9, most of it on tracelink.traces[3], which stands at offset 4711"
+        "no progress for 100 s at a lag of 9, most of it on tracelink.traces[3], which is at offset 4711"
     )
     assert worker.watchdog.not_ready() == worker.watchdog.stuck
 
@@ -83,7 +83,7 @@ def test_a_loop_that_hangs_is_stuck_though_it_reports_nothing() -> None:
     worker.report({ONE: 4})
     why = worker.passes(STUCK_AFTER + 10)
     assert why is not None
-    assert "the loop hangs since 100 s" in why
+    assert "the loop has been stuck for 100 s" in why
 
 
 @pytest.mark.parametrize("done", [{}, {ONE: 10}], ids=["without partitions", "at the end of everything"])
@@ -91,11 +91,11 @@ def test_a_loop_that_hangs_is_stuck_though_there_is_no_work(done: Mapping[Partit
     worker = Watched(Kafka(one=10))
     assert worker.repeats(done, 10 * STUCK_AFTER) is None
     assert worker.passes(STUCK_AFTER - 10) is None
-    assert worker.passes(20) == "the loop hangs since 100 s"
+    assert worker.passes(20) == "the loop has been stuck for 100 s"
 
 
 def test_a_loop_that_hangs_before_it_ever_reports_is_stuck() -> None:
-    assert Watched(Kafka()).passes(STUCK_AFTER + 10) == "the loop hangs since 100 s"
+    assert Watched(Kafka()).passes(STUCK_AFTER + 10) == "the loop has been stuck for 100 s"
 
 
 def test_a_loop_that_waits_for_kafka_does_not_hang() -> None:
@@ -106,7 +106,7 @@ def test_a_loop_that_waits_for_kafka_does_not_hang() -> None:
     assert worker.passes(10 * STUCK_AFTER) is None
     kafka.away = False
     assert worker.passes(STUCK_AFTER - 10) is None
-    assert worker.passes(20) == "the loop hangs since 100 s"
+    assert worker.passes(20) == "the loop has been stuck for 100 s"
 
 
 def test_a_loop_that_goes_round_and_gets_no_further_does_not_hang() -> None:
@@ -130,7 +130,7 @@ def test_work_that_came_while_there_was_none_counts_from_then_on() -> None:
 
 def test_a_partition_that_was_never_begun_is_lag() -> None:
     worker = Watched(Kafka(one=10))
-    assert "was not begun" in (worker.repeats({ONE: -1}, STUCK_AFTER + 10) or "")
+    assert "has not been started" in (worker.repeats({ONE: -1}, STUCK_AFTER + 10) or "")
 
 
 def test_a_partition_without_records_need_not_be_begun() -> None:
@@ -173,7 +173,7 @@ def test_a_worker_without_partitions_is_stuck_where_nobody_has_them() -> None:
     worker.report({ONE: 4})
     assert worker.repeats({}, STUCK_AFTER) is None
     assert worker.repeats({}, 3 * worker.watchdog.interval) == (
-        "its group has had no members for 100 s, and it is to be one"
+        "its group has had no members for 100 s, although it should be one"
     )
 
 
@@ -280,7 +280,7 @@ def test_a_stuck_worker_is_told_to_end_and_its_end_says_why() -> None:
     watchdog, ended = Watchdog(0.1), Event()
     watchdog.report(0.0, {ONE: 4})
     with (
-        pytest.raises(Stuck, match=r"no progress for .* stands at offset 4") as caught,
+        pytest.raises(Stuck, match=r"no progress for .* is at offset 4") as caught,
         watching(watchdog, Kafka(one=10), end=ended.set, grace=60),
     ):
         assert ended.wait(20)
@@ -322,4 +322,4 @@ def test_a_process_that_does_not_end_when_told_is_ended_hard() -> None:
     lines = (ended.stdout + ended.stderr).splitlines()
     assert len(lines) == 2
     assert "stuck, ending: no progress" in lines[0]
-    assert "does not end within 0.1 s" in lines[1]
+    assert "did not end within 0.1 s" in lines[1]
