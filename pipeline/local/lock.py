@@ -1,6 +1,6 @@
-"""Writes the lock files anew: `python -m pipeline.local.lock`, for maintainers, after a change of `versions.py`.
+"""Writes the lock files: `python -m pipeline.local.lock`, for maintainers, after a change of `versions.py`.
 
-It resolves each of `ROOTS` with its dependencies, downloads every jar, and writes its coordinates, SHA-256 and size.
+It resolves each of `ROOTS` with its dependencies, downloads every jar, and writes coordinates, SHA-256 and size.
 """
 
 import sys
@@ -18,15 +18,15 @@ _WITH_CLASSIFIER = "group:artifact:version:classifier".count(":")
 
 
 def _resolve(maven: MavenContext, roots: tuple[str, ...]) -> list[str]:
-    """Find the coordinates of the roots and of what they need at run time; an earlier root's versions win."""
+    """Return the coordinates of the roots and their runtime dependencies; versions of earlier roots win."""
     versions: dict[str, str] = {}
     for root in roots:
         if root.count(":") == _WITH_CLASSIFIER:
-            # Such a jar (Zipkin's `exec`) holds its dependencies; those in its pom are not published.
+            # A jar with a classifier (Zipkin's `exec`) contains its dependencies; those in its pom are not published.
             group, name, version = root.split(":", 2)
             versions[f"{group}:{name}"] = version
             continue
-        # One at a time: jgo lets each root's managed versions rule over the dependencies of the others.
+        # One at a time: otherwise jgo applies each root's managed versions to the dependencies of the others.
         inputs, transitive = maven.resolver.resolve([maven.create_dependency(root)])
         for dep in [*inputs, *(dep for dep in transitive if dep.scope in ("compile", "runtime"))]:
             versions.setdefault(f"{dep.groupId}:{dep.artifactId}", dep.version)
@@ -49,7 +49,7 @@ def main() -> None:
             if name == "elasticsearch":
                 on_class_path = set(coordinates)
             if name == "elasticsearch-netty":
-                # A module must not bring what its parent class loader has already: Elasticsearch calls that jar hell.
+                # Elasticsearch rejects a module with jars that its parent class loader has already ("jar hell").
                 coordinates = [found for found in coordinates if found not in on_class_path]
             (_FOLDER / f"{name}.toml").write_text(_HEADER + "".join(_entry(maven, found) for found in coordinates))
             sys.stdout.write(f"{name}: {len(coordinates)} jars\n")

@@ -1,4 +1,4 @@
-"""The options that `tracelink stack`, `up` and `demo` share: where they run, and on which servers."""
+"""The options that `tracelink stack`, `up` and `demo` share: directory, ports, servers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ _SETTINGS = {
     "zipkin_url": "Use this Zipkin instead of starting one.",
     "elasticsearch_url": "Use this Elasticsearch instead of starting one.",
     "topic_prefix": "Prefix of all topic names.  [default: tracelink.]",
-    "index_prefix": "What every index name starts with.  [default: tracelink-]",
+    "index_prefix": "Prefix of all index names.  [default: tracelink-]",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user asked for; None is what was not asked for."""
+    """The options that the user gave; None for options that were not given."""
 
     directory: Path | None
     fresh: bool
@@ -39,21 +39,21 @@ directory_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     envvar="TRACELINK_STACK_DIR",
     show_envvar=True,
-    help="State, data and logs.  [default: ~/.local/share/tracelink/stack]",
+    help="Directory of state, data and logs.  [default: ~/.local/share/tracelink/stack]",
 )
 
 
 def stack_options(command: F) -> F:
-    """Add the options of what starts servers: `fresh`, a port for each, `maven_repository` and `directory`."""
+    """Add the options of commands that start servers: `fresh`, ports, `maven_repository` and `directory`."""
     options = [
-        click.option("--fresh", is_flag=True, help="Begin with empty data in the servers that it starts."),
+        click.option("--fresh", is_flag=True, help="Delete the data of the servers before it starts them."),
         *(_port_option(name, usual) for name, usual in _PORTS.items()),
         click.option(
             "--maven-repository",
             metavar="URL",
             envvar="TRACELINK_STACK_MAVEN_REPOSITORY",
             show_envvar=True,
-            help="Fetch the servers' jars there instead of from the public repository; their hashes must agree.",
+            help="Maven repository from which to download the servers' jars; their hashes are checked.",
         ),
         directory_option,
     ]
@@ -68,12 +68,12 @@ def _port_option(name: str, usual: int) -> Callable[[F], F]:
         type=click.IntRange(0, 65535),
         envvar=f"TRACELINK_STACK_{name.upper()}_PORT",
         show_envvar=True,
-        help=f"Port of the {name} that it starts; 0: any free one.  [default: {usual}]",
+        help=f"Port of {name}, if the command starts it; 0 for any free one.  [default: {usual}]",
     )
 
 
 def pipeline_options(command: F) -> F:
-    """Add the options to a command, which gets what was asked for as `request`."""
+    """Add the options to a command, which gets them as `request`."""
 
     @wraps(command)
     def with_request(*, directory: Path | None, fresh: bool, maven_repository: str | None, **others: Any) -> Any:  # noqa: ANN401 - whatever the command takes and returns
@@ -89,7 +89,7 @@ def pipeline_options(command: F) -> F:
 
 
 def _settings_options() -> list[Callable[[F], F]]:
-    # Their variables are read where all settings are, so that a variable counts as much as the flag.
+    # Their variables are read with all other settings, so that flag and variable have the same effect.
     return [
         click.option(flag_of(name), name, metavar="VALUE", help=f"{text} [env: {variable_of(name)}]")
         for name, text in _SETTINGS.items()

@@ -1,4 +1,4 @@
-"""The whole pipeline on this machine: servers, topics, join, alerts and the sinks of traces, under one supervisor."""
+"""The whole pipeline on this machine: servers, topics, and the processes under one supervisor."""
 
 import fcntl
 import os
@@ -31,46 +31,46 @@ PROCESSES = {
     "sink-zipkin": ("sink", "zipkin"),
     "sink-elasticsearch": ("sink", "elasticsearch"),
 }
-"""The processes by the names of their settings, and how each is started; in the order of their ports."""
+"""The arguments of each process, by the name of its settings; in the order of their ports."""
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 _SERVER_SETTINGS = {"kafka": "kafka_bootstrap_servers", "zipkin": "zipkin_url", "elasticsearch": "elasticsearch_url"}
 
 
 class LocalSettings(ZipkinAccess, ElasticsearchAccess, KafkaSettings, MonitoringSettings):
-    """What is read here of the processes' settings: how to reach the servers, what is ours in them, and the ports."""
+    """Those settings of the processes that `tracelink up` needs: servers, prefixes, ports."""
 
-    sink_group: str | None = Field(None, description="Consumer group of the sinks; each has its name behind it.")
+    sink_group: str | None = Field(None, description="Consumer group of the sinks; each appends its name.")
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A pipeline that was started; ask its supervisor whether it is ready, and stop once `stop` is set."""
+    """A started pipeline; its supervisor says when it is ready; `stop` is set when it must stop."""
 
     endpoints: Endpoints
     supervisor: Supervisor
     servers: "_Servers"
     stop: Event
     urls: Mapping[str, str]
-    """Of each process the base of /metrics, /healthz and /readyz."""
+    """The base URL of /metrics, /healthz and /readyz of each process."""
     services: Mapping[str, str]
-    """The environment variables that a service needs to publish here."""
+    """The environment variables with which a service publishes to this pipeline."""
     settings: LocalSettings
-    """How to reach Kafka and Elasticsearch, and what topics and indices are called."""
+    """The addresses of the servers, and the prefixes of topics and indices."""
     directory: Path
     logs: Path
 
     def tick(self) -> None:
-        """Keep everything running; to be called several times a second.
+        """Keep everything running; call it several times a second.
 
-        Raises UserError where a process ends again and again, or somebody has stopped a server.
+        Raises UserError if a process keeps ending, or if a server was stopped by another command.
         """
         self.supervisor.tick()
         self.servers.tick()
 
 
 class _Servers:
-    """The servers that were started, if any were, and brought back when they die."""
+    """Restarts the servers of the stack, if there is one, when they die."""
 
     def __init__(self, stack: Stack | None, notice: OnLine) -> None:
         self._stack = stack
@@ -83,15 +83,15 @@ class _Servers:
         missing = self._stack.missing()
         for name, state in missing.items():
             if state == "stopped":
-                raise UserError(f"{name} was stopped, and nothing goes on without it.")
-            self._notice(name, f"ended{self._stack.how_it_ended(name)}; it starts again")
+                raise UserError(f"{name} was stopped by another command, and the pipeline cannot run without it.")
+            self._notice(name, f"ended{self._stack.how_it_ended(name)}; restarting it")
         if missing:
             self._stack.start()
         self._next = time.monotonic() + _SECONDS_BETWEEN_LOOKS
 
 
 def _given(settings: LocalSettings) -> Endpoints:
-    """Return the servers that a flag, a variable or a file names; empty for one that is to be started."""
+    """Return the servers that the settings name; empty for those to be started."""
     return Endpoints(
         **{
             server: getattr(settings, name)
@@ -102,7 +102,7 @@ def _given(settings: LocalSettings) -> Endpoints:
 
 
 def _check(flags: Mapping[str, object]) -> LocalSettings:
-    """Load the settings of all processes, so that they are known to be right before anything starts."""
+    """Load the settings of all processes, so that errors are reported before anything starts."""
     for name in PROCESSES:
         settings_of(name).load_own(flags)
     return LocalSettings.load_own(flags)
@@ -117,10 +117,10 @@ def pipeline(
     echo: OnLine = ignore,
     notice: OnLine = ignore,
 ) -> Iterator[Pipeline]:
-    """Start what is missing, and stop what was started when the context ends.
+    """Start servers and processes, and stop them when the context ends; servers that ran before are not stopped.
 
-    `defaults` are variables of the processes that the user's own overrule; `console` shows how the servers start and
-    stop. Servers that ran before stay up. Main thread only. Raises UserError.
+    The user's environment variables override `defaults`, those of the processes; `console` shows the start and the stop
+    of the servers. Main thread only. Raises UserError.
     """
     checked = _check(request.settings)
     directory = (request.directory or default_directory()).absolute()
@@ -133,7 +133,7 @@ def pipeline(
         endpoints, stack = _servers(request, directory, given, console, cleanup)
         if not given.kafka:
             _apply_topics(checked, endpoints)
-        # From here on a signal is noted and not raised, so that each process that is started is also known.
+        # From here on, a signal sets `stop` and raises nothing, so that no started process is lost.
         stop = Event()
         cleanup.enter_context(stopping_on_signal(stop.set))
         settings = {
@@ -161,7 +161,7 @@ def pipeline(
 
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """Keep a second pipeline out of the directory: the two joins would be one worker to Kafka, and fence each other."""
+    """Lock the directory: to Kafka, the joins of two pipelines in it would be one worker, and fence each other."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         file = (directory / "pipeline.lock").open("a+")
@@ -173,8 +173,8 @@ def _alone(directory: Path) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             raise UserError(
-                f"`tracelink up` or `tracelink demo` runs already on {directory}, process {file.read() or 'unknown'}. "
-                "End it first, or run another beside it: --dir OTHER --kafka-port 0 --zipkin-port 0 "
+                f"`tracelink up` or `tracelink demo` already uses {directory}: process {file.read() or 'unknown'}. "
+                "Stop it first, or use another directory: --dir OTHER --kafka-port 0 --zipkin-port 0 "
                 "--elasticsearch-port 0."
             ) from None
         file.truncate(0)
@@ -188,15 +188,15 @@ def _refuse_taken_ports(checked: LocalSettings) -> None:
     for port in range(first, first + len(PROCESSES)) if first else ():
         if not is_free(port):
             raise UserError(
-                f"Port {port} is taken by another process: TRACELINK_HTTP_PORT={first} asks for {len(PROCESSES)} "
-                "ports from there on, one for each process's metrics. Choose another, or none for any free ones."
+                f"Port {port} is taken by another process: TRACELINK_HTTP_PORT={first} needs {len(PROCESSES)} "
+                "consecutive ports, one for the metrics of each process. Choose another, or unset it for free ports."
             )
 
 
 def _servers(
     request: Request, directory: Path, given: Endpoints, console: Console, cleanup: ExitStack
 ) -> tuple[Endpoints, Stack | None]:
-    """Start the servers that are not given, and have those stopped at the end that did not run before."""
+    """Start the servers that are not given; if none of them ran before, register their stop."""
     missing = [name for name in SERVERS if not getattr(given, name)]
     if not missing:
         return given, None
@@ -213,7 +213,7 @@ def _end_stack(stack: Stack, console: Console, *, stays: bool) -> None:
     if stays:
         where = "" if stack.directory == default_directory().absolute() else f" --dir {stack.directory}"
         said = f"The servers ran before and stay up; to stop them: tracelink stack down{where}"
-        console.print(said, highlight=False, soft_wrap=True)  # in one piece, so that it can be copied
+        console.print(said, highlight=False, soft_wrap=True)  # not wrapped, so that the command can be copied
         return
     with undisturbed():
         stopped = stack.stop()
@@ -227,20 +227,20 @@ def _apply_topics(checked: LocalSettings, endpoints: Endpoints) -> None:
         apply(connect(settings), settings)
     except UserError as error:
         if _given(checked).kafka:
-            raise UserError(f"{error.message} Where that setting is not given, this command starts one.") from None
+            raise UserError(f"{error.message} Without that setting, this command starts a Kafka.") from None
         raise
 
 
 def _programs(checked: LocalSettings, environment: dict[str, str]) -> list[Program]:
     first = checked.http_port
-    host = "127.0.0.1" if checked.http_host == "0.0.0.0" else checked.http_host  # noqa: S104 - asks, binds not
+    host = "127.0.0.1" if checked.http_host == "0.0.0.0" else checked.http_host  # noqa: S104 - a client, it does not bind
     programs = []
     for number, (name, arguments) in enumerate(PROCESSES.items()):
         port = first + number if first else free_port()
         command = (sys.executable, "-P", "-m", "pipeline.cli", *arguments, "--http-port", str(port))
         own = environment
         if checked.sink_group and "sink" in arguments:
-            # Each sink reads all: in one group they would share the partitions.
+            # Each sink must read all partitions; in one group they would share them.
             own = environment | {variable_of("sink_group"): f"{checked.sink_group}-{arguments[-1]}"}
         programs.append(Program(name, command, f"http://{host}:{port}", own))
     return programs
@@ -256,7 +256,7 @@ def _service_variables(settings: KafkaSettings) -> dict[str, str]:
         "OTEL_LOGS_EXPORTER": "tracelink",
         "OTEL_METRICS_EXPORTER": "none",
         "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED": "true",
-        # The usual 5 s are as long as the join waits for a trace's next record.
+        # The default of 5 s is as long as the join waits for the next record of a trace.
         "OTEL_BSP_SCHEDULE_DELAY": "200",
     }
 

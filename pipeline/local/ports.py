@@ -1,4 +1,4 @@
-"""Which port each server gets: the one asked for, the one it had, the usual one, or any free one."""
+"""The port of each server: the requested one, the one it had, the default, or any free one."""
 
 import socket
 from collections.abc import Iterable, Mapping
@@ -11,28 +11,28 @@ from tracelink.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The ports asked for: 0 is any free one, None the one the server has or had, or else the usual one."""
+    """The requested ports: 0 is any free one; None is the port that the server has or had, or else the default."""
 
     kafka: int | None = None
     zipkin: int | None = None
     elasticsearch: int | None = None
 
     def of(self, server: Server) -> int | None:
-        """Look up what was asked for a server."""
+        """Return the requested port of a server."""
         port: int | None = getattr(self, server.name)
         return port
 
 
 def choose(servers: Iterable[Server], ports: Ports, records: Mapping[str, Record]) -> dict[str, int]:
-    """Choose the ports of servers that are to start; UserError where one is taken or asked for twice."""
+    """Choose the ports of servers to start; raises UserError if one is taken or requested twice."""
     chosen: dict[str, int] = {}
     for server in servers:
         asked = ports.of(server)
         if asked is None:
-            # One that died comes back where its clients look for it.
+            # A server that died gets its old port, which its clients know.
             asked = records[server.name].port if server.name in records else server.default_port
         if asked and asked in chosen.values():
-            raise UserError(f"Port {asked} is asked for twice. Choose another for {server.name} with {server.flag}.")
+            raise UserError(f"Port {asked} is requested twice. Choose another for {server.name} with {server.flag}.")
         if asked and not is_free(asked):
             raise UserError(
                 f"Port {asked}, for {server.name}, is taken by another process. "
@@ -43,18 +43,18 @@ def choose(servers: Iterable[Server], ports: Ports, records: Mapping[str, Record
 
 
 def refuse_others(running: Iterable[Server], ports: Ports, records: Mapping[str, Record]) -> None:
-    """Raise UserError if a running server is asked for on another port."""
+    """Raise UserError if another port is requested for a running server."""
     for server in running:
         asked, port = ports.of(server), records[server.name].port
         if asked and asked != port:
             raise UserError(
-                f"{server.name} runs already, on port {port} and not {asked} ({server.flag}). "
+                f"{server.name} is already running, on port {port} and not {asked} ({server.flag}). "
                 f"Stop it first: tracelink stack down"
             )
 
 
 def free_port() -> int:
-    """Ask the system for a port that nobody uses at the moment."""
+    """Return a port that is free at the moment."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         port: int = listener.getsockname()[1]
@@ -62,14 +62,14 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on a port of this machine; UserError where only the administrator may."""
+    """Return True if a server could listen on this port; raises UserError if that needs root."""
     with socket.socket() as listener:
-        # As the servers do: a connection of an earlier run that lingers does not count.
+        # As the servers do: lingering connections of an earlier run do not block the port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
         except PermissionError:
-            raise UserError(f"Port {port} is reserved to the administrator. Choose one from 1024 up.") from None
+            raise UserError(f"Port {port} requires root. Choose a port from 1024 up.") from None
         except OSError:
             return False
         return True

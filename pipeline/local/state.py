@@ -1,4 +1,4 @@
-"""What the stack remembers between two commands: the processes it started, in a file under a lock."""
+"""The state of the stack between two commands: its processes, in a file under a lock."""
 
 import fcntl
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,9 @@ from pipeline.local.events import Listener, Waiting, ignore
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A server that was started.
+    """A started server.
 
-    `mark` is part of its command line and unique to this start; `pid` is None between the moment the start was
-    decided and the moment the system told the process id.
+    `mark` is part of its command line and unique to this start; `pid` is None until the process exists.
     """
 
     mark: str
@@ -25,7 +24,7 @@ class Record:
 
 
 def read(directory: Path) -> dict[str, Record]:
-    """Read the records by server's name; none if the stack was never started there."""
+    """Return the records by name of the server; none if the stack was never started in this directory."""
     try:
         content = (directory / "state.json").read_bytes()
     except FileNotFoundError:
@@ -34,7 +33,7 @@ def read(directory: Path) -> dict[str, Record]:
 
 
 def write(directory: Path, records: Mapping[str, Record]) -> None:
-    """Replace the records, wholly or not at all."""
+    """Replace the records atomically."""
     content = {"servers": {name: asdict(record) for name, record in records.items()}}
     draft = directory / "state.json.new"
     draft.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
@@ -43,7 +42,7 @@ def write(directory: Path, records: Mapping[str, Record]) -> None:
 
 @contextmanager
 def locked(directory: Path, listener: Listener = ignore) -> Iterator[None]:
-    """Wait until no other command works on that directory, and keep others out; the lock dies with its process."""
+    """Hold the lock of a directory; wait for other commands. The lock ends with its process."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as file:
         try:

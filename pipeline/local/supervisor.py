@@ -1,4 +1,4 @@
-"""Keeps processes running: starts them, restarts one that ends, and stops all of them in good order."""
+"""A supervisor: starts processes, restarts those that end, and stops all."""
 
 import os
 import time
@@ -20,14 +20,14 @@ _PROBE_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 
 OnLine = Callable[[str, str], None]
-"""Takes the name of a program, and a line about it or of it."""
+"""Called with the name of a program and a line of its output or about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A process to keep running; `environment` is added to our own, `descriptors` are handed on to it.
+    """A process to keep running; `environment` is added to our own, it inherits `descriptors`.
 
-    It answers `GET {url}/readyz` with 200 once it does its work, ends on SIGTERM, and opens no session of its own.
+    It answers `GET {url}/readyz` with 200 when it is ready, ends on SIGTERM, and opens no session of its own.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Restarts:
-    """How long to wait before a restart, in seconds, and when to give up.
+    """The delays before restarts, in seconds, and the number of attempts.
 
-    The waits double from `first` to `longest` while the process ends within `soon` of its start; the `attempts`-th such
-    end in a row is the last.
+    The delay doubles from `first` to `longest` while the process ends within `soon` of its start; after `attempts` such
+    ends in a row the supervisor gives up.
     """
 
     first: float = 0.5
@@ -51,21 +51,21 @@ class Restarts:
     attempts: int = 6
 
     def wait(self, early_ends: int) -> float | None:
-        """Return the wait after so many early ends in a row, or None to give up."""
+        """Return the delay after so many early ends in a row, or None to give up."""
         if early_ends >= self.attempts:
             return None
         return float(min(self.longest, self.first * 2 ** max(0, early_ends - 1)))
 
 
 def ignore(_name: str, _line: str) -> None:
-    """Tell nobody."""
+    """Ignore the line."""
 
 
 class Supervisor:
     """Runs programs, each with its output in a file of the folder `logs`.
 
-    `echo` gets each line that a program writes, `notice` what the supervisor itself has to say. All is done by the
-    thread that calls, which must be the main thread: the programs end with the thread that started them.
+    `echo` is called with each line of a program's output, `notice` with messages of the supervisor. Call it from the
+    main thread only: the programs end with the thread that started them.
     """
 
     def __init__(
@@ -85,15 +85,15 @@ class Supervisor:
         self._pool = urllib3.PoolManager(retries=False, timeout=_PROBE_SECONDS)
 
     def start(self) -> None:
-        """Start every program; UserError where a log cannot be written."""
+        """Start all programs; raises UserError if a log cannot be written."""
         for one in self._supervised:
             one.open()
             one.start(time.monotonic())
 
     def tick(self) -> None:
-        """Pass on new lines, and restart what has ended and waited; to be called several times a second.
+        """Echo new lines, and restart programs that ended, after their delay; call it several times a second.
 
-        Raises UserError, with the end of its log, where a program ends again and again.
+        Raises UserError, with the last lines of its log, if a program keeps ending.
         """
         now = time.monotonic()
         self._pass_on()
@@ -109,14 +109,14 @@ class Supervisor:
         wait = self._restarts.wait(one.early_ends)
         name, how = one.program.name, how_ended(code)
         if wait is None:
-            raise UserError(f"{name} ended {one.early_ends} times in a row, at last {how}. {one.last_lines()}")
+            raise UserError(f"{name} ended {one.early_ends} times in a row, the last time {how}. {one.last_lines()}")
         one.restart_at = now + wait
-        self._notice(name, f"ended {how}; it starts again in {wait:g} s")
+        self._notice(name, f"ended {how}; restarting it in {wait:g} s")
 
     def wait_until_ready(self, stop: Event, seconds: float = 60.0) -> bool:
-        """Wait until every program says that it is ready; False where we were told to stop before.
+        """Wait until all programs are ready; return False if `stop` is set before.
 
-        Raises UserError with a program's own reason where it is not ready in time, or as `tick` does.
+        Raises UserError, with the program's own reason, if one is not ready in time, and the errors of `tick`.
         """
         deadline = time.monotonic() + seconds
         waiting = list(self._supervised)
@@ -124,7 +124,7 @@ class Supervisor:
             self.tick()
             why = self._not_ready(waiting[0]) if waiting else None
             if why is None:
-                # One that is ready and fails later is `tick`'s affair.
+                # `tick` handles a program that fails after it was ready.
                 waiting = waiting[1:]
                 if not waiting:
                     return True
@@ -144,10 +144,10 @@ class Supervisor:
         return None if answer.status == HTTPStatus.OK else answer.data.decode(errors="replace").strip()
 
     def stop(self, seconds: float = 15.0) -> None:
-        """End all by SIGTERM, and kill what still runs after so many seconds; later calls do nothing."""
+        """Stop all programs by SIGTERM; kill those that still run after so many seconds; later calls do nothing."""
         processes = {one.process: one for one in self._supervised if one.process is not None}
         for process in stop(processes, seconds, self._pass_on):
-            self._notice(processes[process].program.name, f"still runs {seconds:g} s after SIGTERM, and is killed")
+            self._notice(processes[process].program.name, f"still ran {seconds:g} s after SIGTERM and was killed")
         for one in self._supervised:
             one.close()
         self._pool.clear()
@@ -172,7 +172,7 @@ class _Supervised:
         self._rest = b""
 
     def open(self) -> None:
-        """Begin a new log; that of the run before stays as `.1`."""
+        """Begin a new log; the log of the previous run is kept as `.1`."""
         try:
             begin_log(self._log)
             self._reader = self._log.open("rb")
@@ -190,7 +190,7 @@ class _Supervised:
         self.started_at, self.restart_at = now, None
 
     def pass_on(self) -> None:
-        """Echo the lines that are new in the log."""
+        """Echo new lines of the log."""
         if self._reader is None:
             return
         *lines, self._rest = (self._rest + self._reader.read()).split(b"\n")
@@ -198,7 +198,7 @@ class _Supervised:
             self._echo(self.program.name, line.decode(errors="replace"))
 
     def close(self) -> None:
-        """Echo what is left, and let go of the log."""
+        """Echo the rest of the log, and close it."""
         self.restart_at = None
         self.pass_on()
         if self._rest:
@@ -213,7 +213,7 @@ class _Supervised:
 
 
 def _heard_or_not(tell: OnLine) -> OnLine:
-    """Go on where nobody listens any more: a terminal that has closed must not keep us from ending what runs."""
+    """Ignore errors of a closed terminal, so that all programs are stopped."""
 
     def say(name: str, line: str) -> None:
         with suppress(OSError):

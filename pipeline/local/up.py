@@ -1,4 +1,4 @@
-"""`tracelink up`: the whole pipeline in one command."""
+"""The command `tracelink up`."""
 
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,14 @@ _TICK_SECONDS = 0.1
 
 @click.command(short_help="Run the whole pipeline here.")
 @pipeline_options
-@click.option("--json", "as_json", is_flag=True, help="Print where everything is as JSON, once all is ready.")
+@click.option("--json", "as_json", is_flag=True, help="Print all addresses as JSON when everything is ready.")
 def up(*, request: Request, as_json: bool) -> None:
-    """Run the whole pipeline on this machine, ready for your own services: servers, topics, join, alerts and two sinks.
+    """Run the whole pipeline on this machine for your own services: servers, topics, join, alerts and two sinks.
 
-    Kafka, Zipkin and Elasticsearch are started, or found running, as by `tracelink stack up`; those that an option or
-    its variable names are used instead. The join, the alerts and the sinks of Zipkin and Elasticsearch are processes
-    that are started again when they end. Their settings come from their variables (TRACELINK_IDLE_GAP=10 tracelink up);
-    with TRACELINK_HTTP_PORT=N they serve their metrics on N to N+3, in this order. Ctrl-C stops all that was started.
+    Kafka, Zipkin and Elasticsearch are started if they do not run, as by `tracelink stack up`, unless an option or its
+    variable names another one. The join, the alerts and the sinks of Zipkin and Elasticsearch are processes that are
+    restarted when they end. Set their settings with variables (TRACELINK_IDLE_GAP=10 tracelink up); with
+    TRACELINK_HTTP_PORT=N they serve their metrics on N to N+3, in this order. Ctrl-C stops everything that was started.
 
     \b
     Examples:
@@ -53,7 +53,7 @@ def up(*, request: Request, as_json: bool) -> None:
 
 
 def _printers(console: "Console") -> "tuple[OnLine, OnLine]":
-    """Return what prints a process's line behind its name, and what prints the supervisor's own words."""
+    """Return the printers of processes' lines, after their names, and of the supervisor's messages."""
     from rich.text import Text
 
     colours = {"join": "cyan", "alerts": "magenta", "sink-zipkin": "yellow", "sink-elasticsearch": "green"}
@@ -70,7 +70,7 @@ def _printers(console: "Console") -> "tuple[OnLine, OnLine]":
 
 
 def _announce(running: "Pipeline", *, as_json: bool) -> None:
-    """Say where everything is, and what a service needs."""
+    """Print all addresses, and the environment variables for a service."""
     where = {
         "zipkin": running.endpoints.zipkin,
         "elasticsearch": running.endpoints.elasticsearch,
@@ -91,6 +91,10 @@ def _announce(running: "Pipeline", *, as_json: bool) -> None:
     shown |= {name: f"{url}/metrics" for name, url in running.urls.items()} | {"logs": str(running.logs)}
     lines = ["", "The pipeline is ready; Ctrl-C stops it.", ""]
     lines += [f"  {name:<20} {place}" for name, place in shown.items()]
-    lines += ["", "A service publishes here with tracelink.setup(service=…) or OpenTelemetry's own start, and:", ""]
+    lines += [
+        "",
+        "A service publishes here with tracelink.setup(service=…) or OpenTelemetry's auto-instrumentation, and:",
+        "",
+    ]
     lines += [f"  export {name}={value}" for name, value in running.services.items()]
     click.echo("\n".join([*lines, ""]))

@@ -1,4 +1,4 @@
-"""Shows on a terminal how the stack starts; in a log file or pipe, a line a step."""
+"""Display of the stack's start: live on a terminal, one line per step elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ _MEGABYTE = 1_000_000
 
 @contextmanager
 def showing(console: Console) -> Iterator[Listener]:
-    """Give a listener that shows what it hears until the end of the block."""
+    """Yield a listener that shows events while the context lasts."""
     if not console.is_terminal:
         yield _Lines(console)
         return
@@ -78,8 +78,8 @@ class _Live:
 
 
 def _waiting(what: str) -> str:
-    return f"waiting for another command that works on {what}"
+    return f"waiting for another command that uses {what}"
 
 
 def _ready(server: str, seconds: float) -> str:
-    return f"{server} is ready, after {seconds:.1f} s" if seconds else f"{server} runs already"
+    return f"{server} is ready after {seconds:.1f} s" if seconds else f"{server} is already running"

@@ -1,11 +1,11 @@
-"""Zipkin from its one executable jar, with its traces in Elasticsearch."""
+"""Zipkin from its executable jar, with its storage in Elasticsearch."""
 
 from pipeline.local.server import HOST, Launch, LaunchContext, Server, answers, java
 
-# What docker-compose.yml has too; a test compares them.
+# docker-compose.yml has the same; a test compares them.
 ZIPKIN_ENV = {
     "STORAGE_TYPE": "elasticsearch",
-    # One node: no second one to put replicas on, and a day's index of five shards costs more than it gives.
+    # One node has no place for replicas, and five shards for each day's index are of no use.
     "ES_INDEX_SHARDS": "1",
     "ES_INDEX_REPLICAS": "0",
 }
@@ -13,7 +13,7 @@ ZIPKIN_ENV = {
 
 def _launch(context: LaunchContext) -> Launch:
     (jar,) = context.jars["zipkin"]
-    # Zipkin has a setting for its port alone and would listen on every interface.
+    # Zipkin's own setting has only the port; it would listen on all interfaces.
     listener = {"port": context.port, "ip": HOST, "protocols[0]": "http"}
     arguments = [f"--armeria.ports[0].{key}={value}" for key, value in listener.items()]
     return Launch(

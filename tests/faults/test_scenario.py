@@ -15,7 +15,7 @@ from tests.kit.children import Child
 
 _HELD = Result([Check("a promise", (), "held")])
 _BROKEN = Result([Check("a promise", ("broken",))])
-_OUT_OF_MEMORY = "zipkin ended out of memory (Java heap space): TRACELINK_STACK_ZIPKIN_HEAP sets how much it has"
+_OUT_OF_MEMORY = "zipkin ended out of memory (Java heap space): TRACELINK_STACK_ZIPKIN_HEAP sets its heap size"
 
 
 @pytest.mark.parametrize(

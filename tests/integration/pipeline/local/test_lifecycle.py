@@ -88,7 +88,7 @@ def test_up_finds_or_restarts_what_was_started_and_keeps_the_data_until_fresh(cl
     assert cli.broker()["pid"] == pid
 
     refused = cli.run("up", "--only", "kafka", "--kafka-port", "1234", code=1)
-    assert "runs already" in refused
+    assert "is already running" in refused
     assert "tracelink stack down" in refused
 
     # What died is started again, where its clients look for it.
@@ -149,7 +149,7 @@ def test_a_server_that_dies_on_start_shows_the_end_of_its_log(cli: Cli) -> None:
     formatted.parent.mkdir(parents=True)
     formatted.write_text("version=1\nnode.id=77\n")
     said = cli.run(*_KAFKA, code=1)
-    assert "kafka ended while it started" in said
+    assert "kafka ended during its start" in said
     assert str(cli.directory / "logs" / "kafka.log") in said
     assert "No readable meta.properties files found" in said
     assert _of_this_stack(cli.directory) == []

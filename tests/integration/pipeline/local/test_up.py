@@ -73,7 +73,7 @@ def test_a_second_pipeline_on_the_same_directory_is_refused(tmp_path: Path, envi
         running("up", "--dir", str(tmp_path / "stack"), log=tmp_path / "second.log", **environment) as second,
     ):
         assert second.wait() == 1
-        assert "runs already on" in second.output()
+        assert "already uses" in second.output()
         assert "--dir OTHER" in second.output()
 
 
@@ -133,7 +133,7 @@ def test_a_server_that_dies_comes_back_and_one_that_is_stopped_ends_all(
             return now.state == "up" and now.pid != before.pid and now.port == before.port
 
         wait_for("Kafka on its port", is_back, seconds=60)
-        assert "kafka              │ ended by SIGKILL; it starts again" in process.output()
+        assert "kafka              │ ended by SIGKILL; restarting it" in process.output()
         servers.stop()
         assert process.wait(seconds=45) == 1
         assert "kafka was stopped" in process.output()

@@ -104,7 +104,7 @@ def test_a_changed_file_in_the_cache_is_refused_with_its_name_and_remedy(reposit
 def test_a_download_that_is_not_what_was_pinned_does_not_enter_the_cache(repository: Repository, cache: Path) -> None:
     jar = repository.publish("org.example:one:1.0")
     (repository.folder / jar.path).write_bytes(b"something else")
-    with pytest.raises(UserError, match="The repository sent something else"):
+    with pytest.raises(UserError, match="The repository or a proxy sent another file"):
         ensure((jar,), cache, repository.url, ignore)
     assert list(cache.rglob("*.jar")) == []
 

@@ -25,7 +25,7 @@ def test_a_taken_port_is_refused_with_the_server_and_the_option(taken: int) -> N
 
 def test_one_port_for_two_servers_is_refused() -> None:
     port = free_port()
-    with pytest.raises(UserError, match=f"Port {port} is asked for twice.*--zipkin-port"):
+    with pytest.raises(UserError, match=f"Port {port} is requested twice.*--zipkin-port"):
         choose([KAFKA, ZIPKIN], Ports(kafka=port, zipkin=port), {})
 
 
@@ -44,5 +44,5 @@ def test_a_running_server_is_refused_on_another_port_only() -> None:
     refuse_others([KAFKA], Ports(), records)
     refuse_others([KAFKA], Ports(kafka=0), records)
     refuse_others([KAFKA], Ports(kafka=9000), records)
-    with pytest.raises(UserError, match="kafka runs already, on port 9000 and not 9001"):
+    with pytest.raises(UserError, match="kafka is already running, on port 9000 and not 9001"):
         refuse_others([KAFKA], Ports(kafka=9001), records)

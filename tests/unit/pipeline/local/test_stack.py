@@ -120,7 +120,7 @@ def test_a_second_start_finds_the_first(monkeypatch: pytest.MonkeyPatch, tmp_pat
     [
         (
             "print('Terminating due to java.lang.OutOfMemoryError: Java heap space', flush=True); raise SystemExit(3)",
-            " out of memory (Java heap space): TRACELINK_STACK_KAFKA_HEAP sets how much it has",
+            " out of memory (Java heap space): TRACELINK_STACK_KAFKA_HEAP sets its heap size",
         ),
         ("raise SystemExit(3)", " with exit code 3"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", " by SIGKILL"),

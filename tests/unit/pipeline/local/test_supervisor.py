@@ -104,12 +104,12 @@ def test_a_program_that_crashes_is_started_again(tmp_path: Path) -> None:
     """
     with supervised(tmp_path, program(code)) as (supervisor, heard):
         tick_until(supervisor, heard, "worker: second")
-        assert heard.notices == ["worker: ended with exit code 7; it starts again in 0.01 s"]
+        assert heard.notices == ["worker: ended with exit code 7; restarting it in 0.01 s"]
 
 
 def test_a_program_that_ends_again_and_again_is_given_up_with_its_last_words(tmp_path: Path) -> None:
     with (
-        pytest.raises(UserError, match=r"worker ended 3 times in a row, at last with exit code 4") as caught,
+        pytest.raises(UserError, match=r"worker ended 3 times in a row, the last time with exit code 4") as caught,
         supervised(tmp_path, program("print('no such broker'); raise SystemExit(4)")) as (supervisor, heard),
     ):
         tick_until(supervisor, heard, "never")
@@ -158,7 +158,7 @@ def test_a_program_that_does_not_end_is_killed_with_what_it_has_started(tmp_path
     with supervised(tmp_path, program(code), grace=0.2) as (supervisor, heard):
         tick_until(supervisor, heard, "worker: here")
         assert processes_with(mark)
-    assert heard.notices == ["worker: still runs 0.2 s after SIGTERM, and is killed"]
+    assert heard.notices == ["worker: still ran 0.2 s after SIGTERM and was killed"]
     wait_for("the end of what it had started", lambda: not processes_with(mark))
 
 

@@ -28,17 +28,17 @@ def _shown(*, terminal: bool) -> str:
 
 def test_a_log_file_gets_a_line_a_step() -> None:
     assert _shown(terminal=False).splitlines() == [
-        "waiting for another command that works on /data",
+        "waiting for another command that uses /data",
         "downloading 2 files, 2 MB",
         "downloaded 2 files",
         "kafka starts",
-        "kafka is ready, after 4.2 s",
-        "zipkin runs already",
+        "kafka is ready after 4.2 s",
+        "zipkin is already running",
     ]
 
 
 @pytest.mark.parametrize(
-    "part", ["2 of 2 files, 2 of 2 MB, b.jar", "kafka is ready, after 4.2 s", "zipkin runs already"]
+    "part", ["2 of 2 files, 2 of 2 MB, b.jar", "kafka is ready after 4.2 s", "zipkin is already running"]
 )
 def test_a_terminal_shows_files_and_bytes_and_each_server(part: str) -> None:
     assert part in _shown(terminal=True)
