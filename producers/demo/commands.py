@@ -33,7 +33,7 @@ from pipeline.local.options import Request, pipeline_options
 @click.option("--json", "as_json", is_flag=True, help="Print the counts of --once as JSON to standard output.")
 @pipeline_options
 def demo(*, once: bool, requests: int, rate: float, within: float, as_json: bool, request: Request) -> None:
-    """Run the whole pipeline with a small shop of five services, one of which fails now and then.
+    """Run the whole pipeline with a small shop of five services, one of which fails regularly.
 
     The services send real requests to each other, instrumented with OpenTelemetry, and write log lines. The view shows
     figures of the pipeline and, for each errored trace, the error, its page in Zipkin, and the query for its log lines.

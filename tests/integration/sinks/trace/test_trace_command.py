@@ -229,7 +229,7 @@ def test_more_lines_than_one_search_returns_are_fetched_up_to_the_limit(stored: 
 def test_a_trace_that_is_not_there_is_said_with_what_may_be_the_reason(stored: _Stored) -> None:
     result = stored.run(new_trace_id().hex())
     assert result.exit_code == 1
-    for word in ("nothing of trace", "TRACELINK_KEEP_SHARE", "TRACELINK_INDEX_PREFIX", stored.flags[1]):
+    for word in ("no records of trace", "TRACELINK_KEEP_SHARE", "TRACELINK_INDEX_PREFIX", stored.flags[1]):
         assert word in result.output
     for wrong in ("xyz", "0" * 32, "a" * 33):
         result = stored.run(wrong)

@@ -336,7 +336,7 @@ def test_few_holes_among_many_traces_go_to_a_file(setting: Setting, tmp_path: An
     for one in gone:
         setting.put_part([span(one)])
     setting.write(*[setting.put_part([span(new_trace_id())]) for _ in range(200)], only="elasticsearch")
-    assert "with --missing FILE the replay takes only those" in setting.verify("--only", "elasticsearch").stdout
+    assert "with --missing FILE the replay selects only these" in setting.verify("--only", "elasticsearch").stdout
     path = tmp_path / "ids.txt"
     result = setting.verify("--only", "elasticsearch", "--missing", str(path))
     assert result.exit_code == 1
