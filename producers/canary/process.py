@@ -24,13 +24,13 @@ def run(settings: CanarySettings) -> None:
 def run_once(settings: CanarySettings, *, as_json: bool) -> bool:
     """Send one probe and show its progress; returns True if it reached all stages. Raises UserError."""
     configure_logging(settings.log_level)
-    with ProbeRunner(settings, CollectorRegistry()) as flights:
+    with ProbeRunner(settings, CollectorRegistry()) as runner:
         if as_json:
-            probe = flights.run_probe(lambda _: None, lambda *_: None)
+            probe = runner.run_probe(lambda _: None, lambda *_: None)
             click.echo(to_json(probe) if probe else "")
             return probe is not None and not probe.missing
         with View(Console(highlight=False)) as view:
-            probe = flights.run_probe(view.began, view.seen)
+            probe = runner.run_probe(view.began, view.seen)
             if probe is None:
                 return False
             view.over(probe)

@@ -16,7 +16,7 @@ class CanarySettings(ZipkinAccess, ElasticsearchAccess, MonitoringSettings, Kafk
 
     title = "The canary"
 
-    canary_every: float = Field(60.0, gt=0, description="Seconds between probes.")
+    canary_every: float = Field(60.0, gt=0, description="Seconds from one probe to the next.")
     canary_within: float = Field(
         60.0, gt=0, description="Seconds within which a probe must reach a stage, or is missed."
     )

@@ -101,29 +101,29 @@ class Bulk:
         While requests are in flight, the documents of the next one are encoded. At the end no request is in flight.
         After a refusal, requests are sent one at a time: together they may be too much for the cluster.
         """
-        flying: deque[Future[_Answered]] = deque()
+        in_flight: deque[Future[_Answered]] = deque()
         at_once = IN_FLIGHT
         try:
             for chunk in chunks(documents, self._batch_bytes):
-                if len(flying) == at_once and (yield from self._land(flying)):
+                if len(in_flight) == at_once and (yield from self._collect(in_flight)):
                     at_once = 1
-                flying.append(start(partial(self._post, chunk)))
-            while flying:
-                yield from self._land(flying)
+                in_flight.append(start(partial(self._post, chunk)))
+            while in_flight:
+                yield from self._collect(in_flight)
         finally:
-            wait(flying)
+            wait(in_flight)
 
-    def _land(self, flying: deque[Future[_Answered]]) -> Generator[Settled, None, bool]:
+    def _collect(self, in_flight: deque[Future[_Answered]]) -> Generator[Settled, None, bool]:
         """Yield the outcomes of the oldest request. If it had refusals, wait for the other requests and retry.
 
         Returns True if documents were refused.
         """
-        settled, refused, why = flying.popleft().result()
+        settled, refused, why = in_flight.popleft().result()
         yield from settled
         if not refused:
             return False
-        while flying:
-            settled, more, why_more = flying.popleft().result()
+        while in_flight:
+            settled, more, why_more = in_flight.popleft().result()
             yield from settled
             refused, why = refused + more, why_more or why
         yield from self._repeat(refused, why)

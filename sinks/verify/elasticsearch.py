@@ -50,17 +50,17 @@ class ElasticsearchStore:
 
     def judge(self, records: Sequence[tuple[Part | UnlinkedLog, Judged]]) -> None:
         """Count missing parts and lines, dead letters, and records that were sampled out."""
-        flying: deque[Future[list[_Wanted]]] = deque()
+        in_flight: deque[Future[list[_Wanted]]] = deque()
         try:
             wanted = self._wanted(records)
             while some := list(islice(wanted, _AT_ONCE)):
-                if len(flying) == IN_FLIGHT:
-                    self._count(flying.popleft().result())
-                flying.append(start(partial(self._missing, some)))
-            while flying:
-                self._count(flying.popleft().result())
+                if len(in_flight) == IN_FLIGHT:
+                    self._count(in_flight.popleft().result())
+                in_flight.append(start(partial(self._missing, some)))
+            while in_flight:
+                self._count(in_flight.popleft().result())
         finally:
-            wait(flying)
+            wait(in_flight)
 
     def _wanted(self, records: Sequence[tuple[Part | UnlinkedLog, Judged]]) -> Iterator[_Wanted]:
         for record, judged in records:
