@@ -1,4 +1,4 @@
-# Every target sets up what it needs: a virtual environment from the lock, then the servers of the local stack.
+# Every target sets up its requirements: a virtual environment from the lock, and the servers of the local stack.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,28 +10,28 @@ STAMP := $(VENV)/.installed
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
 
-# The SDK and the pipeline are two distributions; `tracelink` was the one that held both.
+# The SDK and the pipeline are two distributions; the former distribution `tracelink` had both.
 $(STAMP): requirements-dev.lock pyproject.toml tracelink/pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tracelink needs Python 3.11 or newer; say which with: make PYTHON=python3.12 …")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tracelink needs Python 3.11 or newer; choose one with: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/pip uninstall --quiet --quiet --disable-pip-version-check --yes tracelink
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable ./tracelink --editable .
 	@touch $@
 
-demo: $(STAMP) ## Run the whole pipeline with a small shop of services that sometimes fail (ARGS=--once for a bounded run)
+demo: $(STAMP) ## Run the whole pipeline with a small shop in which requests sometimes fail (ARGS=--once for a bounded run)
 	$(BIN)/tracelink demo $(ARGS)
 
-test: $(STAMP) ## Run every test, against real servers, three at a time (ARGS=… for pytest alone)
+test: $(STAMP) ## Run all tests against real servers, in three processes (ARGS=… to pass other arguments to pytest)
 	$(BIN)/pytest $(or $(ARGS),--hypothesis-profile ci --numprocesses 3 --dist worksteal)
 
 test-fast: $(STAMP) ## Run the tests that need no servers, within a minute
 	$(BIN)/pytest -m "not servers" --numprocesses logical --dist worksteal
 
-faults: $(STAMP) ## Run every fault at up to 20 seeds, for about an hour; goes on where it stopped (ARGS=… for fewer: --help)
+faults: $(STAMP) ## Run every fault at up to 20 seeds, for about an hour; resumes where it stopped (ARGS=… for fewer: --help)
 	$(BIN)/python -m tests.faults.campaign $(ARGS)
 
-benchmarks: $(STAMP) ## Measure beside peers, on a machine that does nothing else (ARGS="join steady …", all by default)
+benchmarks: $(STAMP) ## Measure against peers, on an idle machine (ARGS="join steady …", all by default)
 	$(BIN)/python -m benchmarks $(or $(ARGS),all)
 
 check: $(STAMP) ## Lint, format check, types, import contracts
@@ -40,27 +40,27 @@ check: $(STAMP) ## Lint, format check, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(STAMP) ## Format, and mend what can be mended
+format: $(STAMP) ## Format, and apply ruff's automatic fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## Write the pages of docs/ that come from the code
+docs: $(STAMP) ## Generate the pages of docs/ that come from the code
 	$(BIN)/python -m docs.generate
 
 # Each wheel is built from its sdist.
-dist: $(STAMP) ## Build sdist and wheel of the SDK and of the pipeline into dist/
+dist: $(STAMP) ## Build sdists and wheels of the SDK and of the pipeline into dist/
 	rm -rf dist
 	for source in tracelink .; do \
 		$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist $$source || exit; \
 	done
 
-# Both locks come from one resolution, so that what is tested is what is shipped. The SDK in them is that of this tree.
+# Both locks come from one resolution, so that tested and shipped versions agree. The locks leave out our own SDK.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate --no-emit-package tracelink-otel pyproject.toml
 
-lock: $(STAMP) ## Resolve the dependencies anew
+lock: $(STAMP) ## Resolve the dependencies again
 	$(COMPILE) --upgrade --extra dev --output-file requirements-dev.lock
 	$(COMPILE) --constraints requirements-dev.lock --output-file requirements.lock
 
-clean: ## Remove the environment and the tools' caches (the servers' cache stays: tracelink stack down --purge)
+clean: ## Delete the environment and the tools' caches (not the servers' cache: tracelink stack down --purge)
 	rm -rf $(VENV) .faults .benchmarks .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
