@@ -1,1 +1,1 @@
-"""Dead letters as people deal with them: listed, shown to the byte that is wrong, sent again, or done with."""
+"""Commands for dead letters: list them, show the faulty byte, redrive or discard them."""

@@ -15,9 +15,9 @@ from tracelink.settings import KafkaSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_YES = click.option("--yes", is_flag=True, help="Do not ask; needed for filters and --all where nobody can be asked.")
+_YES = click.option("--yes", is_flag=True, help="Do not ask; needed for filters and --all without a terminal.")
 _JSON_SUMMARY = click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
-_DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done with each letter, and do nothing.")
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Print the action for each dead letter, and do nothing.")
 
 
 class _LetterName(click.ParamType):
@@ -33,20 +33,23 @@ class _LetterName(click.ParamType):
 
 
 def _letter_options(function: F) -> F:
-    """Add the letters and filters, and where Kafka is."""
+    """Add the names, the filters, and the options for Kafka."""
     for add in reversed(
         (
             click.argument("letters", nargs=-1, type=_LetterName(), metavar="[LETTER]..."),
             click.option(
                 "--reason", "reasons", multiple=True, type=click.Choice([str(one) for one in Reason]),
-                help="Of this reason; may be given again.",
+                help="With this reason. Repeatable.",
             ),
-            click.option("--sink", metavar="NAME", help="Found by this sink."),
-            click.option("--from", "since", type=TimeSpec(), metavar="MOMENT", help=f"Buried then or later: {HELP}."),
-            click.option("--to", "until", type=TimeSpec(), metavar="MOMENT", help="Buried before that moment."),
-            click.option("--topic", metavar="TOPIC", help="Came from this topic: spans, logs, traces, …"),
-            click.option("--partition", type=click.IntRange(min=0), metavar="N", help="Came from this partition."),
-            click.option("--offset", type=click.IntRange(min=0), metavar="N", help="Had this offset there."),
+            click.option("--sink", metavar="NAME", help="Dead-lettered by this sink."),
+            click.option(
+                "--from", "since", type=TimeSpec(), metavar="MOMENT",
+                help=f"Dead-lettered at this time or later: {HELP}.",
+            ),
+            click.option("--to", "until", type=TimeSpec(), metavar="MOMENT", help="Dead-lettered before this time."),
+            click.option("--topic", metavar="TOPIC", help="From this topic: spans, logs, traces, …"),
+            click.option("--partition", type=click.IntRange(min=0), metavar="N", help="From this partition."),
+            click.option("--offset", type=click.IntRange(min=0), metavar="N", help="From this offset in it."),
             settings_options(KafkaSettings),
             settings_options(ReplayedSettings, only=("replay",)),
         )
@@ -56,15 +59,15 @@ def _letter_options(function: F) -> F:
 
 
 def _take_filters(flags: dict[str, Any]) -> Filters:
-    """Take the filters out of a command's flags."""
+    """Remove the filters from a command's flags, and return them."""
     return Filters(**{name: flags.pop(name) for name in Filters._fields})
 
 
-@click.group("dead-letters", short_help="Look at dead letters, send them again, or be done with them.")
+@click.group("dead-letters", short_help="List, show, redrive and discard dead letters.")
 def dead_letters() -> None:
-    """Look at what could not be joined or written, mend the cause, send it again, or be done with it.
+    """List, show, redrive and discard dead letters: records and messages that could not be joined or written.
 
-    A letter's name is its place in the topic dead-letters, PARTITION-OFFSET: 3-17. All commands take names, filters, or
+    A dead letter's name is its PARTITION-OFFSET in the topic dead-letters: 3-17. All commands take names, filters, or
     both. See docs/dead-letters.md.
 
     \b
@@ -76,14 +79,14 @@ def dead_letters() -> None:
     """
 
 
-@dead_letters.command("list", short_help="List the open letters, the newest last.")
+@dead_letters.command("list", short_help="List the open dead letters, the newest last.")
 @_letter_options
-@click.option("--all", "resolved", is_flag=True, help="List those that were redriven or discarded, too.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many, the newest.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a letter, a line each.")
+@click.option("--all", "resolved", is_flag=True, help="Also list redriven and discarded dead letters.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most the N newest.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line for each dead letter.")
 @settings_options(RedactionSettings)
 def list_letters(*, resolved: bool, limit: int, as_json: bool, **flags: Any) -> None:
-    """List the letters that were neither redriven nor discarded, the newest last, and count them by reason.
+    """List the dead letters that were neither redriven nor discarded, the newest last, with counts by reason.
 
     \b
     Examples:
@@ -103,20 +106,20 @@ def list_letters(*, resolved: bool, limit: int, as_json: bool, **flags: Any) -> 
     )
 
 
-@dead_letters.command(short_help="Show letters to the byte that is wrong.")
+@dead_letters.command(short_help="Show dead letters and their faulty bytes.")
 @_letter_options
-@click.option("--raw", is_flag=True, help="Show texts as they are: secrets are not redacted.")
+@click.option("--raw", is_flag=True, help="Show texts unchanged: secrets are not redacted.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write the payload of one letter, as it is, to a file; with --raw.",
+    help="Write the unchanged payload of one dead letter to a file; needs --raw.",
 )
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many, the newest.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a letter, a line each.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most the N newest.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line for each dead letter.")
 @settings_options(RedactionSettings)
 def show(*, raw: bool, output: Path | None, limit: int, as_json: bool, **flags: Any) -> None:
-    """Show letters with their headers and keys, field by field, and point at the byte that is wrong.
+    """Show dead letters with their headers and keys, field by field, and mark the faulty byte.
 
     \b
     Examples:
@@ -128,25 +131,25 @@ def show(*, raw: bool, output: Path | None, limit: int, as_json: bool, **flags: 
 
     filters = _take_filters(flags)
     if filters.is_empty:
-        raise click.UsageError("Name a letter (3-17) or a filter: `tracelink dead-letters list` lists them.")
+        raise click.UsageError("Give a name (3-17) or a filter: `tracelink dead-letters list` lists dead letters.")
     if output is not None and not raw:
-        raise click.UsageError("--output writes the payload as it is, secrets and all: say --raw, too.")
+        raise click.UsageError("--output writes the payload with its secrets: it needs --raw.")
     redaction = None if raw else RedactionSettings.load_own(flags)
     show_(ReplayedSettings.load_own(flags), redaction, filters, limit, output=output, as_json=as_json)
 
 
-@dead_letters.command(short_help="Send letters to where they came from.")
+@dead_letters.command(short_help="Send dead letters back to their topics.")
 @_letter_options
-@click.option("--all", "everything", is_flag=True, help="All open letters: needed where nothing else is named.")
+@click.option("--all", "everything", is_flag=True, help="All open dead letters: needed without names and filters.")
 @click.option(
     "--at-most",
     type=click.IntRange(min=1),
     default=3,
     show_default=True,
     metavar="N",
-    help="Refuse a message that was redriven so many times.",
+    help="Refuse a message that was already redriven N times.",
 )
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="At most so many a second.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Send at most N per second.")
 @_DRY_RUN
 @_YES
 @_JSON_SUMMARY
@@ -163,14 +166,14 @@ def redrive(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Send letters to the topics that they came from, each once, as they are.
+    """Send dead letters back to the topics that they came from, each once and unchanged.
 
-    The message and the mark that it was sent are one Kafka transaction: a letter goes out once, however often this is
-    called or killed. What comes back as a dead letter is counted, and goes out at most --at-most times. Letters of a
-    replay job go to the live topics. The exit code is 1 if a letter was refused.
+    One Kafka transaction holds the message and its resolution. So a dead letter is sent only once, even if this command
+    is repeated or killed. A message that becomes a dead letter again is counted, and redriven at most --at-most times.
+    Dead letters of a replay job go to the live topics. The exit code is 1 if a dead letter was refused.
 
-    Letters that are named one by one are sent at once. Otherwise it says how many there are and asks; where there is
-    no terminal, --yes is needed.
+    Dead letters that are named one by one are sent at once. Otherwise the command shows their number and asks for
+    confirmation; without a terminal, it needs --yes.
 
     \b
     Examples:
@@ -184,9 +187,9 @@ def redrive(
     ctx.exit(redrive_(ReplayedSettings.load_own(flags), order, at_most, rate))
 
 
-@dead_letters.command(short_help="Be done with letters.")
+@dead_letters.command(short_help="Discard dead letters.")
 @_letter_options
-@click.option("--all", "everything", is_flag=True, help="All open letters: needed where nothing else is named.")
+@click.option("--all", "everything", is_flag=True, help="All open dead letters: needed without names and filters.")
 @_DRY_RUN
 @_YES
 @_JSON_SUMMARY
@@ -201,9 +204,9 @@ def discard(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Mark letters as done with, so that they are neither listed nor redriven; they stay in the topic until it ages.
+    """Mark dead letters as discarded: they are no longer listed or redriven, and stay in the topic until retention.
 
-    It asks as `redrive` does. The exit code is 1 if a letter that was named is not there.
+    The command asks for confirmation as `redrive` does. The exit code is 1 if a named dead letter is not found.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""A dead letter as a value: its place and time, its headers, its untouched payload; and which letters are meant."""
+"""A dead letter as a value: its name, time, headers and unchanged payload; and the filters that select dead letters."""
 
 import re
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ _NAME = re.compile(r"^(\d{1,9})-(\d{1,18})$")
 
 
 class Name(NamedTuple):
-    """The name of a letter: its partition and offset in the topic of dead letters, `3-17`."""
+    """The name of a dead letter: its partition and offset in the topic of dead letters, `3-17`."""
 
     partition: int
     offset: int
@@ -25,10 +25,10 @@ class Name(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a name; raises ValueError."""
+        """Parse a name; raises ValueError."""
         found = _NAME.match(text.strip())
         if found is None:
-            raise ValueError(f"{text!r} is no dead letter: write PARTITION-OFFSET, as the list does (3-17)")
+            raise ValueError(f"{text!r} is not the name of a dead letter: use PARTITION-OFFSET, as in the list (3-17)")
         return cls(int(found[1]), int(found[2]))
 
 
@@ -36,7 +36,7 @@ class Name(NamedTuple):
 class DeadLetter:
     """A dead letter; `timestamp` is its own, in milliseconds.
 
-    `size` are the bytes of the payload, which a letter that is only listed goes without.
+    `size` is the payload's number of bytes; it stays if `payload` is dropped (`without_payload`).
     """
 
     name: Name
@@ -48,17 +48,17 @@ class DeadLetter:
 
     @classmethod
     def of(cls, partition: PartitionId, message: "Message") -> Self:
-        """Return what a message of the topic of dead letters is."""
+        """Return the dead letter in a message."""
         name = Name(partition[1], message.offset() or 0)
         headers, payload = DeadLetterHeaders.of(message), message.value()
         return cls(name, message.timestamp()[1], headers, message.key(), payload, len(payload or b""))
 
     def without_payload(self) -> Self:
-        """Return it as it is listed."""
+        """Return a copy without the payload, for lists."""
         return replace(self, payload=None)
 
     def digest(self) -> bytes:
-        """Return what its key and payload are known by when they come back."""
+        """Return the hash of its key and payload, by which the message is recognised if it comes back."""
         found = sha256()
         for part in (self.key, self.payload):
             found.update(b"-" if part is None else b"%d:%b" % (len(part), part))
@@ -66,7 +66,7 @@ class DeadLetter:
 
 
 class Filters(NamedTuple):
-    """What letters are asked for; an empty filter leaves all through. `since` and `until` are moments as given."""
+    """Filters of dead letters; an empty one matches all. `since` and `until` are time specs as given."""
 
     letters: tuple[Name, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -79,13 +79,13 @@ class Filters(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was asked for: all are meant, or it was forgotten."""
+        """True if no filter is set: the user means all, or has forgotten it."""
         return self == Filters()
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Filters whose moments are known, in milliseconds, `begin` included and `end` not; `topics` are full names."""
+    """Resolved filters: times in milliseconds, including `begin` and excluding `end`; `topics` are full names."""
 
     filters: Filters
     begin: int | None = None

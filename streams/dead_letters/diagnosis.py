@@ -1,4 +1,4 @@
-"""What is wrong with a dead letter: its key, its frame, and its body under the schema that it says. Pure."""
+"""Finds the faults of a dead letter: in its key, its frame, and its body under its schema. Pure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ _CODECS: dict[str, Codec[Any]] = {
     "occurrence": OCCURRENCE,
 }
 _OF_KIND = {"span": "span", "log": "log record", "trace": "trace", "problem": "problem", "alert": "alert"}
-# By how the topics' names end: a prefix may have any text, and a replay job's has more.
+# By the ends of topic names, because a prefix may have any text. The first match counts.
 _OF_TOPIC = {
     "unlinked-logs": "log record",
     "spans": "span",
@@ -36,7 +36,7 @@ _NOT_ONE_BYTE = 0x81
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What the payload of a letter is (`span`, …; None where it does not tell), its values, its faults, and remarks."""
+    """The type of a payload (`span`, …; None if unknown), its values and faults, and remarks."""
 
     what: str | None
     leaves: tuple[Leaf, ...] = ()
@@ -45,7 +45,7 @@ class Diagnosis:
 
 
 def diagnose(letter: DeadLetter) -> Diagnosis:
-    """Find what is wrong with a letter; remarks are what no byte is to blame for."""
+    """Find the faults of a dead letter; remarks are faults without a byte."""
     expected = _expected(letter)
     remarks = _remarks(letter, expected)
     payload = letter.payload
@@ -66,7 +66,7 @@ def diagnose(letter: DeadLetter) -> Diagnosis:
 
 
 def _expected(letter: DeadLetter) -> str | None:
-    """Return what a letter should be, from what it was cut out as or where it came from."""
+    """Return the expected type of a payload, by the dead letter's kind or its topic."""
     if letter.headers.kind is not None:
         return _OF_KIND.get(letter.headers.kind)
     return next((what for ending, what in _OF_TOPIC.items() if letter.headers.topic.endswith(ending)), None)
@@ -76,7 +76,7 @@ def _remarks(letter: DeadLetter, expected: str | None) -> tuple[str, ...]:
     found: list[str] = []
     if letter.headers.cut_from is not None:
         cut = f"{letter.size} of {letter.headers.cut_from} bytes"
-        found.append(f"The payload was cut where it went into the dead letters: {cut}.")
+        found.append(f"The payload was cut when it was dead-lettered: {cut}.")
     if letter.headers.reason == Reason.SIZE and letter.payload is not None:
         found.append(f"The size is wrong: {letter.headers.detail}")
     if expected in {"span", "log record", "trace"} and not letter.headers.topic.endswith("unlinked-logs"):
@@ -84,18 +84,16 @@ def _remarks(letter: DeadLetter, expected: str | None) -> tuple[str, ...]:
         if key is None:
             found.append("There is no key: it must be the trace id, 32 lower-case hex characters.")
         elif not _is_trace_id(key):
-            found.append(
-                f"The key is no trace id, which has 32 lower-case hex characters, not all zero ({len(key)} bytes)."
-            )
+            found.append(f"The key is not a trace id of 32 lower-case hex characters, not all zero ({len(key)} bytes).")
     return tuple(found)
 
 
 def _frame(payload: bytes, expected: str | None) -> tuple[str | None, list[Fault]]:
-    """Return under which schema the payload says that it was written, and what is wrong with that."""
+    """Return the type of the payload by its schema fingerprint, and the faults of its frame."""
     for at, byte in enumerate(MAGIC):
         if payload[at : at + 1] != bytes([byte]):
             return None, [
-                Fault((), at, f"no Avro message of ours: it starts with {_start(payload)}, not {MAGIC.hex()}")
+                Fault((), at, f"not an Avro message of tracelink: it starts with {_start(payload)}, not {MAGIC.hex()}")
             ]
     if len(payload) < HEADER_BYTES:
         return None, [Fault((), len(payload), f"it ends in its frame, which has {HEADER_BYTES} bytes")]
@@ -103,9 +101,9 @@ def _frame(payload: bytes, expected: str | None) -> tuple[str | None, list[Fault
     what = _OF_HEADER.get(payload[:HEADER_BYTES])
     if what is None:
         query = f"; a {expected} has {_CODECS[expected].header[2:].hex()}" if expected else ""
-        return None, [Fault((), len(MAGIC), f"the fingerprint {fingerprint} is of no schema of this version{query}")]
+        return None, [Fault((), len(MAGIC), f"the fingerprint {fingerprint} is not of a schema of this version{query}")]
     if expected is not None and what != expected:
-        return what, [Fault((), len(MAGIC), f"the fingerprint is that of a {what}, and a {expected} belongs here")]
+        return what, [Fault((), len(MAGIC), f"the fingerprint is that of a {what}, but a {expected} is expected")]
     return what, []
 
 
@@ -114,7 +112,7 @@ def _start(payload: bytes) -> str:
 
 
 def _opening(letter: DeadLetter, payload: bytes, what: str | None) -> list[Fault]:
-    """Return what is wrong with the flags and the trace id, which the join reads where they lie."""
+    """Return the faults of the flags and the trace id, which the join reads without decoding."""
     if what not in {"span", "log record", "trace"} or len(payload) < TRACE_ID.stop:
         return []
     found: list[Fault] = []
@@ -124,17 +122,17 @@ def _opening(letter: DeadLetter, payload: bytes, what: str | None) -> list[Fault
         key, inside = bytes.fromhex(letter.key.decode()), payload[TRACE_ID]
         wrong = next((at for at, (a, b) in enumerate(zip(key, inside, strict=True)) if a != b), None)
         if wrong is not None:
-            why = f"the trace id here is {inside.hex()}, and the key says {key.hex()}"
+            why = f"the trace id is {inside.hex()}, but the key is {key.hex()}"
             found.append(Fault(("traceId",), TRACE_ID.start + wrong, why))
     return found
 
 
 def _sound(letter: DeadLetter) -> str:
-    who = letter.headers.sink or "who read it"
+    who = letter.headers.sink or "the reader"
     if letter.headers.reason == Reason.REFUSED:
-        return f"Nothing is wrong with these bytes: the target of {who} refuses them: {letter.headers.detail}"
-    said = f"{who} said: {letter.headers.reason} {letter.headers.detail}"
-    return f"Nothing is wrong with these bytes, as far as this version can tell; {said}"
+        return f"These bytes are valid, but the target of {who} refuses them: {letter.headers.detail}"
+    reported = f"{who} reported: {letter.headers.reason} {letter.headers.detail}"
+    return f"These bytes are valid for this version; {reported}"
 
 
 def _is_trace_id(key: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""`tracelink dead-letters redrive` and `discard`: what is asked for, the question, the run, the summary."""
+"""`tracelink dead-letters redrive` and `discard`: the request, the confirmation, the run, the summary."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ JudgeBy = Callable[[Resolutions], Judge]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a user asks for."""
+    """A user's request."""
 
     filters: Filters
     everything: bool
@@ -34,22 +34,22 @@ class Order:
     as_json: bool
 
     def check(self) -> None:
-        """Refuse what is asked for where it may be a slip, before anything is read."""
+        """Reject a request that may be a mistake, before anything is read; raises UsageError."""
         if self.filters.is_empty and not self.everything:
-            raise click.UsageError("Name letters (3-17), filters, or --all for all open letters.")
+            raise click.UsageError("Give names (3-17), filters, or --all for all open dead letters.")
         if self.everything and not self.filters.is_empty:
-            raise click.UsageError("--all means all open letters: leave it away, or the letters and filters.")
+            raise click.UsageError("--all means all open dead letters: omit it, or omit the names and filters.")
         if self.asks and not sys.stdin.isatty():
-            raise click.UsageError("Nobody can be asked here: see with --dry-run what is meant, then say --yes.")
+            raise click.UsageError("No terminal to ask for confirmation: check with --dry-run, then use --yes.")
 
     @property
     def asks(self) -> bool:
-        """Whether to ask first: not of letters that are named one by one."""
+        """True if the user must confirm: not for dead letters that are named one by one."""
         return not (self.yes or self.dry_run or self.filters.letters)
 
 
 class _Execution:
-    """One run of an order; what is judged is fixed at its start, so that what comes back meanwhile is left."""
+    """One run of an order; its offset ranges are fixed at the start, so dead letters that come later are ignored."""
 
     def __init__(self, settings: ReplayedSettings, order: Order, what: str) -> None:
         order.check()
@@ -61,12 +61,10 @@ class _Execution:
         self._offset_ranges = self.topic.offset_ranges(self._query)
 
     def run(self, judge_by: JudgeBy, rate: float | None = None) -> int:
-        """Do it; return the exit code."""
+        """Run the order; return the exit code."""
         order = self.order
         if order.dry_run:
-            return self._end(
-                self._plan(judge_by, _explaining_errors if not order.as_json else _print_nothing), would=True
-            )
+            return self._end(self._plan(judge_by, _print_verdict if not order.as_json else _print_nothing), would=True)
         if order.asks:
             planned = self._plan(judge_by, _print_nothing)
             if planned.to_do:
@@ -74,7 +72,7 @@ class _Execution:
         summary, named = Summary(), order.filters.letters
         try:
             with Resolver(self._settings, self.topic.owner) as resolver:
-                # Not before: by now nobody else settles any.
+                # Only now: the resolver has fenced all others, so nobody else resolves any.
                 resolutions = self.topic.resolutions()
                 outdated = self.topic.outdated(resolutions)
                 resolver.forget(outdated)
@@ -100,9 +98,9 @@ class _Execution:
         if self.order.as_json:
             click.echo(json.dumps(_as_json(summary, would=would)))
         else:
-            if not would:  # it was told with the others
+            if not would:  # a dry run has already printed them
                 for verdict in summary.refused[:_REFUSED_SHOWN]:
-                    _explaining_errors(verdict)
+                    _print_verdict(verdict)
                 if more := len(summary.refused) - _REFUSED_SHOWN:
                     click.echo(f"{more:,} more were refused; --json names them" if more > 0 else "", nl=more > 0)
             click.echo(_sentence(summary, would=would))
@@ -110,7 +108,7 @@ class _Execution:
 
 
 def redrive_(settings: ReplayedSettings, order: Order, at_most: int, rate: float | None) -> int:
-    """Send letters to where they came from; return the exit code."""
+    """Redrive dead letters; return the exit code."""
     run = _Execution(settings, order, "redrive")
     topic = run.topic
 
@@ -121,7 +119,7 @@ def redrive_(settings: ReplayedSettings, order: Order, at_most: int, rate: float
 
 
 def discard_(settings: ReplayedSettings, order: Order) -> int:
-    """Mark letters as done with; return the exit code."""
+    """Discard dead letters; return the exit code."""
     run = _Execution(settings, order, "discard")
     owner = run.topic.owner
 
@@ -130,14 +128,14 @@ def discard_(settings: ReplayedSettings, order: Order) -> int:
             resolution = resolutions.of(owner, letter)
             if resolution is None:
                 return Verdict(letter.name, Disposition.DISCARDED, count=letter.headers.redriven)
-            return Verdict(letter.name, Disposition.RESOLVED, why=f"it was {resolution['action'].lower()} before")
+            return Verdict(letter.name, Disposition.RESOLVED, why=f"it is already {resolution['action'].lower()}")
 
         return judged
 
     return run.run(by)
 
 
-def _explaining_errors(verdict: Verdict) -> None:
+def _print_verdict(verdict: Verdict) -> None:
     match verdict.disposition:
         case Disposition.SENT:
             again = f" (redriven {verdict.count}x with this)" if verdict.count > 1 else ""
@@ -145,7 +143,7 @@ def _explaining_errors(verdict: Verdict) -> None:
         case Disposition.DISCARDED:
             click.echo(f"{verdict.name} is discarded")
         case Disposition.RESOLVED:
-            click.echo(f"{verdict.name} is left: {verdict.why}")
+            click.echo(f"{verdict.name} is skipped: {verdict.why}")
         case _:
             click.echo(f"{verdict.name} is refused: {plain(verdict.why, _LONGEST)}")
 
@@ -155,13 +153,13 @@ def _print_nothing(_: Verdict) -> None:
 
 
 def _sentence(summary: Summary, *, would: bool = False) -> str:
-    """Say what became of the letters, or would."""
+    """Return the summary as a sentence; with `would`, that of a dry run."""
     counts = summary.dispositions
     words = [f"{count:,} {'to go' if would else 'sent'} to {topic}" for topic, count in sorted(summary.topics.items())]
     if counts[Disposition.DISCARDED]:
         words.append(f"{counts[Disposition.DISCARDED]:,} {'to be discarded' if would else 'discarded'}")
     if counts[Disposition.RESOLVED]:
-        words.append(f"{counts[Disposition.RESOLVED]:,} settled before")
+        words.append(f"{counts[Disposition.RESOLVED]:,} already resolved")
     if summary.refused:
         words.append(f"{len(summary.refused):,} refused")
     text = ", ".join(words) or "nothing to do"

@@ -1,4 +1,4 @@
-"""`tracelink dead-letters list`: the newest letters as a table, or a JSON object a line."""
+"""`tracelink dead-letters list`: the newest dead letters as a table, or as one JSON object per line."""
 
 import heapq
 import json
@@ -24,7 +24,7 @@ from tracelink.errors import UserError
 Listed = tuple[DeadLetter, Resolution | None]
 
 _COLUMNS = ("letter", "time", "reason", "sink", "origin", "bytes", "redriven", "settled", "detail")
-# What a narrow terminal has room for.
+# The columns for a narrow terminal.
 _NARROW = ("letter", "time", "reason", "origin", "settled", "detail")
 _WHOLE = ("letter", "time", "reason")
 _WIDE = 150
@@ -40,7 +40,7 @@ def list_(
     resolved: bool,
     as_json: bool,
 ) -> None:
-    """Print the newest letters that are open, or all."""
+    """Print the newest open dead letters, or with `resolved` the newest of all."""
     topic, redactor = DeadLettersTopic(settings), redaction.redactor()
     collected, missing = collect(topic, filters, limit, resolved=resolved, payloads=False)
     if as_json:
@@ -51,7 +51,7 @@ def list_(
 
 
 class Collected:
-    """The newest of the letters, and how many there are by reason."""
+    """The newest dead letters, and the number of all by reason."""
 
     def __init__(self, limit: int) -> None:
         self.reasons: Counter[str] = Counter()
@@ -59,9 +59,9 @@ class Collected:
         self._newest: list[tuple[int, Name, DeadLetter, Resolution | None]] = []
 
     def add(self, letter: DeadLetter, resolution: Resolution | None) -> None:
-        """Take a letter in."""
+        """Add a dead letter."""
         self.reasons[letter.headers.reason or "unknown"] += 1
-        # No two have the same name: letters are never compared.
+        # Names are unique, so the letters themselves are never compared.
         entry = (letter.timestamp, letter.name, letter, resolution)
         if len(self._newest) < self._limit:
             heapq.heappush(self._newest, entry)
@@ -69,17 +69,17 @@ class Collected:
             heapq.heappushpop(self._newest, entry)
 
     def newest(self) -> list[Listed]:
-        """Return the newest, in the order in which they came."""
+        """Return the newest dead letters, oldest first."""
         return [(letter, resolution) for _, _, letter, resolution in sorted(self._newest, key=lambda one: one[:2])]
 
 
 def collect(
     topic: DeadLettersTopic, filters: Filters, limit: int, *, resolved: bool, payloads: bool
 ) -> tuple[Collected, list[Name]]:
-    """Return the letters that are meant, and which of those that were named are not there."""
+    """Return the matching dead letters, and the names that were not found."""
     collected, missing = Collected(limit), set(filters.letters)
     query = topic.query(filters)
-    # The marks last: what is settled in between must not look open.
+    # Resolutions last: a dead letter that is resolved in between must not look open.
     offset_ranges = topic.offset_ranges(query)
     resolutions = topic.resolutions()
     with closing(topic.read(query, offset_ranges, "reading dead letters")) as letters:
@@ -92,20 +92,20 @@ def collect(
 
 
 def require_named(missing: list[Name]) -> None:
-    """Raise UserError where letters that were named are not there."""
+    """Raise UserError if names were not found."""
     if missing:
         named = ", ".join(map(str, missing))
-        raise UserError(f"Not there: {named}. Retention has passed it, it never was, or a filter leaves it out.")
+        raise UserError(f"Not found: {named}. Retention has deleted it, it never existed, or a filter excludes it.")
 
 
 def _print_json(listed: Iterable[Listed], redactor: Redacts) -> None:
-    """Print a JSON object a letter, a line each."""
+    """Print one JSON object per line for each dead letter."""
     for letter, resolution in listed:
         click.echo(json.dumps(as_json(letter, resolution, redactor)))
 
 
 def _print_table(collected: Collected, prefix: str, now: int, redactor: Redacts, *, resolved: bool) -> None:
-    """Print the table and how many there are; `prefix` is left away from topics."""
+    """Print the table and the counts; `prefix` is removed from topics."""
     listed = collected.newest()
     columns = [name for name in (_COLUMNS if console().width >= _WIDE else _NARROW) if resolved or name != "settled"]
     cells = [_cells(letter, resolution, prefix, now, redactor) for letter, resolution in listed]
@@ -115,7 +115,7 @@ def _print_table(collected: Collected, prefix: str, now: int, redactor: Redacts,
 
 
 def as_json(letter: DeadLetter, resolution: Resolution | None, redactor: Redacts) -> dict[str, object]:
-    """Return a letter as JSON has it, without its payload."""
+    """Return a dead letter for JSON, without its payload."""
     return {
         "letter": str(letter.name),
         "time": shown(letter.timestamp),
@@ -138,13 +138,13 @@ def as_json(letter: DeadLetter, resolution: Resolution | None, redactor: Redacts
 
 
 def origin(letter: DeadLetter, prefix: str) -> str:
-    """Return where a letter came from in a word: `spans[3]@4711`."""
+    """Return the origin of a dead letter as text: `spans[3]@4711`."""
     place = "" if letter.headers.partition is None else f"[{letter.headers.partition}]@{letter.headers.offset}"
     return plain(letter.headers.topic.removeprefix(prefix), _LONGEST) + place
 
 
 def resolution_text(resolution: Resolution | None, now: int) -> str:
-    """Say what became of a letter."""
+    """Return the resolution of a dead letter as text; empty if it is open."""
     return "" if resolution is None else f"{resolution['action'].lower()} {ago(resolution['time'], now)}"
 
 

@@ -1,4 +1,4 @@
-"""What of a letter may be seen: secrets are redacted, in its values and among its bytes. Pure."""
+"""Redacts secrets in the values and bytes of a dead letter. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ _TEXT = re.compile(rb"[\x20-\x7e]{4,}")
 
 
 class Redacts(Protocol):
-    """What the redactor does."""
+    """The methods of a redactor."""
 
     def redact(self, text: str) -> str: ...
 
@@ -32,7 +32,7 @@ class AsItIs:
 
 
 def path_of(path: Path, redactor: Redacts) -> str:
-    """Return the way to a value as people write it."""
+    """Return the path of a value as text: `spans[1].tags.user`."""
     found = ""
     for step in path:
         if isinstance(step, int):
@@ -43,7 +43,7 @@ def path_of(path: Path, redactor: Redacts) -> str:
 
 
 def value_of(leaf: Leaf, redactor: Redacts) -> object:
-    """Return a value as JSON can have it: bytes in hex, texts redacted."""
+    """Return a value for JSON: bytes in hex, texts redacted."""
     if isinstance(leaf.value, bytes):
         return MARK if _is_secret(leaf.value.decode(errors="replace"), leaf.path, redactor) else leaf.value.hex()
     if isinstance(leaf.value, str):
@@ -52,7 +52,7 @@ def value_of(leaf: Leaf, redactor: Redacts) -> object:
 
 
 def key_of(key: bytes | None, redactor: Redacts) -> dict[str, str | None]:
-    """Return a key for JSON: as text, or in hex where it is none."""
+    """Return a key for JSON: as text, or in hex if it is not UTF-8."""
     if key is None:
         return {"key": None}
     try:
@@ -67,10 +67,10 @@ def headers_of(headers: Mapping[str, str], redactor: Redacts) -> dict[str, str]:
 
 
 def hidden(payload: bytes, diagnosis: Diagnosis, window: range, redactor: Redacts) -> frozenset[int]:
-    """Return which bytes of a stretch of the payload must not be seen.
+    """Return the positions of the bytes in a window of the payload that must not be shown.
 
-    Those of values that are redacted; and what looks like text where nobody can tell what it is, behind a fault.
-    The byte at fault stays.
+    These are the bytes of redacted values, and text that belongs to no value, as behind a fault. The faulty byte is
+    always shown.
     """
     if isinstance(redactor, AsItIs):
         return frozenset()
@@ -88,7 +88,7 @@ def hidden(payload: bytes, diagnosis: Diagnosis, window: range, redactor: Redact
 
 
 def as_text(payload: bytes, redactor: Redacts, longest: int) -> str | None:
-    """Return the beginning of a payload that is text and no record; None where it is none."""
+    """Return the beginning of a payload that is text; None if it is not text."""
     try:
         text = payload[: 4 * longest].decode()
     except UnicodeDecodeError as error:

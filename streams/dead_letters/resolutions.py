@@ -1,4 +1,4 @@
-"""What became of dead letters: the marks of those that were redriven or discarded. Pure."""
+"""The resolutions of dead letters: which were redriven or discarded. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from tracelink.model.codec import Codec, load_schema
 Action = Literal["REDRIVEN", "DISCARDED"]
 
 _CLOCKS_DIFFER = 60_000
-"""Milliseconds by which the clock of the command may be ahead of that of who writes dead letters."""
+"""Milliseconds by which the clock of the command may be ahead of the clock of the writers of dead letters."""
 
 
 class Resolution(TypedDict):
-    """What became of a letter; see the schema."""
+    """The resolution of a dead letter; see the schema."""
 
     action: Action
     time: int
@@ -28,30 +28,30 @@ RESOLUTION: Codec[Resolution] = Codec(load_schema("settled_letter"))
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose letters: the live ones, or a replay job's."""
+    """The owner of dead letters: the live pipeline (None), or a replay job."""
 
     job: str | None = None
 
     def key(self, name: Name) -> bytes:
-        """Return the key of the mark of a letter."""
+        """Return the key of a dead letter's resolution."""
         return f"{self.job}/{name}".encode() if self.job else str(name).encode()
 
     @staticmethod
     def parse(key: bytes) -> "tuple[Owner, Name]":
-        """Read the key of a mark; raises ValueError."""
+        """Parse the key of a resolution; raises ValueError."""
         job, slash, name = key.decode().rpartition("/")
         return Owner(job if slash else None), Name.parse(name)
 
 
 class Resolutions:
-    """The newest mark of each letter, from the records of their topic in its order."""
+    """The newest resolution of each dead letter; takes the topic's records in their order."""
 
     def __init__(self) -> None:
         self._resolutions: dict[bytes, Resolution] = {}
         self._sent: dict[bytes, list[Resolution]] | None = None
 
     def take(self, key: bytes, value: bytes | None) -> None:
-        """Take a record in; raises InvalidRecord where it is no mark."""
+        """Take in a record; raises InvalidRecord if it is not a resolution."""
         self._sent = None
         if not value:
             self._resolutions.pop(key, None)
@@ -59,20 +59,20 @@ class Resolutions:
             self._resolutions[key] = RESOLUTION.decode(value)
 
     def of(self, owner: Owner, letter: DeadLetter) -> Resolution | None:
-        """Return what became of a letter; None where it is open. A mark of another one at that place does not count."""
+        """Return the resolution of a dead letter, or None if it is open; ignores that of a former one of this name."""
         resolution = self._resolutions.get(owner.key(letter.name))
         return resolution if resolution is not None and resolution["letterTimestamp"] == letter.timestamp else None
 
     def has(self, letter: DeadLetter) -> bool:
-        """Tell whether a letter with the same key and payload was settled, wherever it lay."""
+        """Return True if any dead letter with the same key and payload is resolved."""
         digest = letter.digest()
         return any(resolution["digest"] == digest for resolution in self._resolutions.values())
 
     def count(self, letter: DeadLetter) -> int:
-        """Return how many times this message was redriven so far, as far as its header or a mark tells.
+        """Return how often this message was redriven, by its header or by resolutions with the same digest.
 
-        A record that has gone through the join has lost its header. But a letter cannot come of a redrive that was
-        after it: messages that were alike from the beginning do not count for each other.
+        A record loses its header in the join. Only resolutions from before the dead letter count: a later redrive was
+        that of another, equal message.
         """
         if self._sent is None:
             self._sent = {}
@@ -86,9 +86,9 @@ class Resolutions:
         return max(letter.headers.redriven, *before, 0)
 
     def outdated(self, begins: Mapping[tuple[Owner, int], int], gone: Iterable[Owner] = ()) -> list[bytes]:
-        """Return the keys of marks whose letters are no more.
+        """Return the keys of resolutions whose dead letters no longer exist.
 
-        `begins` are the offsets of the oldest letters by source and partition; `gone` are jobs that were deleted.
+        `begins` are the offsets of the oldest dead letters by owner and partition; `gone` are owners of deleted jobs.
         """
         deleted = frozenset(gone)
         found: list[bytes] = []
@@ -102,5 +102,5 @@ class Resolutions:
         return found
 
     def jobs(self) -> set[str]:
-        """Return the replay jobs that there are marks of."""
+        """Return the replay jobs with resolutions."""
         return {key.decode(errors="replace").rpartition("/")[0] for key in self._resolutions if b"/" in key}

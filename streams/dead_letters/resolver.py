@@ -1,4 +1,4 @@
-"""Redriving and discarding: letters are judged; what goes out and the mark that says so are one Kafka transaction."""
+"""Redrives and discards dead letters: one Kafka transaction holds the messages and their resolutions."""
 
 import time
 from collections import Counter
@@ -28,7 +28,7 @@ _LETTERS_AT_ONCE = 500
 _BYTES_AT_ONCE = 8 * 1024 * 1024
 _TOMBSTONES_AT_ONCE = 5000
 _ATTEMPTS = 3
-# Kafka takes none of them: it is not the letters.
+# After so many refusals in a row, the cause is Kafka and not the dead letters.
 _NOT_TAKEN_IN_A_ROW = 3
 _FENCED = frozenset(
     {
@@ -40,9 +40,9 @@ _FENCED = frozenset(
 
 
 class Resolver:
-    """Sends letters and marks; there is one at a time, whoever comes later takes over. A context manager.
+    """Sends messages and resolutions. A context manager; a later resolver fences an earlier one.
 
-    Once it is entered, all that another has committed can be read, and nothing more of it comes.
+    After it is entered, everything that others have committed can be read, and they can commit nothing more.
     """
 
     def __init__(self, settings: KafkaSettings, owner: Owner) -> None:
@@ -59,7 +59,7 @@ class Resolver:
     def __enter__(self) -> Self:
         with ExitStack() as opening:
             reader = opening.enter_context(Reader(self._settings, f"{self._live.prefix}redrive", {}))
-            # A commit is that of a group's member, even of one that has no offsets to commit.
+            # A commit needs a group member, even without offsets.
             self._member = reader.member()
             with self._explaining_errors():
                 self._transactions.start()
@@ -67,19 +67,19 @@ class Resolver:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Whatever is open now was interrupted: nothing of it goes out.
+        # An open transaction was interrupted: abort it.
         self._stopping.set()
         with self._open:
             self._transactions.abandon()
 
     def wait(self, seconds: float) -> None:
-        """Wait; Ctrl-C ends it."""
+        """Wait; Ctrl-C ends the wait."""
         self._stopping.wait(seconds)
 
     def resolve(self, batch: Sequence[Resolved]) -> list[Verdict]:
-        """Send and mark letters, all in one transaction; returns what became of each.
+        """Resolve dead letters in one transaction; returns the verdict of each.
 
-        Where Kafka does not take them they are sent one by one, so that the one that it refuses is alone with that.
+        If Kafka aborts it, they are sent one by one, so that only those that Kafka refuses fail.
         """
         if not batch:
             return []
@@ -91,7 +91,7 @@ class Resolver:
         return [verdict for _, verdict in batch]
 
     def forget(self, keys: Sequence[bytes]) -> None:
-        """Write tombstones in place of marks."""
+        """Delete resolutions by tombstones."""
         with self._explaining_errors():
             for start in range(0, len(keys), _TOMBSTONES_AT_ONCE):
                 for key in keys[start : start + _TOMBSTONES_AT_ONCE]:
@@ -102,7 +102,7 @@ class Resolver:
     def _resolve_one(self, one: Resolved) -> Verdict:
         letter, verdict = one
         why = ""
-        for _ in range(_ATTEMPTS):  # after one that was refused, the next may be undone although it is sound
+        for _ in range(_ATTEMPTS):  # after a refusal, the next transaction may abort although its message is valid
             try:
                 self._commit([one])
             except Aborted as error:
@@ -113,10 +113,10 @@ class Resolver:
         self._not_taken += 1
         if self._not_taken >= _NOT_TAKEN_IN_A_ROW:
             raise UserError(
-                f"Kafka takes no letter any more: {why}. Once it does, call this again: none goes out twice."
+                f"Kafka no longer accepts dead letters: {why}. Repeat the command later: no dead letter is sent twice."
             )
         return Verdict(
-            letter.name, Disposition.NOT_TAKEN, verdict.topic, verdict.count, f"Kafka does not take it: {why}"
+            letter.name, Disposition.NOT_TAKEN, verdict.topic, verdict.count, f"Kafka does not accept it: {why}"
         )
 
     def _commit(self, batch: Iterable[Resolved]) -> None:
@@ -146,26 +146,26 @@ class Resolver:
             cause = self._transactions.cause(error)
             if cause.code() in _FENCED:
                 raise UserError(
-                    "Another redrive or discard has begun, and this one has ended. Call it again when that is done: "
-                    "none goes out twice."
+                    "Another redrive or discard has begun, and this one has ended. Repeat the command after the other "
+                    "has ended: no dead letter is sent twice."
                 ) from None
-            raise UserError(f"Kafka does not take dead letters back: {cause.str()}. Call this again.") from None
+            raise UserError(f"Kafka does not accept the dead letters: {cause.str()}. Repeat the command.") from None
         except Aborted as error:
-            raise UserError(f"Kafka does not take dead letters back: {error}. Call this again.") from None
+            raise UserError(f"Kafka does not accept the dead letters: {error}. Repeat the command.") from None
 
 
 @dataclass(slots=True)
 class Summary:
-    """What became of the letters; `topics` are those that letters were sent to."""
+    """Counts of the verdicts; `topics` counts the sent messages by topic."""
 
     dispositions: Counter[Disposition] = field(default_factory=Counter)
     topics: Counter[str] = field(default_factory=Counter)
     refused: list[Verdict] = field(default_factory=list)
     forgotten: int = 0
-    """Marks that were deleted because their letters are no more."""
+    """Number of resolutions that were deleted because their dead letters no longer exist."""
 
     def add(self, verdict: Verdict) -> None:
-        """Count what became of a letter."""
+        """Count a verdict."""
         self.dispositions[verdict.disposition] += 1
         if verdict.disposition in REFUSED:
             self.refused.append(verdict)
@@ -174,14 +174,14 @@ class Summary:
 
     @property
     def to_do(self) -> int:
-        """How many letters are sent or discarded."""
+        """The number of dead letters to send or discard."""
         return self.dispositions[Disposition.SENT] + self.dispositions[Disposition.DISCARDED]
 
 
 def plan(
     letters: Iterable[DeadLetter], judge: Judge, named: Iterable[Name], on_verdict: Callable[[Verdict], None]
 ) -> Summary:
-    """Judge letters and do nothing; `on_verdict` is called for each."""
+    """Judge dead letters without any action; `on_verdict` is called for each."""
     summary, missing = Summary(), set(named)
     for letter in letters:
         verdict = judge(letter)
@@ -203,7 +203,7 @@ def carry_out(
     named: Iterable[Name] = (),
     rate: float | None = None,
 ) -> None:
-    """Settle letters, so many a second, a transaction for some hundred; `summary` tells at any time what is done."""
+    """Resolve dead letters in transactions of some hundred, at most `rate` per second; keeps `summary` up to date."""
     missing = set(named)
     batch = _Batch(resolver, summary, rate)
     for letter in letters:
@@ -219,7 +219,7 @@ def carry_out(
 
 
 class _Batch:
-    """Letters that go out together."""
+    """Dead letters of one transaction."""
 
     def __init__(self, resolver: Resolver, summary: Summary, rate: float | None) -> None:
         self._resolver = resolver
@@ -246,5 +246,5 @@ class _Batch:
 
 
 def _missing(names: Iterable[Name]) -> list[Verdict]:
-    why = "there is no such letter, or retention has passed it, or a filter leaves it out"
+    why = "it does not exist, or retention has deleted it, or a filter excludes it"
     return [Verdict(name, Disposition.MISSING, why=why) for name in sorted(names)]

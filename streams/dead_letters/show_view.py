@@ -1,4 +1,4 @@
-"""`tracelink dead-letters show`: letters field by field, and the byte that is wrong with its surroundings."""
+"""`tracelink dead-letters show`: dead letters field by field, and a dump around each faulty byte."""
 
 import json
 from collections.abc import Container, Iterable, Iterator
@@ -36,14 +36,14 @@ def show_(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Print letters with all that is in them; `redaction` is None where they are shown as they are."""
+    """Print dead letters in full; `redaction` is None if secrets are shown."""
     topic, redactor = DeadLettersTopic(settings), AsItIs() if redaction is None else redaction.redactor()
     limit = max(limit, len(filters.letters))
     collected, missing = collect(topic, filters, limit, resolved=True, payloads=True)
     listed = collected.newest()
     if output is not None:
         if len(listed) != 1:
-            raise UserError(f"--output takes the payload of one letter, and {len(listed)} are meant: name one.")
+            raise UserError(f"--output needs exactly one dead letter, but {len(listed)} match: give one name.")
         output.write_bytes(listed[0][0].payload or b"")
     for number, (letter, resolution) in enumerate(listed):
         diagnosis = diagnose(letter)
@@ -55,16 +55,16 @@ def show_(
         for line in show_lines(letter, resolution, diagnosis, topic.live.prefix, now_ms(), redactor):
             click.echo(line)
     if older := collected.reasons.total() - len(listed):
-        click.echo(f"{older:,} older letters are not shown (--limit)", err=True)
+        click.echo(f"{older:,} older dead letters are not shown (--limit)", err=True)
     if not listed and not missing:
-        raise UserError("There is no such dead letter. `tracelink dead-letters list --all` lists them.")
+        raise UserError("No dead letter matches. `tracelink dead-letters list --all` lists them.")
     require_named(missing)
 
 
 def _show_json(
     letter: DeadLetter, resolution: Resolution | None, diagnosis: Diagnosis, redactor: Redacts
 ) -> dict[str, object]:
-    """Return a letter as JSON has it: with its payload in hex only where nothing is redacted."""
+    """Return a dead letter for JSON; its payload is included, in hex, only if nothing is redacted."""
     found = as_json(letter, resolution, redactor) | {
         "headers": headers_of(letter.headers.texts, redactor),
         "is": diagnosis.what,
@@ -85,10 +85,10 @@ def _show_json(
     return found
 
 
-def show_lines(  # noqa: PLR0917 - what a letter is shown with
+def show_lines(  # noqa: PLR0917 - all are shown
     letter: DeadLetter, resolution: Resolution | None, diagnosis: Diagnosis, prefix: str, now: int, redactor: Redacts
 ) -> Iterator[str]:
-    """Yield the lines that show a letter, each fit for a terminal."""
+    """Yield the lines that show a dead letter, each safe for a terminal."""
     yield f"Dead letter {letter.name}: {plain(letter.headers.reason, _LONGEST)}"
     yield from _named(_about(letter, resolution, prefix, now, redactor))
     yield ""
@@ -137,7 +137,7 @@ def _named(texts: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _fields(diagnosis: Diagnosis, redactor: Redacts) -> Iterator[str]:
-    """Yield the fields; of very many only those of the whole and of records with a fault."""
+    """Yield the fields; if there are too many, only top-level ones and those of faulty records."""
     leaves, left_out = diagnosis.leaves, 0
     if len(leaves) > _MOST_FIELDS:
         bad = {fault.path[:2] for fault in diagnosis.faults}
@@ -147,11 +147,11 @@ def _fields(diagnosis: Diagnosis, redactor: Redacts) -> Iterator[str]:
         text = plain(value_of(leaf, redactor), _LONGEST) if leaf.value is not None else "null"
         yield f"  {leaf.start:>8} {plain(path_of(leaf.path, redactor), _LONGEST)} = {text}".rstrip()
     if left_out:
-        yield f"  {left_out:,} fields of sound records are not shown; --json has them"
+        yield f"  {left_out:,} fields of valid records are not shown; --json shows them"
 
 
 def _bad_records(diagnosis: Diagnosis) -> list[str]:
-    """Name the records of a trace that have a fault."""
+    """Return the paths of a trace's faulty records."""
     if diagnosis.what != "trace":
         return []
     return list(dict.fromkeys(path_of(one.path[:2], AsItIs()) for one in diagnosis.faults if len(one.path) > 1))
@@ -170,14 +170,14 @@ def _fault(letter: DeadLetter, diagnosis: Diagnosis, fault: Fault, redactor: Red
 
 def _in_json(leaf: Leaf, redactor: Redacts) -> object:
     value = value_of(leaf, redactor)
-    # JSON has no number for those that are none.
+    # JSON has no NaN and no infinity.
     return str(value) if isinstance(value, float) and not isfinite(value) else value
 
 
 def dump(data: bytes, at: int, *, around: int = 2, hidden: Container[int] = ()) -> list[str]:
-    """Return the lines around a byte, `around` before and behind its own, and one with a caret under it.
+    """Return a hex dump of the line of a byte and `around` lines before and after it, with carets under the byte.
 
-    `at` may be the end of the data: the caret then stands where a byte is missing. Bytes in `hidden` are not shown.
+    `at` may be the end of the data: the carets then mark the missing byte. Bytes in `hidden` are not shown.
     """
     row = at // _WIDTH
     lines: list[str] = []
@@ -200,4 +200,4 @@ def _line(data: bytes, start: int, hidden: Container[int]) -> str:
 
 
 def _char(byte: int) -> str:
-    return chr(byte) if 0x20 <= byte < 0x7F else "."  # noqa: PLR2004 - what ASCII prints
+    return chr(byte) if 0x20 <= byte < 0x7F else "."  # noqa: PLR2004 - printable ASCII

@@ -1,4 +1,4 @@
-"""The topic of dead letters and that of their marks, read outside of any group."""
+"""Reads the topics of dead letters and of their resolutions, without a consumer group."""
 
 import logging
 from collections.abc import Generator, Mapping
@@ -18,12 +18,12 @@ from tracelink.kafka.topics import PartitionId, TopicNames
 
 _log = logging.getLogger(__name__)
 _TIMEOUT = 10.0
-# Letters may be large, and few are needed ahead.
+# Dead letters may be large, so few are prefetched.
 _FETCH: Properties = {"queued.min.messages": 1000, "queued.max.messages.kbytes": 65_536}
 
 
 class DeadLettersTopic:
-    """The dead letters of the live pipeline, or of a replay job; raises UserError where there is no such topic."""
+    """The dead letters of the live pipeline, or of a replay job; raises UserError if a topic is missing."""
 
     def __init__(self, settings: ReplayedSettings) -> None:
         self.live = TopicNames(settings.topic_prefix)
@@ -40,7 +40,7 @@ class DeadLettersTopic:
                 raise UserError(f"Kafka has no topic {topic}. Create the topics with: tracelink topics apply")
 
     def query(self, filters: Filters) -> Query:
-        """Return what filters ask for; raises UserError where a moment is that of a record that is not there."""
+        """Resolve filters; raises UserError if a time spec names a record that does not exist."""
         now = now_ms()
         begin, end = (
             None if text is None else milliseconds_of(text, now, self._settings, self._lookup)
@@ -51,7 +51,7 @@ class DeadLettersTopic:
         return Query(filters, begin, end, frozenset(topics))
 
     def offset_ranges(self, query: Query) -> dict[PartitionId, OffsetRange]:
-        """Return where what is wanted lies, up to the end as it is now."""
+        """Return the offset ranges to read for a query, up to the current end."""
         partitions = self._lookup.partitions(self.names.dead_letters)
         begins, ends = self._lookup.begins(partitions), self._lookup.ends(partitions)
         if query.begin is not None:
@@ -67,7 +67,7 @@ class DeadLettersTopic:
         return found
 
     def read(self, query: Query, offset_ranges: Mapping[PartitionId, OffsetRange], what: str) -> Generator[DeadLetter]:
-        """Yield what is wanted of these stretches; a bar named `what` shows how far it is. Raises UserError."""
+        """Yield the matching dead letters in offset ranges, with a progress bar named `what`; raises UserError."""
         total = sum(max(0, end - start) for start, end in offset_ranges.values())
         with (
             Reader(self._settings, f"{self.live.prefix}dead-letters.read", offset_ranges, defaults=_FETCH) as reader,
@@ -83,7 +83,7 @@ class DeadLettersTopic:
                     yield from (letter for letter in letters if letter in query)
 
     def resolutions(self) -> Resolutions:
-        """Read what became of the letters."""
+        """Read the resolutions of all dead letters."""
         resolutions, whole = Resolutions(), self._lookup.whole(self.live.resolutions)
         with Reader(self._settings, f"{self.live.prefix}dead-letters.settled.read", whole) as reader:
             for message in reader.messages():
@@ -91,11 +91,11 @@ class DeadLettersTopic:
                     resolutions.take(message.key() or b"", message.value())
                 except InvalidRecord as error:
                     place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
-                    _log.warning("%s is no mark and is left out: %s", place, error)
+                    _log.warning("%s is not a resolution and is skipped: %s", place, error)
         return resolutions
 
     def outdated(self, resolutions: Resolutions) -> list[bytes]:
-        """Return the keys of marks whose letters retention has passed, or whose replay job was deleted."""
+        """Return the keys of resolutions whose dead letters retention has deleted, or whose replay job was deleted."""
         partitions = self._lookup.partitions(self.names.dead_letters)
         begins = {(self.owner, number): offset for (_, number), offset in self._lookup.begins(partitions).items()}
         gone = [Owner(job) for job in resolutions.jobs() if self.live.of_job(job).dead_letters not in self._known]

@@ -1,4 +1,4 @@
-"""What is to be done with a dead letter that is to go out again. Pure."""
+"""Decides if and to which topic a dead letter is redriven. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,22 +9,22 @@ from tracelink.kafka.topics import TopicNames
 
 
 class Disposition(StrEnum):
-    """What becomes of a letter; the name of its count in the summary."""
+    """The outcome for a dead letter; its value is the name of its count in the summary."""
 
     SENT = "sent"
     DISCARDED = "discarded"
     RESOLVED = "settled"
-    """It was redriven or discarded before."""
+    """It is already redriven or discarded."""
     CUT = "cut"
-    """A part of its payload is all there is."""
+    """Only a part of its payload is stored."""
     TOO_OFTEN = "too_often"
-    """It has come back as often as it may."""
+    """It was redriven the allowed number of times."""
     NO_WAY_BACK = "no_way_back"
-    """It came from no topic that takes anything from outside."""
+    """Its topic accepts no messages from outside."""
     NOT_TAKEN = "not_taken"
     """Kafka refuses it."""
     MISSING = "missing"
-    """There is no letter of that name."""
+    """There is no dead letter of this name."""
 
 
 REFUSED = (Disposition.CUT, Disposition.TOO_OFTEN, Disposition.NO_WAY_BACK, Disposition.NOT_TAKEN, Disposition.MISSING)
@@ -32,7 +32,7 @@ REFUSED = (Disposition.CUT, Disposition.TOO_OFTEN, Disposition.NO_WAY_BACK, Disp
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a letter: where it goes, how many times it was redriven with that, and why it does not."""
+    """The decision for a dead letter: its topic, its number of redrives including this one, or why it is not sent."""
 
     name: Name
     disposition: Disposition
@@ -42,9 +42,9 @@ class Verdict:
 
 
 def destination(letter: DeadLetter, live: TopicNames) -> str | None:
-    """Return the live topic that a letter goes back to; None where there is none.
+    """Return the live topic to which a dead letter goes back, or None.
 
-    A line without a trace that a sink has cut out goes back to those, for the join would not take it.
+    A sink's dead letter of an unlinked log line goes back to `unlinked-logs`, because the join would not accept it.
     """
     whole = {name: name for name in (live.spans, live.logs, live.unlinked_logs, live.traces)}
     topic = whole.get(letter.headers.topic)
@@ -58,24 +58,24 @@ def destination(letter: DeadLetter, live: TopicNames) -> str | None:
 
 
 def judge(letter: DeadLetter, resolutions: Resolutions, owner: Owner, live: TopicNames, at_most: int) -> Verdict:
-    """Return whether and where a letter goes, no message more than `at_most` times."""
+    """Return the verdict for a dead letter; no message is redriven more than `at_most` times."""
     name = letter.name
     resolution = resolutions.of(owner, letter)
     if resolution is not None:
-        return Verdict(name, Disposition.RESOLVED, why=f"it was {resolution['action'].lower()} before")
+        return Verdict(name, Disposition.RESOLVED, why=f"it is already {resolution['action'].lower()}")
     if owner.job is not None and resolutions.has(letter):
         return Verdict(
-            name, Disposition.RESOLVED, why="the same message was settled before, as a live letter or another job's"
+            name, Disposition.RESOLVED, why="the same message is already resolved, as a live one or another job's"
         )
     if letter.headers.cut_from is not None:
-        why = f"only {letter.size} of {letter.headers.cut_from} bytes are here: what is left of it is no message"
+        why = f"only {letter.size} of {letter.headers.cut_from} bytes are here: the message is incomplete"
         return Verdict(name, Disposition.CUT, why=why)
     topic = destination(letter, live)
     if topic is None:
-        why = f"it came from {letter.headers.topic or 'nowhere'}, which takes nothing from outside"
+        why = f"it came from {letter.headers.topic or 'an unknown topic'}, which accepts no messages from outside"
         return Verdict(name, Disposition.NO_WAY_BACK, why=why)
     count = resolutions.count(letter) + 1
     if count > at_most:
-        why = f"it has come back {count - 1} times; send it all the same with --at-most {count}"
+        why = f"it has come back {count - 1} times; to send it nevertheless, use --at-most {count}"
         return Verdict(name, Disposition.TOO_OFTEN, topic, count, why)
     return Verdict(name, Disposition.SENT, topic, count)

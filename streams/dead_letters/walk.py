@@ -1,7 +1,7 @@
-"""Reading Avro byte by byte under any schema: each value with the place where it lies, and the byte that is wrong.
+"""Reads Avro byte by byte under any schema: yields each value with its position, and the faulty byte.
 
-Pure. It is stricter than who reads records: a boolean is 0 or 1, an int has 32 bits, a block has the size that it says.
-No type of ours takes no bytes at all, so an array cannot have more items than there are bytes.
+Pure. It is stricter than the codecs: a boolean is 0 or 1, an int has 32 bits, a block has its stated size. Every type
+in our schemas takes at least one byte, so an array cannot have more items than bytes.
 """
 
 import struct
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Path = tuple[str | int, ...]
-"""The way to a value: names of fields and keys of maps, and indices of arrays."""
+"""The path of a value: names of fields, keys of maps, and indices of arrays."""
 
 _FLOATS = {"float": struct.Struct("<f"), "double": struct.Struct("<d")}
 _BITS = {"int": 32, "long": 64}
@@ -19,7 +19,7 @@ _LONGEST_NUMBER = 10
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A value that has no further parts, in data[start:end]; of an array or map only an empty one is a leaf."""
+    """A value without parts, in data[start:end]; an array or map is a leaf only if it is empty."""
 
     path: Path
     start: int
@@ -29,7 +29,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong at a byte; it is the end of the data where a byte is missing."""
+    """A fault at a byte; if a byte is missing, `at` is the end of the data."""
 
     path: Path
     at: int
@@ -37,15 +37,15 @@ class Fault:
 
 
 def walk(schema: Any, data: bytes, start: int = 0) -> Iterator[Leaf | Fault]:
-    """Yield the values of one record, from `start` on, in their order; after a fault that nothing leads out of, end.
+    """Yield the values of one record from `start`, in their order, up to a fault.
 
-    A fault in a block that says its size leads to the next block. Bytes behind the record are a fault, too.
+    After a fault in a block of stated size, reading continues at the next block. Bytes after the record are a fault.
     """
     walker = _Walker(data, start, dict(_named(schema)))
     try:
         yield from walker.read(schema, ())
         if walker.at != len(data):
-            yield Fault((), walker.at, f"{_bytes(len(data) - walker.at)} left over behind the record")
+            yield Fault((), walker.at, f"{_bytes(len(data) - walker.at)} left over after the record")
     except _Wrong as wrong:
         yield wrong.fault
 
@@ -57,7 +57,7 @@ class _Wrong(Exception):
 
 
 class _Walker:
-    """Stands at a byte; `end` is where the data ends, or the block that is being read."""
+    """Reads the data at the byte `at`, up to `_end`: the end of the data, or of the current block."""
 
     def __init__(self, data: bytes, start: int, names: Mapping[str, Mapping[str, Any]]) -> None:
         self._data = data
@@ -102,7 +102,7 @@ class _Walker:
             case "enum":
                 return schema["symbols"][self._index(len(schema["symbols"]), "symbol", path)]
             case _:
-                raise ValueError(f"{kind!r} is no type of Avro")
+                raise ValueError(f"{kind!r} is not an Avro type")
 
     def _blocks(self, schema: Mapping[str, Any], path: Path) -> Iterator[Leaf | Fault]:
         start, seen = self.at, 0
@@ -124,7 +124,7 @@ class _Walker:
     def _block(
         self, schema: Mapping[str, Any], path: Path, first: int, count: int, size: int
     ) -> Iterator[Leaf | Fault]:
-        """Read a block that says its size: whatever is in it, what follows begins behind it."""
+        """Read a block of stated size; after a fault in it, continue behind it."""
         outer, behind = self._end, self.at + size
         self._end = behind
         try:
@@ -197,7 +197,7 @@ class _Walker:
 
 
 def _named(schema: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the types that a schema names, for where they stand as a name: what names one may itself be skipped."""
+    """Yield the named types of a schema, which other places refer to by name."""
     if isinstance(schema, list):
         for branch in schema:
             yield from _named(branch)

@@ -128,7 +128,7 @@ def test_a_letter_that_is_not_there_is_told(pipeline: Pipeline) -> None:
     for command in ("list", "show"):
         done = pipeline.run(command, name, "1-99")
         assert done.exit_code == 1
-        assert "Not there: 1-99" in done.stderr
+        assert "Not found: 1-99" in done.stderr
         assert "Traceback" not in done.output
     assert pipeline.run("show", "--sink", "none").exit_code == 1
     assert pipeline.run("show").exit_code == 2
@@ -157,7 +157,7 @@ def test_what_retention_has_passed_is_stepped_over(pipeline: Pipeline) -> None:
     pipeline.pass_retention(1)
     assert pipeline.open() == [second]
     done = pipeline.run("list", first, second)
-    assert (done.exit_code, f"Not there: {first}." in done.stderr) == (1, True)
+    assert (done.exit_code, f"Not found: {first}." in done.stderr) == (1, True)
 
 
 def test_only_the_offsets_that_are_asked_for_are_read(pipeline: Pipeline) -> None:

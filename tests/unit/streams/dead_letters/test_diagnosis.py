@@ -24,8 +24,10 @@ def text(one: DeadLetter, redactor: Redacts | None = None) -> str:
 
 
 def test_a_payload_that_is_no_avro_is_told_with_its_first_bytes() -> None:
-    assert faults(letter(b"{}", key=key(1))) == [(0, "no Avro message of ours: it starts with 7b7d, not c301")]
-    assert faults(letter(b"", key=key(1))) == [(0, "no Avro message of ours: it starts with nothing, not c301")]
+    assert faults(letter(b"{}", key=key(1))) == [(0, "not an Avro message of tracelink: it starts with 7b7d, not c301")]
+    assert faults(letter(b"", key=key(1))) == [
+        (0, "not an Avro message of tracelink: it starts with nothing, not c301")
+    ]
     assert faults(letter(b"\xc3\x02", key=key(1)))[0][0] == 1
     assert faults(letter(b"\xc3\x01abc", key=key(1))) == [(5, "it ends in its frame, which has 10 bytes")]
 
@@ -33,10 +35,10 @@ def test_a_payload_that_is_no_avro_is_told_with_its_first_bytes() -> None:
 def test_a_fingerprint_is_told_with_whose_it_is() -> None:
     log = diagnose(letter(log_message(1), key=key(1)))
     assert (log.what, log.faults[0].at) == ("log record", 2)
-    assert "that of a log record, and a span belongs here" in log.faults[0].why
+    assert "that of a log record, but a span is expected" in log.faults[0].why
     unknown = diagnose(letter(b"\xc3\x01" + bytes(8) + b"?", key=key(1)))
     assert unknown.what is None
-    assert f"is of no schema of this version; a span has {SPAN.header[2:].hex()}" in unknown.faults[0].why
+    assert f"is not of a schema of this version; a span has {SPAN.header[2:].hex()}" in unknown.faults[0].why
 
 
 def test_a_trace_id_that_is_not_the_key_is_told_at_the_byte_that_differs() -> None:
@@ -72,7 +74,7 @@ def test_a_record_that_a_target_refuses_has_nothing_wrong_and_its_answer_is_show
     found = diagnose(refused)
     assert found.faults == ()
     assert found.remarks == (
-        "Nothing is wrong with these bytes: the target of elasticsearch refuses them: 400: mapper_parsing",
+        "These bytes are valid, but the target of elasticsearch refuses them: 400: mapper_parsing",
     )
     assert found.remarks[0] in text(refused)
 
@@ -82,7 +84,7 @@ def test_no_value_and_a_cut_one_and_a_large_one_are_told() -> None:
     message = span_message(1, name="x" * 100)
     cut = diagnose(letter(message[:60], key=key(1), reason=Reason.SIZE, detail="too many", cut_from_bytes="5000000"))
     assert cut.remarks == (
-        "The payload was cut where it went into the dead letters: 60 of 5000000 bytes.",
+        "The payload was cut when it was dead-lettered: 60 of 5000000 bytes.",
         "The size is wrong: too many",
     )
     assert cut.faults
@@ -165,7 +167,7 @@ def test_of_a_large_trace_only_what_matters_is_listed() -> None:
     shown = text(letter(message, key=key(1), topic=NAMES.traces))
     assert "spans[150].name = " in shown
     assert "spans[7].name = " not in shown
-    assert "fields of sound records are not shown" in shown
+    assert "fields of valid records are not shown" in shown
 
 
 def test_a_letter_of_no_known_topic_is_read_as_what_its_fingerprint_says() -> None:

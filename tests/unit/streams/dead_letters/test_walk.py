@@ -142,7 +142,7 @@ def record(*types: object) -> dict[str, object]:
         (record({"type": "array", "items": "int"}), b"\x01\x03\x02", 1, "a length of -2"),
         (record({"type": "array", "items": "int"}), b"\x01\x04\x02\x02\x00", 3, "1 byte left over in a block of 2"),
         (record({"type": "map", "values": "int"}), b"\x02\x02\xff\x02\x00", 2, "no UTF-8: invalid start byte"),
-        (record("null"), b"ab", 0, "2 bytes left over behind the record"),
+        (record("null"), b"ab", 0, "2 bytes left over after the record"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_byte(schema: object, data: bytes, at: int, why: str) -> None:
@@ -173,4 +173,4 @@ def test_what_the_codec_leaves_out_is_left_out_by_the_walk_too() -> None:
     with pytest.raises(InvalidRecord):
         SPAN.decode(span_message(1) + b"?")
     _, (fault,) = walked(SPAN, span_message(1) + b"?")
-    assert fault.why == "1 byte left over behind the record"
+    assert fault.why == "1 byte left over after the record"
