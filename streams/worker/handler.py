@@ -68,7 +68,7 @@ class Handler(Protocol):
     topics: Sequence[str]
     """The inputs; one worker gets the same partition of all of them."""
     journal: str
-    """The topic that tells the handler, after an assignment, which output is already committed."""
+    """The topic from which the handler learns, after an assignment, which output is already committed."""
     commit_interval: float
     """The least number of seconds between transactions."""
     transactions: Counter
