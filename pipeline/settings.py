@@ -56,7 +56,9 @@ class TopicSettings(JoinTopicSettings):
     replication: int = Field(1, ge=1, description="Replicas of each partition; 3 in production.")
     retention: float = Field(7 * 86400, gt=0, description="Retention of new topics in seconds.")
     joined_retention: float | None = Field(
-        None, gt=0, description="Retention of new topics traces and error-traces in seconds; by default the same."
+        None,
+        gt=0,
+        description="Retention of new traces and error-traces topics in seconds; by default as of the others.",
     )
 
 

@@ -161,10 +161,10 @@ def apply(admin: AdminClient, settings: TopicSettings) -> list[str]:
         _wait_until_seen("created", lambda: [one for one in check(admin, settings) if one.setting == "topic"])
     elif "partitions" in settings.model_fields_set and max(there) != settings.partitions:
         done = [f"The topics have {max(there)} partitions: --partitions applies only when topics are created."]
-    mended = _mend(admin, check(admin, settings))
-    if mended:
+    corrected = _correct(admin, check(admin, settings))
+    if corrected:
         _wait_until_seen("changed", lambda: check(admin, settings))
-    return done + mended
+    return done + corrected
 
 
 def _kept(spec: Spec, settings: TopicSettings) -> dict[str, str]:
@@ -224,7 +224,7 @@ def _create(admin: AdminClient, new: list[NewTopic]) -> list[str]:
     return done
 
 
-def _mend(admin: AdminClient, violations: list[Violation]) -> list[str]:
+def _correct(admin: AdminClient, violations: list[Violation]) -> list[str]:
     changes: dict[str, list[ConfigEntry]] = {}
     for one in violations:
         if one.setting == "partitions":

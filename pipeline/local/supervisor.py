@@ -212,11 +212,11 @@ class _Supervised:
         return f"The end of {self._log}:\n{last_lines(self._log)}"
 
 
-def _heard_or_not(tell: OnLine) -> OnLine:
+def _heard_or_not(on_line: OnLine) -> OnLine:
     """Ignore errors of a closed terminal, so that all programs are stopped."""
 
     def say(name: str, line: str) -> None:
         with suppress(OSError):
-            tell(name, line)
+            on_line(name, line)
 
     return say

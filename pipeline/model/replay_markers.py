@@ -1,7 +1,7 @@
 """The headers of a replay job's messages: the origin of a copied record, and end markers.
 
 A job's topics have as many partitions as the live ones: a copied record keeps its partition and its time. An end marker
-follows the last record of each partition, because a reader cannot tell a finished topic from an idle one.
+follows the last record of each partition, because a reader cannot distinguish a finished topic from an idle one.
 """
 
 from typing import TYPE_CHECKING

@@ -177,7 +177,7 @@ def _records(
         size, start = _number(message, at + 1)
         at = start + size
         if not start <= at <= len(message):
-            raise EOFError(f"a record of {size} bytes, {len(message) - start} are there")
+            raise EOFError(f"a record of {size} bytes, but only {len(message) - start} are left")
         if not wanted:
             continue
         seek(start)
@@ -204,7 +204,7 @@ def _uncut(message: bytes, at: int, codec: Codec[R]) -> tuple[list[R], int]:
 def _bytes(message: bytes, at: int, size: int) -> tuple[bytes, int]:
     found = message[at : at + size] if size >= 0 else b""
     if len(found) != size:
-        raise EOFError(f"{size} bytes announced, {len(found)} there")
+        raise EOFError(f"{size} bytes expected, {len(found)} found")
     return found, at + size
 
 

@@ -16,7 +16,7 @@ Properties = dict[str, str | int | float | bool]
 PARTITIONER = "murmur2_random"
 """The same hash as Java's default, so that Java and Python producers put a trace on the same partition."""
 _SAME_KIND_SECONDS = 30.0
-# librdkafka's default of 10 s is so long that a transaction would time out once more after its broker has come back.
+# With librdkafka's default of 10 s, a transaction would time out again after its broker has come back.
 _RECONNECT_SECONDS = 1.0
 _FILES = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.location")
 # For hints only: librdkafka cannot list its properties.

@@ -70,7 +70,7 @@ def setup(service: str, *, log_level: int | str | None = None, **settings: objec
     """
     if not isinstance(get_tracer_provider(), ProxyTracerProvider):
         raise UserError(
-            "OpenTelemetry is set up already in this process: call tracelink.setup once, before anything else does, "
+            "OpenTelemetry is set up already in this process: call tracelink.setup once, before any other setup, "
             "or use the exporters instead (OTEL_TRACES_EXPORTER=tracelink OTEL_LOGS_EXPORTER=tracelink)."
         )
     loaded = PublisherSettings.load(**settings)
