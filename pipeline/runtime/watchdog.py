@@ -93,8 +93,8 @@ class Watchdog:
     def look(self, now: float, ask: Ask, is_empty: IsEmpty = lambda: False) -> str | None:
         """Return why the worker is stuck, or None.
 
-        `ask` is called if a partition has not advanced since the last look, `is_empty` if there are no partitions.
-        Records of open transactions do not count as lag, and while Kafka is down there is no lag.
+        `ask` is called if the loop is stuck or a partition has not advanced since the last look, `is_empty` if there
+        are no partitions. Records of open transactions do not count as lag, and while Kafka is down there is no lag.
         """
         done, seen, looked = self._done, self._seen, self._looked
         self._seen, self._looked = done, now
