@@ -91,4 +91,4 @@ def _key(text: str, where: str) -> bytes:
     try:
         return parse_trace_id(text.lower())[0].hex().encode()
     except ValueError:
-        raise UserError(f"{where}: {text!r} is no trace id: that has 16 or 32 hex characters, not all zero.") from None
+        raise UserError(f"{where}: {text!r} is not a trace id: it has 16 or 32 hex characters, not all zero.") from None

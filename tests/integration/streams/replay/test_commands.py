@@ -96,7 +96,7 @@ def test_moments_ids_and_files_that_are_wrong_are_said(inputs: Inputs, tmp_path:
         f"{inputs.names.spans}[0] has no record at offset 1: it has offsets 0 up to, but not including, 1."
     )
     assert refused(on(inputs, "--from", f"l{PARTITIONS}-0")) == f"{inputs.names.logs} has no partition {PARTITIONS}."
-    assert refused(on(inputs, "--trace-id", "xyz")).startswith("--trace-id: 'xyz' is no trace id")
+    assert refused(on(inputs, "--trace-id", "xyz")).startswith("--trace-id: 'xyz' is not a trace id")
     (tmp_path / "ids").write_text("1\nxyz\n")
     assert refused(on(inputs, "--trace-ids", str(tmp_path / "ids"))).startswith(f"{tmp_path / 'ids'}:2: 'xyz'")
     assert refused(on(inputs, "--trace-ids", str(tmp_path / "none"))).endswith("none: No such file or directory.")

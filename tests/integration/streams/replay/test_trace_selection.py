@@ -96,18 +96,18 @@ def test_ids_come_as_people_have_them(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_what_is_no_id_is_refused_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     with pytest.raises(UserError) as refused:
         parse_keys([text], [])
-    assert refused.value.message.startswith(f"--trace-id: {text!r} is no trace id")
+    assert refused.value.message.startswith(f"--trace-id: {text!r} is not a trace id")
     if not text:
         return
     listed = tmp_path / "ids"
     listed.write_text(f"{ID}\n# none\n{text}\n")
     with pytest.raises(UserError) as refused:
         parse_keys([], [listed])
-    assert refused.value.message.startswith(f"{listed}:3: {text!r} is no trace id")
+    assert refused.value.message.startswith(f"{listed}:3: {text!r} is not a trace id")
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{ID}\n{text}\n"))
     with pytest.raises(UserError) as refused:
         parse_keys([], [Path("-")])
-    assert refused.value.message.startswith(f"standard input:2: {text!r} is no trace id")
+    assert refused.value.message.startswith(f"standard input:2: {text!r} is not a trace id")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
