@@ -37,9 +37,7 @@ _REPEATED = (
 @click.option("--to", "end", type=TimeSpec(), default="now", show_default=True, help="End, in the same ways.")
 @click.option("--only", type=click.Choice(["elasticsearch", "zipkin"]), help="Check only this store.")
 @click.option("--all", "everything", is_flag=True, help="Show all partitions and hours, not only those with gaps.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object with `rows`, `totals`, `holes` and `commands`."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: rows, totals, `holes`, commands.")
 @click.option(
     "--missing",
     type=click.Path(dir_okay=False, path_type=Path),
