@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -35,7 +36,9 @@ class Pipeline:
         base = f"{self.stack.elasticsearch}/{self.indices}{kind}-*"
         self.http.request("POST", f"{base}/_refresh")
         answer = self.http.request("POST", f"{base}/_search", json={"query": query, "size": 10_000})
-        assert answer.status == 200, answer.data
+        if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:  # a shard of a new index has not started
+            return []
+        assert answer.status == HTTPStatus.OK, answer.data
         return list(answer.json()["hits"]["hits"])
 
     def spans(self, trace: str) -> list[dict[str, Any]]:
