@@ -33,6 +33,8 @@ class Plan:
     shape: Shape = field(default_factory=Shape)
     workers: int = 3
     partitions: int = 6
+    forked: bool = False
+    """Whether processes are forked: a recovery is then shorter than a user's."""
 
     @property
     def groupers(self) -> int:
@@ -80,7 +82,14 @@ def run(plan: Plan, servers: Servers, folder: Path, tell: Tell = lambda _: None)
     shape = reduce(lambda shape, fault: fault.shape(shape), plan.faults, plan.shape)
     chance = Random(f"{plan.seed} faults")
     planned = messages(plan.seed, shape, run=new_run(), spare=_SPARE_SECONDS * len(plan.faults))
-    with setting(servers, folder, workers=plan.workers, groupers=plan.groupers, partitions=plan.partitions) as place:
+    with setting(
+        servers,
+        folder,
+        workers=plan.workers,
+        groupers=plan.groupers,
+        partitions=plan.partitions,
+        forked=plan.forked,
+    ) as place:
         load = Load(servers.endpoints.kafka, place.prefix, planned)
         load.start()
         started = time.monotonic()

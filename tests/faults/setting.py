@@ -47,6 +47,8 @@ class Setting:
     environment: dict[str, str]
     folder: Path
     """For the processes' logs."""
+    forked: bool
+    """Whether processes are forked, which makes their starts shorter than those of a user's."""
     recoveries: list[Recovery] = field(default_factory=list)
     fault: str = ""
     """The fault that is under way."""
@@ -63,14 +65,17 @@ class Setting:
     def add_worker(self) -> Child:
         """Add a worker under a name of its own; it is not started."""
         name = f"join-{next(self._numbers)}"
-        self.workers.append(Child(name, ("join", "--instance-id", name), self.environment, self.folder))
+        self.workers.append(self._child(name, "join", "--instance-id", name))
         return self.workers[-1]
 
     def add_grouper(self) -> Child:
         """Add a worker that groups errors, under a name of its own; it is not started."""
         name = f"alerts-{len(self.groupers)}"
-        self.groupers.append(Child(name, ("alerts", "--instance-id", name), self.environment, self.folder))
+        self.groupers.append(self._child(name, "alerts", "--instance-id", name))
         return self.groupers[-1]
+
+    def _child(self, name: str, *arguments: str) -> Child:
+        return Child(name, arguments, self.environment, self.folder, forked=self.forked)
 
     def remove(self, worker: Child) -> None:
         """Forget a worker that has ended for good."""
@@ -161,6 +166,7 @@ def setting(
     groupers: int = 1,
     partitions: int = 6,
     running: bool = True,
+    forked: bool = False,
     **more: str,
 ) -> Iterator[Setting]:
     """Set up topics, workers and sinks, and take the processes down at the end; `more` are settings of theirs.
@@ -209,6 +215,7 @@ def setting(
             workers=[],
             groupers=[],
             folder=folder,
+            forked=forked,
             sinks={
                 target: Child(
                     target,
@@ -220,6 +227,7 @@ def setting(
                         "TRACELINK_KAFKA_HEARTBEAT_INTERVAL_MS": "500",
                     },
                     folder,
+                    forked=forked,
                 )
                 for target in proxies
             },

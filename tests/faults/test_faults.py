@@ -17,7 +17,7 @@ LOAD = Shape(rate=300, seconds=6)
 
 
 def hold(servers: Servers, folder: Path, *names: str, seed: int = 1) -> None:
-    plan = Plan(seed, [FAULTS[name] for name in names], LOAD)
+    plan = Plan(seed, [FAULTS[name] for name in names], LOAD, forked=True)
     kept(run_until_caused(lambda: run(plan, servers, folder)))
 
 

@@ -13,6 +13,7 @@ import psutil
 
 from pipeline.failpoints import Failpoint
 from pipeline.runtime import child as started
+from tests.kit.forked import Forked
 from tests.kit.processes import clean_environment, metrics, ready, url_in
 from tests.kit.waiting import wait_for
 
@@ -20,18 +21,48 @@ _ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60.0
 
 
-class Child:
-    """One `tracelink …` and its successors, whose logs lie one after another in the same folder."""
+class _Started(started.Child):
+    """A process that was not forked."""
 
-    def __init__(self, name: str, arguments: tuple[str, ...], environment: dict[str, str], folder: Path) -> None:
+    def __init__(self, arguments: tuple[str, ...], log: Path, environment: dict[str, str]) -> None:
+        command = [sys.executable, "-m", "tests.kit.launch", *arguments]
+        super().__init__(command, log, environment, directory=_ROOT, stdin=subprocess.PIPE)
+
+    def order(self, line: str) -> None:
+        assert self.stdin
+        self.stdin.write(f"{line}\n".encode())
+        self.stdin.flush()
+
+    def close(self) -> None:
+        assert self.stdin
+        with suppress(BrokenPipeError):
+            self.stdin.close()
+
+
+class Child:
+    """One `tracelink …` and its successors, whose logs lie one after another in the same folder.
+
+    They are forked, unless a start is to take as long as that of a user's.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        environment: dict[str, str],
+        folder: Path,
+        *,
+        forked: bool = True,
+    ) -> None:
         self.name = name
+        self._forked = forked
         self.ends: list[int] = []
         """Exit codes so far; a signal's is negative."""
         self._arguments = arguments
         self._environment = environment
         self._folder = folder
         self._starts = 0
-        self._process: started.Child | None = None
+        self._process: Forked | _Started | None = None
         # The supervisor and whoever causes a fault look after it from two threads.
         self._lock = RLock()
 
@@ -54,9 +85,7 @@ class Child:
             if code is None:
                 return True
             self.ends.append(code)
-            if self._process.stdin:
-                with suppress(BrokenPipeError):
-                    self._process.stdin.close()
+            self._process.close()
             self._process = None
             return False
 
@@ -67,13 +96,11 @@ class Child:
                 return
             self._starts += 1
             started.begin_log(self.log)
-            self._process = started.Child(
-                [sys.executable, "-m", "tests.kit.launch", *self._arguments],
-                self.log,
-                clean_environment() | self._environment,
-                directory=_ROOT,
-                stdin=subprocess.PIPE,
-            )
+            environment = clean_environment() | self._environment
+            if self._forked:
+                self._process = Forked(self._arguments, self.log, environment, obeying=True)
+            else:
+                self._process = _Started(self._arguments, self.log, environment)
             if point is not None:
                 self.order(point, "KILL")
 
@@ -81,9 +108,7 @@ class Child:
         """Have it send itself a signal when it next comes to a point, or have the thread that comes there hang."""
         with self._lock:
             assert self._process
-            assert self._process.stdin
-            self._process.stdin.write(f"{point} {what}\n".encode())
-            self._process.stdin.flush()
+            self._process.order(f"{point} {what}")
 
     def send(self, number: signal.Signals) -> None:
         with self._lock:

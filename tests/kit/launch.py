@@ -7,6 +7,7 @@ it sends itself that signal, or, told to HANG, the thread goes no further.
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from threading import Event, Thread
 
 from pipeline.cli.root import main
@@ -23,13 +24,18 @@ def _act(point: Failpoint) -> None:
         os.kill(os.getpid(), signal.Signals[f"SIG{order}"])
 
 
-def _listen() -> None:
-    for line in sys.stdin:
-        point, order = line.split()
-        _orders[Failpoint(point)] = order
+def obey(orders: Iterable[str]) -> None:
+    """Do from now on what these order, in a thread of its own."""
+
+    def listen() -> None:
+        for line in orders:
+            point, order = line.split()
+            _orders[Failpoint(point)] = order
+
+    install(_act)
+    Thread(target=listen, name="orders", daemon=True).start()
 
 
 if __name__ == "__main__":
-    install(_act)
-    Thread(target=_listen, name="orders", daemon=True).start()
+    obey(sys.stdin)
     main()

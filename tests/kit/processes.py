@@ -10,7 +10,11 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from pipeline.runtime.child import Child, begin_log
+from tests.kit.forked import Forked
 from tests.kit.waiting import wait_for
+
+# A forked process cannot be found by its environment, and these start others, which have to be found.
+_OF_THEIR_OWN = ("demo", "up")
 
 
 def clean_environment() -> dict[str, str]:
@@ -24,8 +28,12 @@ class Process:
     def __init__(self, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
         self.log = log
         begin_log(log)
-        command = [sys.executable, "-m", "pipeline.cli", *arguments]
-        self._process = Child(command, log, clean_environment() | environment)
+        environment = clean_environment() | environment
+        self._process: Child | Forked
+        if arguments[0] in _OF_THEIR_OWN:
+            self._process = Child([sys.executable, "-m", "pipeline.cli", *arguments], log, environment)
+        else:
+            self._process = Forked(arguments, log, environment)
 
     def wait_until_ready(self) -> str:
         """Return the base URL of its metrics and health, once it says that it is ready."""
