@@ -22,6 +22,9 @@ $(STAMP): requirements-dev.lock pyproject.toml tracelink/pyproject.toml
 demo: $(STAMP) ## Run the whole pipeline with a small shop in which requests sometimes fail (ARGS=--once for a bounded run)
 	$(BIN)/tracelink demo $(ARGS)
 
+# Python and pytest keep what they compile, also where an image tells them not to: each test process would do it again.
+test test-fast: export PYTHONDONTWRITEBYTECODE =
+
 test: $(STAMP) ## Run all tests against real servers, in three processes (ARGS=… to pass other arguments to pytest)
 	$(BIN)/pytest $(or $(ARGS),--hypothesis-profile ci --numprocesses 3 --dist worksteal)
 
