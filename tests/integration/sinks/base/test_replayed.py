@@ -326,7 +326,7 @@ def test_a_replay_whose_sink_dies_writes_the_live_documents_beside_them_and_chan
     assert written.documents(beside=True) == written.live
     with running(*arguments, log=tmp_path / "over.log", **own) as process:
         assert process.wait(seconds=60) == 0
-        assert "replay j1: through" in process.output()
+        assert "replay j1: all partitions of this process are done" in process.output()
         assert "5 parts duplicate" in process.output()
         assert "parts written" not in process.output()
     assert written.documents() == written.live

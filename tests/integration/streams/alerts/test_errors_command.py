@@ -156,9 +156,9 @@ def test_missing_topics_are_told_with_their_remedy(stack: Endpoints, topic_prefi
 def test_the_list_on_a_terminal_keeps_up_and_ends_in_good_order(topic: Topic) -> None:
     topic.write(problem(A))
     with in_terminal("errors", *topic.flags) as terminal:
-        wait_for("the first problem", lambda: "1 fires" in terminal.text())
+        wait_for("the first problem", lambda: "1 firing" in terminal.text())
         topic.write(problem(B, START + SECOND, operation="GET /later"))
-        wait_for("the second problem", lambda: "2 fire" in terminal.text() and "GET /later" in terminal.text())
+        wait_for("the second problem", lambda: "2 firing" in terminal.text() and "GET /later" in terminal.text())
         terminal.press(b"\x03")
         assert terminal.wait() == 0
         assert "Traceback" not in terminal.text()
