@@ -1,7 +1,7 @@
 """Kafka transactions, one after another: output messages and the offsets of their input, all or nothing."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event
 from typing import Any
 
@@ -135,7 +135,7 @@ class Transactions:
         """Wait until all messages are delivered; raises Aborted if any message of the transaction could not be."""
         patience = _LAST_FLUSHES
         # While the brokers are down, the messages' own time-out ends this and fails the transaction.
-        while self._failed is None and self._producer.flush(_FLUSH_STEP):
+        while self._failed is None and _raising_first(self._producer.flush, _FLUSH_STEP):
             patience -= self._stopping.is_set()
             if not patience:
                 # Queued messages must not become part of a later transaction: nothing is sent from now on.
@@ -188,7 +188,7 @@ class Transactions:
 
     def poll(self) -> None:
         """Serve delivery reports."""
-        self._producer.poll(0)
+        _raising_first(self._producer.poll, 0)
 
     def _begin(self) -> None:
         if self._given_up:
@@ -203,7 +203,7 @@ class Transactions:
             try:
                 self._producer.produce(topic, value, key, **more)
             except BufferError:
-                self._producer.poll(0.1)
+                _raising_first(self._producer.poll, 0.1)
             except KafkaException as error:
                 # A failed transaction rejects further messages.
                 if self._failed is None and error.args[0].code() != errors.STATE:
@@ -212,6 +212,19 @@ class Transactions:
                 raise Aborted(error.args[0].str()) from error
             else:
                 return
+
+
+def _raising_first(serve: Callable[[float], int], seconds: float) -> int:
+    """Serve the producer's callbacks; raises a fatal error even if a log line follows it in the same call.
+
+    For a fatal error the client sets an exception, and may then call its logger, which fails because of that exception.
+    """
+    try:
+        return serve(seconds)
+    except SystemError as error:
+        if isinstance(error.__cause__, KafkaException):
+            raise error.__cause__ from None
+        raise
 
 
 def _is_retriable(error: BaseException) -> bool:
