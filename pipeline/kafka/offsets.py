@@ -10,7 +10,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 from tracelink.errors import UserError
 from tracelink.kafka import errors
 from tracelink.kafka.client import client_log, client_properties
-from tracelink.kafka.errors import may_pass
+from tracelink.kafka.errors import may_pass, passes
 from tracelink.kafka.topics import PartitionId
 from tracelink.settings import KafkaSettings
 
@@ -67,10 +67,10 @@ class OffsetLookup:
 
     def partitions(self, topic: str) -> list[PartitionId]:
         """Return the partitions of a topic; raises UserError if the topic does not exist."""
-        found = self._retry(lambda: self._admin.list_topics(topic, timeout=_TIMEOUT)).topics[topic]
-        if found.error is not None or not found.partitions:
+        found = self._retry(lambda: self._partitions_once(topic))
+        if not found:
             raise UserError(f"Kafka has no topic {topic}. Create the topics with: tracelink topics apply")
-        return [(topic, number) for number in sorted(found.partitions)]
+        return [(topic, number) for number in sorted(found)]
 
     def topics(self) -> frozenset[str]:
         """Return the names of all topics."""
@@ -113,6 +113,13 @@ class OffsetLookup:
         found = self._retry(lambda: _group_offsets(member.committed(asked, timeout=_TIMEOUT)))
         first = self.begins([partition for partition, one in found.items() if one.offset < 0])
         return found | {partition: GroupOffset(offset, None) for partition, offset in first.items()}
+
+    def _partitions_once(self, topic: str) -> Collection[int]:
+        found = self._admin.list_topics(topic, timeout=_TIMEOUT).topics[topic]
+        if found.error is not None and passes(found.error):
+            # The topic was created just now, and has no leaders yet.
+            raise KafkaException(found.error)
+        return () if found.error is not None else found.partitions
 
     def _ask(self, asked: Mapping[PartitionId, OffsetSpec], *, committed: bool = True) -> dict[PartitionId, int]:
         level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED

@@ -20,9 +20,9 @@ from tests.kit.records import key
 from tests.kit.waiting import wait_for
 from tracelink.kafka.topics import PartitionId, TopicNames
 
-START = (round(time.time()) + 600) * 1000
+START = (round(time.time()) + 2000) * 1000
 """To come: the marks of transactions have the broker's time, and so are before all records."""
-FAR = 2_400_000
+FAR = 1_200_000
 """Longer than any traffic, and not farther than the broker takes times that are to come."""
 GAP = 1000
 """The join's idle gap, in milliseconds."""

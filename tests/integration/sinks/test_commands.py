@@ -54,7 +54,7 @@ def test_a_sink_waits_for_a_target_that_is_away_at_start_and_stops_meanwhile(
         assert urllib3.request("GET", f"{url}/readyz").status == 503
         assert urllib3.request("GET", f"{url}/healthz").status == 200
         assert sink.stop(signal.SIGINT, seconds=10) == 0
-    assert sink.output().count("is away") == 1
+    assert sink.output().count("is unavailable, retrying") == 1
 
 
 def test_wrong_credentials_end_a_sink_with_one_line(

@@ -34,6 +34,6 @@ def test_a_flood_of_spans_does_not_overrun_zipkin_and_is_stored_whole(small_zipk
     query = {"query": {"term": {"traceId": trace_id.hex()}}}
     wait_for(
         "all spans to be stored",
-        lambda: urllib3.request("POST", url, json=query).json()["count"] == _SPANS,
+        lambda: urllib3.request("POST", url, json=query, timeout=30).json()["count"] == _SPANS,
         seconds=60,
     )

@@ -34,6 +34,8 @@ class Topic:
         new = NewTopic(self.name, 2, 1, config={"cleanup.policy": "compact"})
         admin = AdminClient({"bootstrap.servers": kafka})
         admin.create_topics([new])[self.name].result(30)
+        # The broker may show it later than the controller.
+        wait_for("the topic", lambda: admin.list_topics(self.name, timeout=10).topics[self.name].error is None)
 
     def write(self, *problems: Problem) -> None:
         publish(self.kafka, self.name, [(one["fingerprint"].encode(), PROBLEM.encode(one)) for one in problems])

@@ -140,7 +140,7 @@ def test_a_worker_that_comes_when_all_is_done_ends_too(job: Job, environment: di
             join.start()
             assert join.wait(30)
         assert join.ends == [0, 0]
-        assert "0 parts of traces went out" in join.output()
+        assert "wrote 0 parts of traces" in join.output()
     has_all(job)
 
 

@@ -19,15 +19,20 @@ _HERE = ("spans", 0)
 
 
 class _Brokers:
-    """Answers each question for offsets with the next of these, and each for metadata with the same error or none."""
+    """Answers each question for offsets with the next of these, and each for metadata with the same error or none.
 
-    def __init__(self, *answers: int | KafkaError, topic_error: KafkaError | None = None) -> None:
+    With `stays=False` the error is that of the first question only.
+    """
+
+    def __init__(self, *answers: int | KafkaError, topic_error: KafkaError | None = None, stays: bool = True) -> None:
         self.answers = list(answers)
         self._topic_error = topic_error
+        self._stays = stays
 
     def list_topics(self, topic: str, *, timeout: float) -> SimpleNamespace:
         assert timeout
-        return SimpleNamespace(topics={topic: SimpleNamespace(error=self._topic_error)})
+        error, self._topic_error = self._topic_error, self._topic_error if self._stays else None
+        return SimpleNamespace(topics={topic: SimpleNamespace(error=error, partitions={0: None, 1: None})})
 
     def list_offsets(
         self, asked: Collection[TopicPartition], **_: object
@@ -63,3 +68,14 @@ def test_a_topic_that_is_not_there_is_not_waited_for() -> None:
     with pytest.raises(UserError, match="Unknown topic"):
         lookup(brokers).ends([_HERE])
     assert brokers.answers == [7]
+
+
+def test_a_topic_that_has_no_leaders_yet_is_asked_for_again() -> None:
+    new = _Brokers(topic_error=KafkaError(KafkaError.LEADER_NOT_AVAILABLE), stays=False)
+    assert lookup(new).partitions("spans") == [("spans", 0), ("spans", 1)]
+
+
+def test_a_topic_that_does_not_exist_is_named_with_the_command_that_creates_it() -> None:
+    missing = _Brokers(topic_error=KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+    with pytest.raises(UserError, match="Kafka has no topic spans. Create the topics with: tracelink topics apply"):
+        lookup(missing).partitions("spans")
