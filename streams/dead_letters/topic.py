@@ -34,7 +34,7 @@ class DeadLettersTopic:
         self._lookup = OffsetLookup(self._admin)
         self._known = frozenset(self._admin.list_topics(timeout=_TIMEOUT).topics)
         if self.names.job and self.names.dead_letters not in self._known:
-            raise UserError(f"There is no replay job {self.names.job}. The jobs there are: tracelink replay list")
+            raise UserError(f"There is no replay job {self.names.job}. List the jobs with: tracelink replay list")
         for topic in (self.names.dead_letters, self.live.resolutions):
             if topic not in self._known:
                 raise UserError(f"Kafka has no topic {topic}. Create the topics with: tracelink topics apply")

@@ -187,7 +187,7 @@ def refuse_other_gap(settings: JoinSettings) -> None:
 
 def no_such_job(name: str) -> UserError:
     """Return the error for an unknown job."""
-    return UserError(f"There is no replay job {name}. The jobs there are: tracelink replay list")
+    return UserError(f"There is no replay job {name}. List the jobs with: tracelink replay list")
 
 
 def _parts_of(job: Job) -> list[bytes]:

@@ -194,6 +194,8 @@ def test_a_job_that_runs_is_not_deleted_and_one_that_was_deleted_in_part_is(inpu
     member.close()
     for future in inputs.admin.delete_topics([names.spans, names.logs, names.traces]).values():
         future.result(20)
+    # The broker may show them longer than the controller.
+    wait_for("the topics to be gone", lambda: names.logs not in inputs.admin.list_topics(timeout=10).topics)
     assert on(inputs, "list", "--json").exit_code == 0
     refused(on(inputs, "--resume", "j"))
     assert on(inputs, "delete", "j").output == "Deleted the job j with 4 topics.\n"

@@ -268,13 +268,13 @@ def test_no_more_is_read_a_second_than_the_rate_says(inputs: Inputs) -> None:
 
 
 def test_ctrl_c_ends_it_with_130_and_the_command_that_it_says_goes_on(inputs: Inputs, tmp_path: Path) -> None:
-    records = many(inputs, 1000, START - FAR // 2)  # they have been
+    records = many(inputs, 1000, START - 2 * FAR)  # they have been
     environment = {
         "TRACELINK_KAFKA_BOOTSTRAP_SERVERS": inputs.servers,
         "TRACELINK_TOPIC_PREFIX": inputs.names.prefix,
         "TRACELINK_IDLE_GAP": str(GAP / 1000),
     }
-    asked = ("--from", shown(START - FAR), "--to", shown(START + FAR), "--job", "j", "--rate", "200")
+    asked = ("--from", shown(START - 3 * FAR), "--to", shown(START + FAR), "--job", "j", "--rate", "200")
     with running("replay", *asked, log=tmp_path / "first.log", **environment) as process:
 
         def has_begun() -> bool:

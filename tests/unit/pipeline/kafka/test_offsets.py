@@ -77,5 +77,5 @@ def test_a_topic_that_has_no_leaders_yet_is_asked_for_again() -> None:
 
 def test_a_topic_that_does_not_exist_is_named_with_the_command_that_creates_it() -> None:
     missing = _Brokers(topic_error=KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
-    with pytest.raises(UserError, match="Kafka has no topic spans. Create the topics with: tracelink topics apply"):
+    with pytest.raises(UserError, match=r"Kafka has no topic spans\. Create the topics with: tracelink topics apply"):
         lookup(missing).partitions("spans")
