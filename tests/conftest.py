@@ -12,7 +12,6 @@ from tempfile import mkdtemp
 
 import psutil
 import pytest
-import urllib3
 from hypothesis import HealthCheck, settings
 from xdist.workermanage import WorkerController
 
@@ -22,6 +21,7 @@ from pipeline.local.stack import Endpoints, Stack
 from pipeline.runtime.signals import undisturbed
 from tests.kit.alertmanager import Running
 from tests.kit.alertmanager import alertmanager as run_alertmanager
+from tests.kit.http import http_request
 
 # `make test` asks for "ci", for it is what .ci/run calls; everything else has "dev". How fast examples are made says
 # nothing on a machine that does other things, too.
@@ -135,10 +135,10 @@ def index_prefix(stack: Endpoints) -> Iterator[str]:
     """Begin the names of this test's indices, and delete them: a node that goes on running takes a thousand."""
     prefix = f"t{uuid.uuid4().hex[:8]}-"
     yield prefix
-    listed = urllib3.request("GET", f"{stack.elasticsearch}/_cat/indices/{prefix}*?h=index").data.decode()
+    listed = http_request("GET", f"{stack.elasticsearch}/_cat/indices/{prefix}*?h=index").data.decode()
     for index in listed.split():
-        urllib3.request("DELETE", f"{stack.elasticsearch}/{index}")
-    urllib3.request("DELETE", f"{stack.elasticsearch}/_index_template/{prefix}*")
+        http_request("DELETE", f"{stack.elasticsearch}/{index}")
+    http_request("DELETE", f"{stack.elasticsearch}/_index_template/{prefix}*")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from tempfile import mkdtemp
 from typing import Any
 
 import pytest
-import urllib3
 
 from pipeline.model.problems import Problem
 from producers.canary.trace import SERVICE, canary
@@ -21,6 +20,7 @@ from tests.deploy.files import DEPLOY, read_yaml
 from tests.kit.alertmanager import serving
 from tests.kit.alerts import batch, new_fingerprint, raised
 from tests.kit.alerts import problem as of_a_problem
+from tests.kit.http import http_request
 from tests.kit.sink_targets import metrics
 from tests.kit.traces import trace
 from tests.kit.waiting import eventually
@@ -51,7 +51,7 @@ def of_canary() -> Problem:
 def groups(url: str, fingerprint: str) -> list[dict[str, Any]]:
     """Return the groups that hold a problem, with their labels and receivers."""
     query = {"filter": f'fingerprint="{fingerprint}"'}
-    found: list[dict[str, Any]] = urllib3.request("GET", f"{url}/api/v2/alerts/groups", fields=query).json()
+    found: list[dict[str, Any]] = http_request("GET", f"{url}/api/v2/alerts/groups", fields=query).json()
     return found
 
 
@@ -85,10 +85,10 @@ def test_a_process_that_is_down_hides_other_alerts_but_no_problem(manager: str) 
     down = {"alertname": "TracelinkProcessDown", "severity": "critical"}
     lag = {"alertname": "TracelinkSinkLagGrowing", "severity": "warning"}
     posted = [{"labels": labels} for labels in (down, lag)]
-    assert urllib3.request("POST", f"{manager}/api/v2/alerts", json=posted).status == 200
+    assert http_request("POST", f"{manager}/api/v2/alerts", json=posted).status == 200
 
     def states() -> dict[str, str]:
-        found = urllib3.request("GET", f"{manager}/api/v2/alerts").json()
+        found = http_request("GET", f"{manager}/api/v2/alerts").json()
         return {one["labels"].get("service") or one["labels"]["alertname"]: one["status"]["state"] for one in found}
 
     eventually(lambda: states().get("TracelinkSinkLagGrowing") == "suppressed")

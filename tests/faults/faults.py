@@ -8,8 +8,6 @@ from dataclasses import replace
 from random import Random
 from threading import Event
 
-import urllib3
-
 from pipeline.failpoints import Failpoint
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
 from tests.faults.fault import REACHED_SECONDS, Act, Fault, causing, kill_at, stop_at, terminate
@@ -17,6 +15,7 @@ from tests.faults.groupers import GROUPERS
 from tests.faults.setting import SESSION_SECONDS, STUCK_SECONDS, Setting
 from tests.kit import proxy
 from tests.kit.children import Child
+from tests.kit.http import http_request
 from tests.kit.waiting import wait_for
 
 _MOST_WORKERS = 4
@@ -383,7 +382,7 @@ def _read_only(setting: Setting, _: Random) -> None:
     sink = setting.sinks["elasticsearch"]
 
     def block(*, on: bool) -> None:
-        answer = urllib3.request("PUT", url, json={"index.blocks.write": on or None})
+        answer = http_request("PUT", url, json={"index.blocks.write": on or None})
         assert answer.status == 200, answer.data
 
     with causing():

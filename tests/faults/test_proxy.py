@@ -21,6 +21,7 @@ from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
 from sinks.zipkin.settings import ZipkinSettings
 from sinks.zipkin.sink import ZipkinSink
+from tests.kit.http import http_request
 from tests.kit.http_stub import Request, stub
 from tests.kit.proxy import Mode, Proxy, cut, half_answer, items, refuse, slow, status
 from tests.kit.sink_examples import UNLINKED, log, message, new_trace_id, part, span
@@ -85,7 +86,7 @@ def test_answers_pass_as_the_server_gives_them(client: Client, stack: Endpoints)
     # In chunks, refused, without a body, with a body of known length.
     paths = f"/{client.index}/_mapping?pretty", "/no-such-index", "/", f"/{client.index}/_doc/a"
     for method, path in zip(("GET", "GET", "HEAD", "GET"), paths, strict=True):
-        direct = urllib3.request(method, stack.elasticsearch + path)
+        direct = http_request(method, stack.elasticsearch + path)
         passed = client.pool.request(method, path)
         assert (passed.status, passed.data) == (direct.status, direct.data)
         expected = direct.headers.copy()
@@ -108,10 +109,10 @@ def test_requests_pass_as_the_client_sends_them_and_nothing_is_unpacked() -> Non
         headers = {"Authorization": "ApiKey a2V5", "Connection": "keep-alive, X-Hop", "X-Hop": "1", "Accept": "x/y"}
         packed = {**headers, "Content-Encoding": "gzip"}
         url, body = f"{proxy.url}/a/_bulk?x=%2C", gzip.compress(b"abc")
-        found = urllib3.request("PUT", url, body=body, headers=packed, decode_content=False)
+        found = http_request("PUT", url, body=body, headers=packed, decode_content=False)
         assert (found.headers["Content-Encoding"], found.data) == ("gzip", b"{}")
         url, chunks = f"{proxy.url}/b", iter([b"ab", b"c"])
-        urllib3.request("POST", url, body=chunks, headers=headers, decode_content=False)
+        http_request("POST", url, body=chunks, headers=headers, decode_content=False)
     assert [(one.method, one.path, one.body) for one in seen] == [
         ("PUT", "/a/_bulk?x=%2C", b"abc"),
         ("POST", "/b", b"abc"),
@@ -349,7 +350,7 @@ def test_spans_to_zipkin_meet_the_modes_and_its_searches_pass(stack: Endpoints, 
     with Proxy(stack.zipkin) as proxy:
         target = ZipkinSink(ZipkinSettings.load(zipkin_url=proxy.url), metrics())
         proxy.misbehave(mode)
-        assert urllib3.request("GET", f"{proxy.url}/api/v2/spans?serviceName=cart").status == 200
+        assert http_request("GET", f"{proxy.url}/api/v2/spans?serviceName=cart").status == 200
         with pytest.raises(Unavailable):
             target.write(Batch((part([span(trace_id)]),)))
         assert target.write(Batch((part([span(trace_id)]),))).parts == [Outcome.WRITTEN]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import urllib3
 from confluent_kafka import Message
 
 from pipeline.local.stack import Endpoints
+from tests.kit.http import http_request
 from tests.kit.kafka import publish, read_all
 from tests.kit.kafka_topics import create
 from tests.kit.pipeline import pipeline_environment
@@ -60,11 +60,11 @@ class Outputs:
 
     def documents(self) -> str:
         base = f"{self.stack.elasticsearch}/{self.index_prefix}*"
-        urllib3.request("POST", f"{base}/_refresh")
-        return urllib3.request("GET", f"{base}/_search?size=1000").data.decode()
+        http_request("POST", f"{base}/_refresh")
+        return http_request("GET", f"{base}/_search?size=1000").data.decode()
 
     def zipkin(self) -> str:
-        return urllib3.request("GET", f"{self.stack.zipkin}/api/v2/trace/{self.trace_id.hex()}").data.decode()
+        return http_request("GET", f"{self.stack.zipkin}/api/v2/trace/{self.trace_id.hex()}").data.decode()
 
     def dead_letters(self) -> str:
         """Return their headers: payloads and keys stay as they came, and that is a promise."""
@@ -83,7 +83,7 @@ class Outputs:
 
     def metrics(self) -> str:
         urls = [url for path in self.logs.glob("*.log") if (url := url_in(path.read_text()))]
-        return "".join(urllib3.request("GET", f"{url}/metrics").data.decode() for url in urls)
+        return "".join(http_request("GET", f"{url}/metrics").data.decode() for url in urls)
 
     def each(self) -> dict[str, Callable[[], str]]:
         """Name every output; what is added here is held against all secrets."""

@@ -16,6 +16,7 @@ import urllib3
 
 from pipeline.local.paths import default_cache
 from pipeline.local.ports import free_port
+from tests.kit.http import http_request
 from tests.kit.http_stub import Request, stub
 from tests.kit.waiting import wait_for
 
@@ -51,7 +52,7 @@ class Running:
     def alerts(self, fingerprint: str) -> list[dict[str, Any]]:
         """Return the alerts of a problem that it holds as active."""
         query = {"filter": f'fingerprint="{fingerprint}"'}
-        found: list[dict[str, Any]] = urllib3.request("GET", f"{self.url}/api/v2/alerts", fields=query).json()
+        found: list[dict[str, Any]] = http_request("GET", f"{self.url}/api/v2/alerts", fields=query).json()
         return found
 
     def statuses(self, fingerprint: str) -> list[str]:
@@ -80,7 +81,7 @@ def serving(directory: Path, config: Path) -> Iterator[str]:
     def ready() -> bool:
         assert process.poll() is None, f"it ended with {process.returncode}: {log.read_text()}"
         try:
-            return urllib3.request("GET", f"{url}/-/ready", retries=False, timeout=2).status == 200
+            return http_request("GET", f"{url}/-/ready", retries=False, timeout=2).status == 200
         except urllib3.exceptions.HTTPError:
             return False
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import urllib3
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from elasticsearch import Elasticsearch
@@ -17,6 +16,7 @@ from pipeline.kafka.admin import apply, connect
 from pipeline.local.stack import Endpoints
 from pipeline.settings import TopicSettings
 from streams.join.settings import JoinSettings
+from tests.kit.http import http_request
 from tests.kit.processes import Process, running
 from tracelink.kafka.client import PARTITIONER
 from tracelink.kafka.topics import TopicNames
@@ -104,12 +104,12 @@ class Live:
         """Return all documents of log lines and parts by (index without the suffix, id)."""
         base = f"{self.stack.elasticsearch}/{self.index_prefix}"
         found: dict[tuple[str, str], Document] = {}
-        listed = urllib3.request("GET", f"{self.stack.elasticsearch}/_cat/indices/{self.index_prefix}*?h=index")
+        listed = http_request("GET", f"{self.stack.elasticsearch}/_cat/indices/{self.index_prefix}*?h=index")
         for index in listed.data.decode().split():
             bare = index.removeprefix(self.index_prefix)
             if not re.fullmatch(rf"(logs|traces)-[\d.]+{re.escape(suffix)}", bare):
                 continue
-            urllib3.request("POST", f"{base}{bare}/_refresh")
+            http_request("POST", f"{base}{bare}/_refresh")
             query = {"seq_no_primary_term": True, "version": True, "query": {"match_all": {}}}
             with closing(Elasticsearch(self.stack.elasticsearch)) as client:
                 for hit in scan(client, query, index=f"{self.index_prefix}{bare}", size=2000):
@@ -120,7 +120,7 @@ class Live:
     def delete(self, documents: Iterable[tuple[str, str]]) -> None:
         """Lose documents."""
         for index, identity in documents:
-            answer = urllib3.request("DELETE", f"{self.stack.elasticsearch}/{self.index_prefix}{index}/_doc/{identity}")
+            answer = http_request("DELETE", f"{self.stack.elasticsearch}/{self.index_prefix}{index}/_doc/{identity}")
             assert answer.status == 200, answer.data
 
 

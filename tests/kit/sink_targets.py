@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import urllib3
 from prometheus_client import CollectorRegistry
 
 from pipeline.local.stack import Endpoints
@@ -16,6 +15,7 @@ from sinks.elasticsearch.sink import ElasticsearchSink
 from sinks.testing import MemorySink
 from sinks.zipkin.settings import ZipkinSettings
 from sinks.zipkin.sink import ZipkinSink
+from tests.kit.http import http_request
 from tests.kit.waiting import eventually
 from tracelink.model.records import LogRecord, Span
 
@@ -104,8 +104,8 @@ def elasticsearch_target(stack: Endpoints, index_prefix: str) -> Target:
 
 def search(url: str, index: str, query: dict[str, Any]) -> list[dict[str, Any]]:
     """Search what was written up to now; empty while there is no index, or none that answers yet."""
-    urllib3.request("POST", f"{url}/{index}/_refresh")
-    answer = urllib3.request("POST", f"{url}/{index}/_search", json=query).json()
+    http_request("POST", f"{url}/{index}/_refresh")
+    answer = http_request("POST", f"{url}/{index}/_search", json=query).json()
     hits: list[dict[str, Any]] = answer.get("hits", {}).get("hits", [])
     return hits
 

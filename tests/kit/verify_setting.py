@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import urllib3
 from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
@@ -19,6 +18,7 @@ from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
 from sinks.zipkin.settings import ZipkinSettings
 from sinks.zipkin.sink import ZipkinSink
+from tests.kit.http import http_request
 from tests.kit.sink_examples import trace_message
 from tests.kit.sink_targets import metrics, search
 from tests.kit.waiting import eventually
@@ -108,7 +108,7 @@ class Setting:
         shown = shown_trace_id(trace_id)
 
         def there() -> bool:
-            answer = urllib3.request("GET", f"{self.stack.zipkin}/api/v2/trace/{shown}")
+            answer = http_request("GET", f"{self.stack.zipkin}/api/v2/trace/{shown}")
             return answer.status == 200 and len(answer.json()) >= spans
 
         eventually(there)
@@ -119,7 +119,7 @@ class Setting:
         hits = eventually(lambda: search(self.stack.elasticsearch, f"{self.index_prefix}{kind}-*", query))
         for hit in hits:
             url = f"{self.stack.elasticsearch}/{hit['_index']}/_doc/{hit['_id']}"
-            assert urllib3.request("DELETE", url).status == 200
+            assert http_request("DELETE", url).status == 200
 
     def commit(self, sink: str, topic: str, offset: int, partition: int = 0) -> None:
         """Commit an offset as a sink's group does."""

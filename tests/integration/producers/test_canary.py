@@ -12,10 +12,10 @@ from urllib.request import urlopen
 from uuid import uuid4
 
 import pytest
-import urllib3
 
 from pipeline.local.stack import Endpoints
 from producers.canary.settings import CANARY_STAGES
+from tests.kit.http import http_request
 from tests.kit.kafka_topics import create
 from tests.kit.pipeline import pipeline_environment
 from tests.kit.processes import Process, metrics, running
@@ -45,10 +45,10 @@ def environment(stack: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> I
         for process in started:
             process.wait_until_ready()
         yield variables
-    listed = urllib3.request("GET", f"{stack.elasticsearch}/_cat/indices/{name}-*?h=index").data.decode()
+    listed = http_request("GET", f"{stack.elasticsearch}/_cat/indices/{name}-*?h=index").data.decode()
     for index in listed.split():
-        urllib3.request("DELETE", f"{stack.elasticsearch}/{index}")
-    urllib3.request("DELETE", f"{stack.elasticsearch}/_index_template/{name}-*")
+        http_request("DELETE", f"{stack.elasticsearch}/{index}")
+    http_request("DELETE", f"{stack.elasticsearch}/_index_template/{name}-*")
 
 
 def outcome(process: Process) -> tuple[int, dict[str, Any]]:

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import urllib3
 
 from pipeline.local.stack import Endpoints
+from tests.kit.http import http_request
 from tests.kit.http_stub import stub
 from tests.kit.processes import metrics, running
 from tests.kit.sink_examples import log, new_trace_id, span, trace_message
@@ -51,8 +51,8 @@ def test_a_sink_waits_for_a_target_that_is_away_at_start_and_stops_meanwhile(
     with running("sink", "zipkin", "--zipkin-url", NOWHERE, log=tmp_path / "log", **environment) as sink:
         eventually(lambda: "is unavailable, retrying" in sink.output())
         url = sink.output().partition("metrics and health on ")[2].partition("\n")[0]
-        assert urllib3.request("GET", f"{url}/readyz").status == 503
-        assert urllib3.request("GET", f"{url}/healthz").status == 200
+        assert http_request("GET", f"{url}/readyz").status == 503
+        assert http_request("GET", f"{url}/healthz").status == 200
         assert sink.stop(signal.SIGINT, seconds=10) == 0
     assert sink.output().count("is unavailable, retrying") == 1
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-import urllib3
 from confluent_kafka import Producer
 
 from pipeline.local.stack import Endpoints
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
+from tests.kit.http import http_request
 from tests.kit.processes import Process, running
 from tests.kit.sink_examples import new_trace_id, span, trace_message
 from tests.kit.sink_topics import Topics
@@ -56,7 +56,7 @@ def committed(topics: Topics) -> int:
 
 
 def readiness(url: str) -> str:
-    answer = urllib3.request("GET", f"{url}/readyz", timeout=5, retries=False)
+    answer = http_request("GET", f"{url}/readyz", timeout=5, retries=False)
     return answer.data.decode().strip()
 
 

@@ -3,7 +3,6 @@
 from typing import Any, cast
 
 import pytest
-import urllib3
 
 from pipeline.analysis.redaction import Redactor
 from pipeline.local.stack import Endpoints
@@ -12,6 +11,7 @@ from sinks.base.contract import Batch, Outcome, ProblemState
 from sinks.elasticsearch.problems import problem_document
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
+from tests.kit.http import http_request
 from tests.kit.http_stub import Request, stub
 from tests.kit.sink_examples import START, message
 from tests.kit.sink_targets import metrics, search
@@ -139,7 +139,7 @@ def test_an_older_state_that_comes_late_changes_nothing(stack: Endpoints, index_
         {"term": {"trace.id": "a1"}},
     ):
         assert len(found(stack, index_prefix, query)) == 2, query
-    mapping = urllib3.request("GET", f"{stack.elasticsearch}/{index_prefix}errors/_mapping").json()
+    mapping = http_request("GET", f"{stack.elasticsearch}/{index_prefix}errors/_mapping").json()
     assert mapping[f"{index_prefix}errors"]["mappings"]["properties"]["samples"] == {"type": "object", "enabled": False}
 
 

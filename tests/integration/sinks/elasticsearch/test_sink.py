@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 import pytest
-import urllib3
 from elasticsearch import BadRequestError
 
 from pipeline.analysis.redaction import Redactor
@@ -17,6 +16,7 @@ from sinks.elasticsearch.client import IN_FLIGHT
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
 from sinks.elasticsearch.templates import set_up_now
+from tests.kit.http import http_request
 from tests.kit.http_stub import Answer, Request, stub
 from tests.kit.sink_examples import START, UNLINKED, batch, log, message, new_trace_id, part, span
 from tests.kit.sink_targets import metrics, search
@@ -307,7 +307,7 @@ def test_fields_are_searched_as_mapped_and_all_others_are_only_kept(stack: Endpo
     assert logs({"term": {"labels.user.id": "42"}}) == [line["id"]]
     assert logs({"match_phrase": {"error.message": "disk gone"}}) == [line["id"]]
     assert logs({"term": {"service.name": "cart"}}) == both
-    mapping = urllib3.request("GET", f"{stack.elasticsearch}/{index_prefix}traces-2026.01.01/_mapping").json()
+    mapping = http_request("GET", f"{stack.elasticsearch}/{index_prefix}traces-2026.01.01/_mapping").json()
     properties = next(iter(mapping.values()))["mappings"]["properties"]
     assert properties["spans"] == {"type": "object", "enabled": False}
     (hit,) = search(stack.elasticsearch, f"{index_prefix}traces-*", {"query": {"term": {"trace.id": trace_id.hex()}}})

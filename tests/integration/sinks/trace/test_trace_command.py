@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 import pytest
-import urllib3
 from click.testing import CliRunner, Result
 from rich.console import Console
 
@@ -19,6 +18,7 @@ from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
 from sinks.trace.search import FoundTrace
 from sinks.trace.view import view
+from tests.kit.http import http_request
 from tests.kit.http_stub import Request, stub
 from tests.kit.sink_examples import ERRORED, ROOT, START, batch, log, new_trace_id, part, span
 from tests.kit.sink_targets import NOWHERE, metrics, search
@@ -250,7 +250,7 @@ def test_a_dropped_trace_is_sent_to_zipkin_whole(stored: _Stored, stack: Endpoin
     assert result.output.splitlines()[-1] == f"Sent 2 spans to Zipkin: {stack.zipkin}/zipkin/traces/{trace_id.hex()}"
 
     def ids() -> list[str]:
-        answer = urllib3.request("GET", f"{stack.zipkin}/api/v2/trace/{trace_id.hex()}")
+        answer = http_request("GET", f"{stack.zipkin}/api/v2/trace/{trace_id.hex()}")
         return sorted(one["id"] for one in answer.json()) if answer.status == 200 else []
 
     eventually(lambda: ids() == ["00000000000000a1", "00000000000000b2"])

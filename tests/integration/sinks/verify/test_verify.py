@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-import urllib3
 from click.testing import CliRunner
 from confluent_kafka import TopicPartition
 
@@ -11,6 +10,7 @@ from pipeline.cli.root import main
 from pipeline.local.stack import Endpoints
 from pipeline.model.replay_markers import end_headers
 from sinks.base.contract import OutgoingDeadLetter
+from tests.kit.http import http_request
 from tests.kit.http_stub import Request, stub
 from tests.kit.sink_examples import ERRORED, log, new_trace_id, span, trace_message
 from tests.kit.sink_targets import NOWHERE
@@ -113,7 +113,7 @@ def test_an_index_that_is_gone_is_all_its_documents(setting: Setting) -> None:
     assert setting.found("--only", "elasticsearch")["holes"] == []
     for kind in ("logs", "traces"):
         url = f"{setting.stack.elasticsearch}/{setting.index_prefix}{kind}-2026.01.01"
-        assert urllib3.request("DELETE", url).status == 200
+        assert http_request("DELETE", url).status == 200
     found = setting.found("--only", "elasticsearch")
     assert found["totals"] == counts(parts=1, spans=2, lines=2, missing_parts=1, missing_lines=2)
     # No id selects a line without a trace.

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import urllib3
 
 from pipeline.local.ports import Ports
 from pipeline.local.stack import Endpoints, Stack
 from sinks.zipkin.settings import ZipkinSettings
 from sinks.zipkin.sink import ZipkinSink
+from tests.kit.http import http_request
 from tests.kit.sink_examples import batch, new_trace_id, part, span
 from tests.kit.sink_targets import metrics
 from tests.kit.waiting import wait_for
@@ -34,6 +34,6 @@ def test_a_flood_of_spans_does_not_overrun_zipkin_and_is_stored_whole(small_zipk
     query = {"query": {"term": {"traceId": trace_id.hex()}}}
     wait_for(
         "all spans to be stored",
-        lambda: urllib3.request("POST", url, json=query, timeout=30).json()["count"] == _SPANS,
+        lambda: http_request("POST", url, json=query, timeout=30).json()["count"] == _SPANS,
         seconds=60,
     )

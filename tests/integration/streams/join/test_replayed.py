@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import urllib3
 from confluent_kafka import Message
 
 from pipeline.failpoints import Failpoint
@@ -14,6 +13,7 @@ from pipeline.local.stack import Endpoints
 from pipeline.model.replay_markers import is_end
 from streams.join.settings import JoinSettings
 from tests.kit.children import Child
+from tests.kit.http import http_request
 from tests.kit.kafka import publish, read_all, read_until
 from tests.kit.kafka_topics import create
 from tests.kit.processes import metrics, running
@@ -167,7 +167,7 @@ def test_a_copier_that_takes_long_is_waited_for_and_its_last_record_is_not_misse
     stuck_after = 2.0
 
     def waited_for_longer() -> bool:
-        said = urllib3.request("GET", f"{url}/readyz", timeout=5, retries=False).data.decode()
+        said = http_request("GET", f"{url}/readyz", timeout=5, retries=False).data.decode()
         found = re.match(r"waiting for a transaction that is open on \S+ at offset 0, for (\d+) s", said)
         return found is not None and float(found.group(1)) > stuck_after + 1
 

@@ -6,13 +6,13 @@ import uuid
 from pathlib import Path
 
 import pytest
-import urllib3
 from confluent_kafka import Producer
 
 from pipeline.failpoints import Failpoint
 from pipeline.local.stack import Endpoints
 from pipeline.runtime.watchdog import STUCK_EXIT_CODE
 from tests.kit.children import Child
+from tests.kit.http import http_request
 from tests.kit.kafka import publish, read_until
 from tests.kit.kafka_topics import create
 from tests.kit.processes import running
@@ -37,7 +37,7 @@ def environment(stack: Endpoints, topic_prefix: str) -> dict[str, str]:
 
 
 def readiness(url: str) -> str:
-    return urllib3.request("GET", f"{url}/readyz", timeout=5, retries=False).data.decode().strip()
+    return http_request("GET", f"{url}/readyz", timeout=5, retries=False).data.decode().strip()
 
 
 def somebody(stack: Endpoints) -> Producer:
