@@ -117,6 +117,11 @@ def _reaches(live: str, needed: int) -> bool:
     return live == "-1" or (live.isdecimal() and int(live) >= needed)
 
 
+def no_such_job(name: str) -> UserError:
+    """Return the error for an unknown replay job."""
+    return UserError(f"There is no replay job {name}. List the jobs with: tracelink replay list")
+
+
 def require(admin: AdminClient, settings: KafkaSettings, topics: Iterable[str]) -> None:
     """Raise UserError, with the command that fixes it, if one of these topics is missing or has a violation.
 
@@ -125,7 +130,7 @@ def require(admin: AdminClient, settings: KafkaSettings, topics: Iterable[str]) 
     found = check(admin, settings, topics)
     job = names_of(settings).job
     if job and any(one.setting == "topic" for one in found):
-        raise UserError(f"There is no replay job {job}. List the jobs with: tracelink replay list")
+        raise no_such_job(job)
     listed = "; ".join(map(str, found))
     if job and found:
         raise UserError(

@@ -5,7 +5,7 @@ from collections.abc import Generator, Mapping
 
 from pipeline.cli.progress_bar import bars
 from pipeline.cli.times import milliseconds_of, now_ms
-from pipeline.kafka.admin import connect
+from pipeline.kafka.admin import connect, no_such_job
 from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
 from pipeline.model.replay_markers import is_end
@@ -34,7 +34,7 @@ class DeadLettersTopic:
         self._lookup = OffsetLookup(self._admin)
         self._known = frozenset(self._admin.list_topics(timeout=_TIMEOUT).topics)
         if self.names.job and self.names.dead_letters not in self._known:
-            raise UserError(f"There is no replay job {self.names.job}. List the jobs with: tracelink replay list")
+            raise no_such_job(self.names.job)
         for topic in (self.names.dead_letters, self.live.resolutions):
             if topic not in self._known:
                 raise UserError(f"Kafka has no topic {topic}. Create the topics with: tracelink topics apply")

@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message, Producer
 
-from pipeline.kafka.admin import connect
+from pipeline.kafka.admin import connect, no_such_job
 from pipeline.kafka.compacted import Newest
 from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
@@ -183,11 +183,6 @@ def refuse_other_gap(settings: JoinSettings) -> None:
             f"The job {settings.replay} was copied for TRACELINK_IDLE_GAP={gap / 1000:g}, but the setting is "
             f"{settings.idle_gap:g}: use --idle-gap {gap / 1000:g}."
         )
-
-
-def no_such_job(name: str) -> UserError:
-    """Return the error for an unknown job."""
-    return UserError(f"There is no replay job {name}. List the jobs with: tracelink replay list")
 
 
 def _parts_of(job: Job) -> list[bytes]:

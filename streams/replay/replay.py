@@ -12,14 +12,14 @@ from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.cli.progress_bar import OnProgress
 from pipeline.cli.times import milliseconds_of, shown
-from pipeline.kafka.admin import connect, create_job, require
+from pipeline.kafka.admin import connect, create_job, no_such_job, require
 from pipeline.kafka.joined import JoinedParts
 from pipeline.kafka.offsets import OffsetLookup, group_offsets
 from pipeline.kafka.reader import Reader
 from pipeline.kafka.topic_specs import specs
 from streams.join.settings import JoinSettings
 from streams.replay.copy import Copied, Copier, fence
-from streams.replay.jobs import Job, Jobs, Stored, no_such_job
+from streams.replay.jobs import Job, Jobs, Stored
 from streams.replay.plan import Plan, Planner, Selection
 from streams.replay.stages import Stages
 from streams.replay.status import JobStatus, Observer

@@ -10,21 +10,16 @@ import pytest
 
 from docs.generate.cli import commands
 from docs.generate.metrics import SECTIONS, metrics_of
-from docs.generate.pages import DOCS, ROOMS, pages
+from docs.generate.pages import ROOMS, pages
+from tests.kit.pages import DOCS, FENCE, ROOT, WRITTEN, name_of
 
-ROOT = DOCS.parent
-WRITTEN = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), ROOT / "deploy" / "README.md"]
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_PAGES = pages()
 _COMMANDS = dict(commands())
 
 
-def _name(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-@pytest.mark.parametrize("path", pages(), ids=_name)
+@pytest.mark.parametrize("path", _PAGES, ids=name_of)
 def test_a_page_that_comes_from_the_code_is_as_the_code_is(path: Path) -> None:
-    assert path.read_text("utf-8") == pages()[path], "run `make docs`"
+    assert path.read_text("utf-8") == _PAGES[path], "run `make docs`"
 
 
 def test_the_page_of_metrics_has_every_metric_of_the_code() -> None:
@@ -52,13 +47,13 @@ def test_the_glossary_is_alphabetical_with_a_line_a_word() -> None:
 
 
 def _slugs(path: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.*)$", _FENCE.sub("", path.read_text("utf-8")), re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", path.read_text("utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("path", WRITTEN, ids=_name)
+@pytest.mark.parametrize("path", WRITTEN, ids=name_of)
 def test_links_lead_to_files_and_headings_that_there_are(path: Path) -> None:
-    for target, heading in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", _FENCE.sub("", path.read_text("utf-8"))):
+    for target, heading in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", FENCE.sub("", path.read_text("utf-8"))):
         if not target.startswith(("http://", "https://")):
             there = (path.parent / target).resolve() if target else path
             assert there.exists(), target
@@ -67,8 +62,8 @@ def test_links_lead_to_files_and_headings_that_there_are(path: Path) -> None:
 
 def _shown_commands(text: str) -> Iterator[list[str]]:
     """Yield the words of each `tracelink` command in the code of a page, without what stands before and behind it."""
-    blocks = [block.replace("\\\n", " ") for language, block in _FENCE.findall(text) if language in {"sh", "console"}]
-    inline = re.findall(r"`(tracelink [a-z][^`]*)`", _FENCE.sub("", text))
+    blocks = [block.replace("\\\n", " ") for language, block in FENCE.findall(text) if language in {"sh", "console"}]
+    inline = re.findall(r"`(tracelink [a-z][^`]*)`", FENCE.sub("", text))
     for line in (line for code in (*blocks, *inline) for line in code.splitlines()):
         words = shlex.split(line, comments=True)
         for place, word in enumerate(words[:-1]):
@@ -98,7 +93,7 @@ def test_a_wrong_command_in_a_page_is_found() -> None:
     ]
 
 
-@pytest.mark.parametrize("path", [path for path in WRITTEN if path.name != "CHANGELOG.md"], ids=_name)
+@pytest.mark.parametrize("path", [path for path in WRITTEN if path.name != "CHANGELOG.md"], ids=name_of)
 def test_the_commands_of_a_page_are_there_with_their_flags(path: Path) -> None:
     assert [fault for words in _shown_commands(path.read_text("utf-8")) if (fault := _fault(words))] == []
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).parents[3]
-PAGES = sorted([*_ROOT.glob("*.md"), *_ROOT.glob("docs/*.md"), _ROOT / "deploy" / "README.md"])
+from tests.kit.pages import FENCE, WRITTEN, name_of
 
 # An old word, and the word of the field.
 WORDS = {
@@ -38,7 +37,6 @@ WORDS = {
 # A phrase that may stay, and why.
 EXCEPTIONS = {"has letters tomorrow": "characters, not dead letters"}
 
-_FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"``[^`]+``|`[^`]+`")
 _LINK = re.compile(r"\]\([^)]*\)")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -49,7 +47,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[:;])\s+(?=[A-Z])")
 
 def prose(page: Path) -> str:
     """Return a page without its code and the addresses of its links."""
-    text = _COMMENT.sub("", _FENCED.sub("\n\n", page.read_text("utf-8")))
+    text = _COMMENT.sub("", FENCE.sub("\n\n", page.read_text("utf-8")))
     return _LINK.sub("]", _CODE.sub("CODE", text))
 
 
@@ -72,13 +70,13 @@ def found(page: Path) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(_ROOT)))
+@pytest.mark.parametrize("page", WRITTEN, ids=name_of)
 def test_a_page_uses_the_words_of_the_field(page: Path) -> None:
     assert not found(page), "\n".join(found(page))
 
 
 def test_each_exception_is_still_needed() -> None:
-    everything = "\n".join(sentence for page in PAGES for sentence in sentences(prose(page)))
+    everything = "\n".join(sentence for page in WRITTEN for sentence in sentences(prose(page)))
     assert [phrase for phrase in EXCEPTIONS if phrase not in everything] == []
 
 
