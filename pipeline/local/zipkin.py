@@ -8,6 +8,8 @@ ZIPKIN_ENV = {
     # One node has no place for replicas, and five shards for each day's index are of no use.
     "ES_INDEX_SHARDS": "1",
     "ES_INDEX_REPLICAS": "0",
+    # In ms. Zipkin drops spans that its storage has not answered by then; its default is 10 s.
+    "ES_TIMEOUT": "60000",
 }
 
 

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 _ACTIVE, _ANSWERED = "elasticsearch_active_requests", "elasticsearch_requests_total"
 _STORING = "index-span"
-# One late storage request must not delay the next posts: Zipkin abandons it after 10 s.
+# One late storage request must not delay the next posts: Zipkin abandons it after ES_TIMEOUT, 10 s by default.
 _LATE = 1
 _SLOW_SECONDS = 1.0
 _QUIET_SECONDS = 60.0

@@ -7,6 +7,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from pipeline.local.stack import Endpoints
+from pipeline.local.zipkin import ZIPKIN_ENV
 from sinks.base.contract import Sink
 from sinks.base.metrics import SinkMetrics
 from sinks.base.sampling import TailSampling
@@ -73,8 +74,8 @@ def zipkin_target(stack: Endpoints) -> Target:
             hits = search(stack.elasticsearch, "zipkin-span-*", query)
             return sorted(hit["_source"]["id"] for hit in hits)
 
-        # It stores after it has answered.
-        eventually(lambda: len(stored()) >= at_least)
+        # It stores after it has answered, and drops what is not stored within its ES_TIMEOUT.
+        eventually(lambda: len(stored()) >= at_least, seconds=int(ZIPKIN_ENV["ES_TIMEOUT"]) / 1000 + 5)
         return stored()
 
     return Target(make(), spans, None, lambda: make(NOWHERE), lambda share: make(share=share), bad_span=_not_hex)

@@ -7,8 +7,11 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 T = TypeVar("T")
 
+PATIENCE = 60.0
+"""Seconds: far more than anything takes, since a machine that runs a whole suite stands still for tens of them."""
 
-def wait_for(what: str, probe: Callable[[], T], *, seconds: float = 30.0) -> T:
+
+def wait_for(what: str, probe: Callable[[], T], *, seconds: float = PATIENCE) -> T:
     """Return the first true value of a probe; AssertionError after so many seconds without one."""
     found: T = Retrying(
         retry=retry_if_result(lambda value: not value),
@@ -20,6 +23,6 @@ def wait_for(what: str, probe: Callable[[], T], *, seconds: float = 30.0) -> T:
     return found
 
 
-def eventually(probe: Callable[[], T], *, seconds: float = 20.0) -> T:
+def eventually(probe: Callable[[], T], *, seconds: float = PATIENCE) -> T:
     """Return the first true answer of a probe whose name says what is waited for."""
     return wait_for("a true answer", probe, seconds=seconds)
