@@ -89,7 +89,7 @@ def _write_bodies(settings: ElasticsearchSettings, folder: Path) -> None:
     )
     number, kinds = 0, record_kinds(names)
     while batch := decode(islice(messages, _BATCH), kinds):
-        for chunk in chunks(encoder.documents(batch, Report([])), settings.batch_bytes):
+        for chunk in chunks(encoder.documents(batch, Report([])), lambda: settings.batch_bytes):
             (folder / f"{number:06}.ndjson").write_bytes(body(chunk))
             number += 1
 

@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponen
 from pipeline.model.problems import Problem
 from sinks.base.background import start
 from sinks.base.contract import Outcome, SourceMessage
-from sinks.elasticsearch.client import IN_FLIGHT, ElasticsearchClient, Overloaded, passes
+from sinks.elasticsearch.client import IN_FLIGHT, ElasticsearchClient, Late, Overloaded, passes
 from tracelink.errors import InvalidRecord, Reason, Unavailable
 from tracelink.model.records import LogRecord
 
@@ -24,6 +24,8 @@ _REQUEST_BYTES = 1 << 20
 # documents.
 _REPEATS = 3
 _SMALLER = 8
+# After requests without an answer in time, not less than this.
+_LEAST_BYTES = 1 << 14
 _SOURCE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 Action = Literal["create", "index"]
@@ -57,12 +59,12 @@ def newer_lines(index: str, identity: str, version: int, source: dict[str, Any])
     return action % (index.encode(), orjson.dumps(identity), version) + orjson.dumps(source, option=_SOURCE)
 
 
-def chunks(documents: Iterable[Document], most: int) -> Iterator[list[Document]]:
-    """Yield the documents of each request, of at most 1 MiB or `most` bytes unless a single document is larger."""
+def chunks(documents: Iterable[Document], most: Callable[[], int]) -> Iterator[list[Document]]:
+    """Yield the documents of each request, of at most `most()` bytes unless a single document is larger."""
     chunk: list[Document] = []
-    size, most = 0, min(most, _REQUEST_BYTES)
+    size = 0
     for document in documents:
-        if chunk and size + len(document.lines) > most:
+        if chunk and size + len(document.lines) > most():
             yield chunk
             chunk, size = [], 0
         chunk.append(document)
@@ -82,17 +84,25 @@ class _Answered(NamedTuple):
     settled: list[Settled]
     refused: list[Document]
     why: str
+    late: bool = False
+    """There was no answer within the request timeout."""
 
 
 class Bulk:
     """Sends documents in requests of bounded size.
 
-    Only documents with status 429 or 5xx are retried, three times; then it raises Unavailable.
+    Only documents with status 429 or 5xx, or without an answer in time, are retried, three times; then it raises
+    Unavailable.
+
+    After a request without an answer in time, requests have an eighth of its size, and are sent one at a time; the
+    limit doubles with each batch. Otherwise a slow cluster, which still works on the request that was given up, would
+    get the same one again and again, and never catch up.
     """
 
     def __init__(self, client: ElasticsearchClient, batch_bytes: int, observe: Callable[[float], None]) -> None:
         self._client = client
-        self._batch_bytes = batch_bytes
+        self._largest = min(batch_bytes, _REQUEST_BYTES)
+        self._most = self._largest
         self._observe = observe
 
     def send(self, documents: Iterable[Document]) -> Iterator[Settled]:
@@ -102,9 +112,10 @@ class Bulk:
         After a refusal, requests are sent one at a time: together they may be too much for the cluster.
         """
         in_flight: deque[Future[_Answered]] = deque()
-        at_once = IN_FLIGHT
+        self._most = min(self._most * 2, self._largest)
+        at_once = IN_FLIGHT if self._most == self._largest else 1
         try:
-            for chunk in chunks(documents, self._batch_bytes):
+            for chunk in chunks(documents, lambda: self._most):
                 if len(in_flight) == at_once and (yield from self._collect(in_flight)):
                     at_once = 1
                 in_flight.append(start(partial(self._post, chunk)))
@@ -118,28 +129,30 @@ class Bulk:
 
         Returns True if documents were refused.
         """
-        settled, refused, why = in_flight.popleft().result()
+        settled, refused, why, _ = in_flight.popleft().result()
         yield from settled
         if not refused:
             return False
         while in_flight:
-            settled, more, why_more = in_flight.popleft().result()
+            settled, more, why_more, _ = in_flight.popleft().result()
             yield from settled
             refused, why = refused + more, why_more or why
         yield from self._repeat(refused, why)
         return True
 
     def _repeat(self, refused: list[Document], why: str) -> list[Settled]:
-        """Retry refused documents in ever smaller requests, one at a time."""
+        """Retry refused documents in ever smaller requests, one at a time; raises Late if the first gets no answer."""
         settled: list[Settled] = []
         most = _REQUEST_BYTES
 
         def attempt() -> bool:
             nonlocal refused, why, most
             most //= _SMALLER
-            pending, refused = chunks(refused, most), []
-            for chunk in pending:
+            pending, refused = chunks(refused, partial(min, most, self._most)), []
+            for number, chunk in enumerate(pending):
                 answered = self._post(chunk)
+                if answered.late and not number:
+                    raise Late(answered.why)
                 settled.extend(answered.settled)
                 refused += answered.refused
                 why = answered.why or why
@@ -165,10 +178,14 @@ class Bulk:
     def _post(self, chunk: list[Document]) -> _Answered:
         """Send one request; split it in halves if it is too large."""
         started = time.perf_counter()
+        content = body(chunk)
         try:
-            items = self._client.bulk(body(chunk), len(chunk))
+            items = self._client.bulk(content, len(chunk))
         except Overloaded as error:
             return _Answered([], chunk, str(error))
+        except Late as error:
+            self._most = min(max(len(content) // _SMALLER, _LEAST_BYTES), self._largest)
+            return _Answered([], chunk, str(error), late=True)
         if items is None:
             return self._halve(chunk)
         self._observe(time.perf_counter() - started)
@@ -191,7 +208,10 @@ class Bulk:
             return _Answered([(chunk[0], InvalidRecord(Reason.REFUSED, detail))], [], "")
         half = len(chunk) // 2
         first, second = self._post(chunk[:half]), self._post(chunk[half:])
-        return _Answered(first.settled + second.settled, first.refused + second.refused, first.why or second.why)
+        return _Answered(
+            first.settled + second.settled, first.refused + second.refused, first.why or second.why,
+            first.late or second.late,
+        )  # fmt: skip
 
     def _judge(self, result: dict[str, Any], action: Action) -> Outcome | InvalidRecord | None:
         """Return the outcome of one document; None if it must be retried."""

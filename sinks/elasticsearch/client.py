@@ -30,6 +30,10 @@ class Overloaded(Unavailable):
     """The cluster is overloaded; it may accept a smaller request, or one at a time."""
 
 
+class Late(Unavailable):
+    """The cluster has not answered within the request timeout; it may answer a smaller request in time."""
+
+
 class ElasticsearchClient:
     """Sends requests to a cluster; each blocks at most for the request timeout, and is not retried.
 
@@ -127,7 +131,9 @@ class ElasticsearchClient:
             raise Refused(
                 f"TLS with {where} failed: {error}. Check TRACELINK_ELASTICSEARCH_CA and TRACELINK_ELASTICSEARCH_URL."
             ) from None
-        except (elastic_transport.ConnectionError, elastic_transport.ConnectionTimeout) as error:
+        except elastic_transport.ConnectionTimeout as error:
+            raise Late(f"{where} does not answer: {error}") from error
+        except elastic_transport.ConnectionError as error:
             raise Unavailable(f"{where} does not answer: {error}") from error
         except (UnsupportedProductError, SerializationError):
             raise Refused(

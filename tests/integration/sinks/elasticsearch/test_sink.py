@@ -199,6 +199,42 @@ def test_requests_are_bounded_in_bytes() -> None:
     assert sorted(one for ids in seen for one in ids) == sorted(f"line-{number}" for number in range(20))
 
 
+def test_a_cluster_that_is_late_gets_smaller_requests_and_one_at_a_time() -> None:
+    good, sizes, room, together = bulk(created), list[int](), Lock(), list[int]()
+
+    def answer(request: Request) -> tuple[int, object]:
+        sizes.append(len(request.body))
+        if len(request.body) > 20_000:
+            time.sleep(0.6)
+            return good(request)
+        if not room.acquire(blocking=False):
+            together.append(len(request.body))
+            return 500, {}
+        try:
+            return good(request)
+        finally:
+            room.release()
+
+    with stub(answer) as url:
+        report = sink(url, setup_templates="false", request_timeout="0.3").write(lines_batch(300))
+    assert report.records == {("log", Outcome.WRITTEN): 300}
+    assert sizes[0] > 20_000 > max(sizes[1:])
+    assert not together
+
+
+def test_a_cluster_that_answers_no_smaller_request_in_time_is_unavailable() -> None:
+    seen: list[int] = []
+
+    def answer(request: Request) -> tuple[int, object]:
+        seen.append(len(request.body))
+        time.sleep(0.6)
+        return bulk(created)(request)
+
+    with stub(answer) as url, pytest.raises(Unavailable, match="does not answer"):
+        sink(url, setup_templates="false", request_timeout="0.3").write(lines_batch(300))
+    assert len(seen) == 2
+
+
 def test_the_next_request_goes_out_while_one_is_under_way() -> None:
     good, second = bulk(created), Event()
 
