@@ -76,9 +76,10 @@ def recorded(folder: Path, name: str) -> list[Template]:
     """Read recorded traces from `NAME.spans.jsonl.gz` and `NAME.logs.jsonl.gz`, in the formats of `tracelink send`."""
     parser = Parser(RecordEncoder(TopicNames()), ErrorRule(), _LARGEST_RECORD)
     traces: dict[bytes, list[tuple[int, Piece]]] = {}
-    for kind, parse in (("spans", parser.spans), ("logs", parser.logs)):
+    for kind in ("spans", "logs"):
         source = InputFile(folder / f"{name}.{kind}.jsonl.gz")
-        for time, entry in parse(source.items()):
+        records = parser.spans(source.items()) if kind == "spans" else parser.logs(source.log_lines(), source.modified)
+        for time, entry in records:
             if not isinstance(entry, Ready):
                 raise UserError(f"{entry.place}: no valid record: {entry.detail}")
             message = entry.message

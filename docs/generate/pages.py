@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from docs.generate.cli import cli_page
+from docs.generate.log_lines import log_lines_page
 from docs.generate.metrics import metrics_page
 from pipeline.cli.settings_table import settings_table
 
@@ -36,6 +37,7 @@ def pages() -> dict[Path, str]:
     architecture = DOCS / "architecture.md"
     return {
         DOCS / "settings.md": _SETTINGS.format(tables=settings_table()),
+        DOCS / "log-lines.md": log_lines_page(),
         DOCS / "metrics.md": metrics_page(),
         DOCS / "cli.md": cli_page(),
         architecture: _with_rooms(architecture.read_text(encoding="utf-8")),

@@ -1,24 +1,28 @@
-"""Reader of JSON files: a list, or one value per line; plain or gzip; `-` is standard input."""
+"""Reader of files of spans and of log lines, plain or compressed; `-` is standard input."""
 
-import gzip
 import hashlib
 import sys
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import orjson
 
+from pipeline.formats.envelopes import Entry
+from pipeline.formats.file_bytes import DAMAGED, decompressed, utf8_lines
+from pipeline.formats.invalid_input import InvalidInput
+from pipeline.formats.log_lines import read_log_lines
 from tracelink.errors import UserError
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
+T = TypeVar("T")
 STDIN = Path("-")
 _GZIP = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
 _DIGEST_CHARS = 32
 
 
@@ -35,6 +39,15 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class LineItem:
+    """One log line of a file, with its place and its identity, which are as those of an `Item`."""
+
+    place: str
+    identity: str
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A place in a file that could not be read, and why."""
 
@@ -47,17 +60,20 @@ class InputFile:
     """One file to read; raises UserError if it cannot be opened.
 
     Identities of values begin with a digest of the file's bytes on disk. A pipe can be read only once, so there they
-    begin with a digest of the line. `size` is in bytes, None for a pipe.
+    begin with a digest of the line. `size` is in bytes, None for a pipe. `modified` is the time of the last change of a
+    file, and the time at which a pipe was opened, in microseconds since the epoch.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size: int | None = None
+        self.modified = time.time_ns() // 1000
         self._digest: str | None = None
         try:
             self._raw: BufferedReader = cast("BufferedReader", sys.stdin.buffer) if path == STDIN else path.open("rb")
             if path != STDIN and self._raw.seekable():
-                self.size = path.stat().st_size
+                status = path.stat()
+                self.size, self.modified = status.st_size, status.st_mtime_ns // 1000
                 self._digest = hashlib.file_digest(self._raw, "sha256").hexdigest()[:_DIGEST_CHARS]
                 self._raw.seek(0)
         except OSError as error:
@@ -72,23 +88,47 @@ class InputFile:
         An invalid line is one refusal, and so is a truncated list. Lines are read one by one, a list over several lines
         as a whole.
         """
+        yield from self._guarded(self._values)
+
+    def log_lines(self) -> Iterator[LineItem | Refusal]:
+        """Yield the log lines in order, JSON and text; see `read_log_lines`."""
+        yield from self._guarded(self._log_lines)
+
+    def _guarded(self, read: Callable[[Iterator[bytes]], Iterator[T]]) -> Iterator[T | Refusal]:
+        """Read the file's lines; damage of a compressed file is one refusal, at the line that it is in."""
         number = 0
+
+        def counted() -> Iterator[bytes]:
+            nonlocal number
+            for number, line in enumerate(utf8_lines(decompressed(self._raw)), 1):  # noqa: B007 - counted for refusals
+                yield line
+
         try:
-            stream: IO[bytes] = self._raw
-            if self._raw.peek(2)[:2] == _GZIP:
-                stream = cast("IO[bytes]", gzip.GzipFile(fileobj=self._raw))
-            started = False
-            for line in stream:
-                number += 1
-                text = line.removeprefix(_BOM) if number == 1 else line
-                if not started and text.strip():
-                    started = True
-                    if text.lstrip().startswith(b"[") and not _is_json(text):
-                        yield from self._document([b"\n"] * (number - 1) + [text, *stream])
-                        return
-                yield from self._line(text, number)
-        except (OSError, EOFError, zlib.error) as error:
+            yield from read(counted())
+        except InvalidInput as error:
+            yield Refusal(str(self.path), error.reason, error.detail)
+        except (*DAMAGED, zlib.error) as error:
             yield Refusal(f"{self.path}:{number + 1}", "unreadable", f"cannot read the file from here on ({error})")
+
+    def _log_lines(self, lines: Iterator[bytes]) -> Iterator[LineItem | Refusal]:
+        for found in read_log_lines(lines):
+            place = f"{self.path}:{found.number}" + "".join(f"[{index}]" for index in found.index)
+            if isinstance(found.entry, InvalidInput):
+                yield Refusal(place, found.entry.reason, found.entry.detail)
+                continue
+            digest = self._digest or _digest(orjson.dumps(found.entry.fields, option=orjson.OPT_NON_STR_KEYS))
+            identity = "-".join([digest, str(found.number), *map(str, found.index)])
+            yield LineItem(place, identity, found.entry)
+
+    def _values(self, lines: Iterator[bytes]) -> Iterator[Item | Refusal]:
+        started = False
+        for number, line in enumerate(lines, 1):
+            if not started and line.strip():
+                started = True
+                if line.lstrip().startswith(b"[") and not _is_json(line):
+                    yield from self._document([b"\n"] * (number - 1) + [line, *lines])
+                    return
+            yield from self._line(line, number)
 
     def _document(self, lines: list[bytes]) -> Iterator[Item | Refusal]:
         """Read a list over several lines; if it is not one, the first line is invalid and the others may be valid."""

@@ -1,5 +1,7 @@
 """The error for input that is not a span or a log line, and texts of JSON values."""
 
+import json
+
 import orjson
 
 
@@ -16,10 +18,16 @@ def kept(value: object) -> str:
     """Return a string unchanged, any other value as its JSON text; raises InvalidInput if it is nested too deeply."""
     if isinstance(value, str):
         return value
+    if type(value) is int:
+        return str(value)
     try:
         return orjson.dumps(value).decode()
-    except TypeError as error:
-        raise InvalidInput("value", f"cannot be kept as text ({error})") from None
+    except TypeError:  # integers of more than 64 bits, or deep nesting
+        pass
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        raise InvalidInput("value", "cannot be kept as text (nested too deeply)") from None
 
 
 def shown(value: object) -> str:

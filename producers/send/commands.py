@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, allow_dash=True),
     multiple=True,
     metavar="FILE",
-    help="Zipkin v2 JSON: a list, or one span a line; plain or gzip; - for standard input. Repeatable.",
+    help="Zipkin v2 JSON: a list, or one span a line; plain or compressed; - for standard input. Repeatable.",
 )
 @click.option(
     "--logs",
     type=click.Path(path_type=Path, allow_dash=True),
     multiple=True,
     metavar="FILE",
-    help="JSON log lines with ECS or plain names; plain or gzip; - for standard input. Repeatable.",
+    help="Log lines of any common logger, JSON or text; plain or compressed; - for standard input. Repeatable.",
 )
 @click.option("--skip-invalid", is_flag=True, help="Exit with 0 even if lines were refused.")
 @click.option(
@@ -51,7 +51,8 @@ def send(
     """Publish files of spans and log lines to Kafka.
 
     Files are merged by the times of their records; each file keeps its own order. Log lines have the same ids each time
-    a file is sent, so they are stored once. No record is dropped: the command waits while its buffer is full.
+    a file is sent, so they are stored once; one without a time has that of the line before it, and the first ones that
+    of the file. No record is dropped: the command waits while its buffer is full.
 
     Invalid lines are reported with file and line number; all others are sent. The exit code is 1 if a line was refused
     (without --skip-invalid) or a record was not acknowledged, 2 for wrong usage, 130 after Ctrl-C.
@@ -60,7 +61,7 @@ def send(
     Examples:
       tracelink send --spans spans.json --logs app.jsonl.gz
       tracelink send --spans a.json --spans b.json --rate 500
-      kubectl logs deploy/cart | tracelink send --logs - --skip-invalid
+      kubectl logs deploy/cart | tracelink send --logs -
     """
     from producers.send.send import send_files
 

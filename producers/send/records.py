@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
+from typing import TypeVar
 
-from pipeline.cli.input_file import Item, Refusal
+from pipeline.cli.input_file import Item, LineItem, Refusal
 from pipeline.formats.invalid_input import InvalidInput
-from pipeline.formats.log_json import parse_log
+from pipeline.formats.log_record import LineReader
 from pipeline.formats.zipkin_json import parse_span
 from tracelink.kafka.messages import EncodedRecord, RecordEncoder
 from tracelink.model.records import ErrorRule
 
-Entry = Item | Refusal
+T = TypeVar("T", Item, LineItem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Parser:
         self._rule = rule
         self._max_bytes = max_bytes
 
-    def spans(self, entries: Iterable[Entry]) -> Iterator[tuple[int, Ready | Refusal]]:
+    def spans(self, entries: Iterable[Item | Refusal]) -> Iterator[tuple[int, Ready | Refusal]]:
         """Parse Zipkin v2 spans; yields each with its time in microseconds, see `_timed`."""
 
         def parse(item: Item) -> tuple[int | None, EncodedRecord]:
@@ -39,17 +40,21 @@ class Parser:
 
         return self._timed(entries, parse)
 
-    def logs(self, entries: Iterable[Entry]) -> Iterator[tuple[int, Ready | Refusal]]:
-        """Parse JSON log lines; yields each with its time in microseconds, see `_timed`."""
+    def logs(self, entries: Iterable[LineItem | Refusal], otherwise: int) -> Iterator[tuple[int, Ready | Refusal]]:
+        """Parse the log lines of a file; yields each with its time in microseconds, see `_timed`.
 
-        def parse(item: Item) -> tuple[int | None, EncodedRecord]:
-            record = parse_log(item.value, item.identity, self._rule)
+        A line without a time takes that of the line before it, and the first ones take `otherwise`.
+        """
+        reader = LineReader(self._rule, otherwise)
+
+        def parse(item: LineItem) -> tuple[int | None, EncodedRecord]:
+            record = reader.read(item.entry, item.identity)
             return record["timestamp"], self._encoder.log(record)
 
         return self._timed(entries, parse)
 
     def _timed(
-        self, entries: Iterable[Entry], parse: Callable[[Item], tuple[int | None, EncodedRecord]]
+        self, entries: Iterable[T | Refusal], parse: Callable[[T], tuple[int | None, EncodedRecord]]
     ) -> Iterator[tuple[int, Ready | Refusal]]:
         """Yield each entry with its record's time, or 0 without one, so that it directly follows its predecessor."""
         for entry in entries:

@@ -63,7 +63,7 @@ def send_files(
                 for found in in_order(
                     [
                         *(parser.spans(source.items()) for source in span_sources),
-                        *(parser.logs(source.items()) for source in log_sources),
+                        *(parser.logs(source.log_lines(), source.modified) for source in log_sources),
                     ]
                 ):
                     if isinstance(found, Refusal):

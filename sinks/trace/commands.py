@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.options import settings_options
+from pipeline.cli.trace_id import given_trace_id
 from pipeline.settings import ElasticsearchAccess, ZipkinAccess
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.zipkin.settings import ZipkinSettings
-from tracelink.errors import UserError
-from tracelink.model.records import parse_trace_id
 
 if TYPE_CHECKING:
     from sinks.trace.search import FoundTrace
@@ -34,7 +33,9 @@ if TYPE_CHECKING:
 @settings_options(ElasticsearchSettings, only=("request_timeout",))
 @settings_options(ZipkinAccess)
 def trace(*, trace_id: str, as_json: bool, to_zipkin: bool, limit: int, **flags: str | None) -> None:
-    """Show a trace from Elasticsearch: its span tree, with the log lines of each span. ID has 16 or 32 hex characters.
+    """Show a trace from Elasticsearch: its span tree, with the log lines of each span.
+
+    ID has 16 or 32 hex characters, or is spelled as in the sender's log lines: traceparent, X-Ray, Datadog, SkyWalking.
 
     --to-zipkin completes a trace whose error came late, after the Zipkin sink had sampled out its first spans.
 
@@ -46,10 +47,7 @@ def trace(*, trace_id: str, as_json: bool, to_zipkin: bool, limit: int, **flags:
     """
     from sinks.trace.search import find
 
-    try:
-        parsed, _ = parse_trace_id(trace_id.strip().lower())
-    except ValueError:
-        raise UserError(f"{trace_id!r} is not a trace id: give 16 or 32 hex characters, not all zero.") from None
+    parsed = given_trace_id(trace_id)
     settings = ElasticsearchSettings.load_own(flags)
     zipkin = ZipkinSettings.load_own(flags) if to_zipkin else None
     found = find(settings, parsed, limit)

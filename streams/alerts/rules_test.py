@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
-from pipeline.cli.input_file import InputFile, Item, Refusal
+from pipeline.cli.input_file import InputFile, Item, LineItem, Refusal
 from pipeline.formats.invalid_input import InvalidInput
-from pipeline.formats.log_json import parse_log
+from pipeline.formats.log_record import LineReader
 from pipeline.formats.zipkin_json import parse_span
 from pipeline.model.problems import Alert, Occurrence, Problem
 from streams.alerts.occurrence import Redact, occurrence
@@ -17,6 +20,7 @@ from streams.alerts.rule import Rule
 from streams.alerts.rules import Rules
 from tracelink.model.records import NO_TRACE, ErrorRule, LogRecord, Span, Trace
 
+T = TypeVar("T", Item, LineItem)
 _US_PER_MS = 1000
 
 
@@ -33,9 +37,12 @@ class Traces:
     def read(self, spans: Iterable[Path], logs: Iterable[Path]) -> None:
         """Read files of spans and of log lines; raises UserError if one cannot be opened."""
         for path in spans:
-            self._read(path, self._take_span)
+            with closing(InputFile(path)) as source:
+                self._read(source.items(), self._take_span)
         for path in logs:
-            self._read(path, self._take_log)
+            with closing(InputFile(path)) as source:
+                reader = LineReader(self._rule, source.modified)
+                self._read(source.log_lines(), partial(self._take_log, reader))
 
     def __len__(self) -> int:
         return len(self._spans.keys() | self._logs.keys())
@@ -44,26 +51,22 @@ class Traces:
         """Return the traces, each in one part, closed at the time of its last record."""
         return [self._trace(one) for one in self._spans.keys() | self._logs.keys()]
 
-    def _read(self, path: Path, take: Callable[[Item], None]) -> None:
-        source = InputFile(path)
-        try:
-            for entry in source.items():
-                if isinstance(entry, Refusal):
-                    self.refused.append(entry)
-                    continue
-                try:
-                    take(entry)
-                except InvalidInput as error:
-                    self.refused.append(Refusal(entry.place, error.reason, error.detail))
-        finally:
-            source.close()
+    def _read(self, entries: Iterable[T | Refusal], take: Callable[[T], None]) -> None:
+        for entry in entries:
+            if isinstance(entry, Refusal):
+                self.refused.append(entry)
+                continue
+            try:
+                take(entry)
+            except InvalidInput as error:
+                self.refused.append(Refusal(entry.place, error.reason, error.detail))
 
     def _take_span(self, item: Item) -> None:
         span = parse_span(item.value, self._rule)
         self._spans.setdefault(span["traceId"], []).append(span)
 
-    def _take_log(self, item: Item) -> None:
-        record = parse_log(item.value, item.identity, self._rule)
+    def _take_log(self, reader: LineReader, item: LineItem) -> None:
+        record = reader.read(item.entry, item.identity)
         if record["traceId"] == NO_TRACE:
             self.unlinked += 1
         else:

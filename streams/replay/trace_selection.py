@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.trace_id import given_trace_id
 from pipeline.kafka.joined import JoinedPart, JoinedParts
 from pipeline.model import splice
 from tracelink.errors import InvalidRecord, UserError
-from tracelink.model.records import Flag, Trace, parse_trace_id, service_of
+from tracelink.model.records import Flag, Trace, service_of
 
 _POSITIVE = 0x7FFFFFFF
 _SEED, _MIX, _WORD = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
@@ -88,7 +89,4 @@ def _services(trace: Trace) -> set[str]:
 
 
 def _key(text: str, where: str) -> bytes:
-    try:
-        return parse_trace_id(text.lower())[0].hex().encode()
-    except ValueError:
-        raise UserError(f"{where}: {text!r} is not a trace id: it has 16 or 32 hex characters, not all zero.") from None
+    return given_trace_id(text, where).hex().encode()

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from pipeline.cli.input_file import InputFile, Item
-from pipeline.formats.log_json import parse_log
+from pipeline.formats.log_record import parse_log
 from pipeline.formats.zipkin_json import parse_span
 from tests.kit.datasets import SHARED
 from tests.kit.strategies import EXCEPTIONS, TEXTS, logs, spans

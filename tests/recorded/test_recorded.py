@@ -19,7 +19,7 @@ from confluent_kafka import Message
 
 from pipeline.analysis.redaction import Redactor
 from pipeline.cli.input_file import InputFile, Item
-from pipeline.formats.log_json import parse_log
+from pipeline.formats.log_record import parse_log
 from pipeline.formats.zipkin_json import parse_span
 from pipeline.kafka.compacted import Newest
 from pipeline.kafka.offsets import GroupOffset

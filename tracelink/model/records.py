@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NotRequired, TypedDict
 
+from tracelink.model.levels import ERROR_LEVELS, known_level
+
 TRACE_ID_CHARS = 32
 NO_TRACE = bytes(16)
 _LONGEST = 2**63 - 1
@@ -134,9 +136,6 @@ def duration_of(spans: Iterable[Span]) -> int:
     return min(max(0, took), _LONGEST)
 
 
-_ERROR_LEVELS = frozenset(
-    {"ERROR", "ERR", "SEVERE", "CRITICAL", "CRIT", "FATAL", "ALERT", "PANIC", "EMERGENCY", "EMERG"}
-)
 # The current name, and those of older instrumentations.
 _HTTP_STATUS = ("http.response.status_code", "http.status_code")
 _GRPC_STATUS = ("rpc.response.status_code", "rpc.grpc.status_code", "grpc.status_code")
@@ -180,4 +179,4 @@ class ErrorRule:
 
     def log(self, level: str | None) -> bool:
         """Return True if a line of this level is errored: ERROR or above, in any common spelling."""
-        return level is not None and level.upper() in _ERROR_LEVELS
+        return level is not None and (level in ERROR_LEVELS or known_level(level) in ERROR_LEVELS)

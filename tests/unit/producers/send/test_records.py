@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.cli.input_file import Item, Refusal
+from pipeline.cli.input_file import Item, LineItem, Refusal
+from pipeline.formats.envelopes import Entry
 from producers.send.records import Parser, Ready, in_order
 from tracelink.kafka.messages import RecordEncoder
 from tracelink.kafka.topics import TopicNames
@@ -24,9 +25,9 @@ def places(*files: list[Item]) -> list[str]:
 
 
 def test_files_are_merged_by_the_times_of_their_records() -> None:
-    logs = [Item("l:0", "l-0", {"time": 1_674_984_128_000_001, "message": "x"})]
+    logs = [LineItem("l:0", "l-0", Entry({"time": 1_674_984_128_000_001, "message": "x"}, None))]
     times: list[int | None] = [1_674_984_128_000_000, 1_674_984_128_000_002]
-    merged = in_order([PARSER.spans(spans("s", times)), PARSER.logs(logs)])
+    merged = in_order([PARSER.spans(spans("s", times)), PARSER.logs(logs, 0)])
     assert [found.place for found in merged] == ["s:0", "l:0", "s:1"]
 
 

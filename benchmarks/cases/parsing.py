@@ -1,0 +1,94 @@
+"""Reading log lines: from the bytes of a line to an encoded message, in one process without a server."""
+
+import json
+import time
+from collections.abc import Callable
+from statistics import median
+
+from benchmarks.case import Bench, Case
+from benchmarks.result import Result, Row, Target
+from pipeline.formats.log_lines import read_log_lines
+from pipeline.formats.log_record import LineReader
+from tracelink.model.codec import LOG_RECORD
+from tracelink.model.records import ErrorRule, LogRecord
+
+_TRACE = "1017aa41c0de71473641e43ccb6c8e3d"
+# For each row: what it is, its line, and the most that it may cost as a multiple of decoding and encoding alone.
+_ECS = (
+    '{"@timestamp":"2026-11-20T08:15:30.123456Z","log.level":"ERROR","message":"charge of order 4711 failed",'
+    f'"service.name":"pay","log.logger":"shop.pay.Charge","trace.id":"{_TRACE}","span.id":"3ffd6372d39b35f2",'
+    '"process.thread.name":"http-nio-8080-exec-1","ecs.version":"1.2.0"}'
+)
+_PINO = (
+    '{"level":50,"time":1795162530123,"pid":4711,"hostname":"pay-7f9c","msg":"charge of order 4711 failed",'
+    f'"trace_id":"{_TRACE}","span_id":"3ffd6372d39b35f2","trace_flags":"01","reqId":"req-1",'
+    '"req":{"method":"POST","url":"/charge","remoteAddress":"10.0.0.7"},"responseTime":12.5}'
+)
+_LOGBACK = (
+    f"2026-11-20 08:15:30.123 [http-nio-8080-exec-1] ERROR shop.pay.Charge [traceId={_TRACE},"
+    "spanId=3ffd6372d39b35f2] - charge of order 4711 failed"
+)
+_DOTNET = (
+    '{"Timestamp":"2026-11-20T08:15:30.1234560+00:00","EventId":0,"LogLevel":"Error","Category":"Shop.Pay",'
+    '"Message":"Charge of order 4711 failed","State":{"Message":"Charge of order 4711 failed","Order":4711},'
+    f'"Scopes":[{{"SpanId":"3ffd6372d39b35f2","TraceId":"{_TRACE}"}},{{"RequestPath":"/charge"}}]}}'
+)
+# For each row: the logger, a line of its, and the most that it may cost as a multiple of decoding and encoding alone.
+_LINES = (
+    ("Elastic Common Schema", _ECS, 2.5),
+    ("pino", _PINO, 2.5),
+    ("Logback text", _LOGBACK, 4.0),
+    (".NET's JSON console, with scopes", _DOTNET, None),
+    ("text of no layout", "charge of order 4711 failed", None),
+)
+_BATCH, _ROUNDS = 2000, 25
+
+
+def _read(lines: list[bytes]) -> LogRecord:
+    """Read and encode lines; returns the last record."""
+    reader = LineReader(ErrorRule(), 1795162530123456)
+    for found in read_log_lines(lines):
+        record = reader.read(found.entry, "0123456789abcdef0123456789abcdef-1")  # type: ignore[arg-type] # none is refused
+        LOG_RECORD.encode(record)
+    return record
+
+
+def _alone(line: bytes, record: LogRecord) -> None:
+    """Decode a line with the standard library as often, as JSON or as text, and encode its record."""
+    decode: Callable[[bytes], object] = json.loads if line.startswith(b"{") else bytes.decode
+    for _ in range(_BATCH):
+        decode(line)
+        LOG_RECORD.encode(record)
+
+
+def _us(run: Callable[[], object]) -> float:
+    """Return the CPU microseconds a line of one run."""
+    begun = time.process_time_ns()
+    run()
+    return (time.process_time_ns() - begun) / _BATCH / 1000
+
+
+def _measure(title: str, text: str, most: float | None) -> tuple[Row, Target | None]:
+    """Measure both ways in turn, since the speed of a shared machine changes from second to second."""
+    line = text.encode() + b"\n"
+    lines = [line] * _BATCH
+    record = _read(lines)
+    pairs = [(_us(lambda: _read(lines)), _us(lambda: _alone(line, record))) for _ in range(_ROUNDS)]
+    ratio = median(ours / alone for ours, alone in pairs)
+    alone = median(alone for _, alone in pairs)
+    row = Row(
+        title,
+        cpu_us=median(ours for ours, _ in pairs),
+        note=f"{len(text)} bytes; {ratio:.2f} times the {alone:.1f} µs of decoding and encoding alone",
+    )
+    if most is None:
+        return row, None
+    return row, Target(f"{title}: multiple of decoding and encoding alone, at most {most}", ratio, most, at_most=True)
+
+
+def _run(_: Bench) -> Result:
+    measured = [_measure(*one) for one in _LINES]
+    return Result("parsing", CASE.about, [row for row, _ in measured], [target for _, target in measured if target])
+
+
+CASE = Case("parsing", "log lines from bytes to encoded messages", (), _run)

@@ -1,0 +1,81 @@
+"""Lines of a file as UTF-8, however it is compressed and encoded."""
+
+import bz2
+import gzip
+import lzma
+from collections.abc import Iterator
+from io import BufferedReader, TextIOWrapper
+from typing import IO, cast
+
+from pipeline.formats.invalid_input import InvalidInput
+
+_GZIP, _BZIP2, _XZ, _ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
+_UTF8_BOM, _UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+_MAGIC_BYTES = 6
+
+DAMAGED = (OSError, EOFError, lzma.LZMAError)
+"""What reading a damaged compressed file raises, besides `zlib.error`."""
+
+
+def decompressed(raw: BufferedReader) -> IO[bytes]:
+    """Return a stream's content, decompressed if it begins like gzip, bzip2 or xz; raises InvalidInput for zstd."""
+    magic = raw.peek(_MAGIC_BYTES)[:_MAGIC_BYTES]
+    if magic.startswith(_GZIP):
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
+    if magic.startswith(_BZIP2):
+        return cast("IO[bytes]", bz2.BZ2File(raw))
+    if magic.startswith(_XZ):
+        return cast("IO[bytes]", lzma.LZMAFile(raw))
+    if magic.startswith(_ZSTD):
+        raise InvalidInput("compressed", "the file is compressed with zstd: decompress it first (zstd -d)")
+    return raw
+
+
+def utf8_lines(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a stream with their ends, as UTF-8 without a byte order mark; UTF-16 is decoded.
+
+    Bytes that are no UTF-8 stay as they are.
+    """
+    first = stream.readline()
+    little = first[1:2] == b"\0" and first[:1].isascii()
+    if first[:2] in _UTF16_BOMS or (little and first[:1] != b"\0"):
+        # The end of a line of UTF-16 has a second byte, which is in the next line of bytes.
+        encoding = "utf-16" if first[:2] in _UTF16_BOMS else "utf-16-le"
+        rest = TextIOWrapper(cast("BufferedReader", _Rejoined(first, stream)), encoding, errors="replace", newline="\n")
+        for line in rest:
+            yield line.encode(errors="replace")
+        return
+    if first:
+        yield first.removeprefix(_UTF8_BOM)
+    yield from stream
+
+
+class _Rejoined:
+    """A stream whose first bytes were read already, as TextIOWrapper needs one."""
+
+    closed = False
+
+    def __init__(self, first: bytes, rest: IO[bytes]) -> None:
+        self._first = first
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Leave the stream open: its owner closes it."""
+        self.closed = True
+
+    def read1(self, size: int) -> bytes:
+        """Return some bytes."""
+        first, self._first = self._first, b""
+        return first or self._rest.read(size)

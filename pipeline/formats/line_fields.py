@@ -1,0 +1,93 @@
+"""The fields of a decoded log line under dotted names, and which of them may stand for a part of the record."""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from pipeline.formats.names import Part, holds_lists, places
+
+# Deeper objects keep their JSON text.
+_MAX_DEPTH = 16
+
+
+class Candidate(NamedTuple):
+    """The name of a field that may stand for a part; `decimal`: a number under it is a decimal id."""
+
+    name: str
+    decimal: bool
+
+
+class LineFields:
+    """The fields of a line; those that the record says are dropped, and the rest stays with the record."""
+
+    __slots__ = ("_objects", "_plan", "fields")
+
+    def __init__(self, value: Mapping[str, object]) -> None:
+        self.fields: dict[str, Any] = {}
+        """Values that are no objects, by name; nested ones by dotted name. Null fields are left out."""
+        self._objects: dict[str, Any] = {}
+        """Objects by name, and the fields of objects in a list: they are in `fields` in another form."""
+        self._flatten(value, "", _MAX_DEPTH)
+        self._plan = _plan(tuple(self.fields), tuple(self._objects))
+
+    def _flatten(self, value: Mapping[str, object], prefix: str, depth: int) -> None:
+        """Put nested objects under dotted names; if a line has a name in both forms, the second gets an apostrophe."""
+        fields = self.fields
+        for name, field in value.items():
+            full = prefix + name if prefix else name
+            kind = type(field)
+            if kind is dict and field and depth:
+                self._objects[full] = field
+                self._flatten(field, f"{full}.", depth - 1)  # type: ignore[arg-type] # `kind` says that it is an object
+            elif field is not None:
+                while full in fields:
+                    full += "'"
+                fields[full] = field
+                if kind is list and holds_lists(full):
+                    self._look_into(field, full)  # type: ignore[arg-type] # `kind` says that it is a list
+
+    def _look_into(self, values: Iterable[object], prefix: str) -> None:
+        """Find the fields of objects in a list, as .NET's scopes; the first of a name counts."""
+        for value in values:
+            if isinstance(value, dict):
+                for name, field in value.items():
+                    self._objects.setdefault(f"{prefix}.{name}", field)
+
+    def candidates(self, part: Part) -> tuple[Candidate, ...]:
+        """Return the fields that may stand for a part, in the order in which they are tried."""
+        return self._plan.get(part, ())
+
+    def has_any(self, parts: Iterable[Part]) -> bool:
+        """Return True if a field may stand for one of these parts."""
+        return not self._plan.keys().isdisjoint(parts)
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the value of a candidate."""
+        return self.fields[name] if name in self.fields else self._objects.get(name)
+
+    def drop(self, name: str) -> None:
+        """Remove a field, or all fields of an object, since the record says the same."""
+        if name in self.fields:
+            del self.fields[name]
+        elif name in self._objects:
+            for inner in self.of_object(name):
+                del self.fields[inner]
+
+    def of_object(self, name: str) -> list[str]:
+        """Return the names of the fields of an object."""
+        prefix = f"{name}."
+        return [inner for inner in self.fields if inner.startswith(prefix)]
+
+
+# Lines of one logger have few sets of names.
+@lru_cache(maxsize=2048)
+def _plan(fields: tuple[str, ...], objects: tuple[str, ...]) -> dict[Part, tuple[Candidate, ...]]:
+    """Return the candidates for each part among the names of a line."""
+    found: dict[Part, list[tuple[int, Candidate]]] = {}
+    for name in (*fields, *objects):
+        for part, rank, decimal in places(name):
+            found.setdefault(part, []).append((rank, Candidate(name, decimal)))
+    return {
+        part: tuple(candidate for _, candidate in sorted(ranked, key=lambda pair: pair[0]))
+        for part, ranked in found.items()
+    }

@@ -1,0 +1,208 @@
+"""Records of a log file from its lines: JSON in any arrangement, text with stack traces, container runtimes' lines."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pipeline.formats.envelopes import Entry, opened, opened_text
+from pipeline.formats.invalid_input import InvalidInput
+from pipeline.formats.json_values import load_json, load_several
+from pipeline.formats.otlp_logs import otlp_lines
+from pipeline.formats.text_lines import is_continuation
+
+# The container runtime interface: time, stream, partial or full, and the rest of the line.
+_CRI = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*) (stdout|stderr) ([FP])(?::\S*)? (.*)", re.DOTALL)
+# Fields by which a span of Zipkin's or Jaeger's is known.
+_SPAN, _TIMED_SPAN = frozenset({"traceId", "id"}), frozenset({"localEndpoint", "duration", "annotations"})
+# Names that no logger's line has, but a span or OpenTelemetry's JSON.
+_OTHERS = frozenset({"resourceLogs", "resourceSpans", "id"})
+_LONGEST = 1 << 20
+"""Bytes; records of several lines are not joined beyond it."""
+
+
+@dataclass(slots=True)
+class LogLine:
+    """A record of a file: the number of its first line, its place among several values of that line, and its fields."""
+
+    number: int
+    index: tuple[int, ...]
+    entry: Entry | InvalidInput
+
+
+def read_log_lines(lines: Iterable[bytes]) -> Iterator[LogLine]:
+    """Yield the records of a file's lines, in order; the lines are UTF-8, with their ends.
+
+    A JSON value may span several lines, and a line may have several values, separated by commas or nothing. Arrays are
+    read as their elements. A stack trace belongs to the line of text before it. Partial lines of container runtimes are
+    joined. A broken JSON value, and one that is no object, is an InvalidInput.
+    """
+    yield from _Assembler().read(lines)
+
+
+class _Assembler:
+    def __init__(self) -> None:
+        self._partial: dict[bytes, tuple[int, bytes]] = {}
+        """Parts of a line, by stream of a container."""
+        self._json: tuple[int, bytes, int] | None = None
+        """A JSON value that is not complete: the number of its first line, its text and its open brackets."""
+        self._text: tuple[int, list[str], Entry | None] | None = None
+        """Lines of text that the next line may continue, and what was wrapped around the first of them."""
+
+    def read(self, lines: Iterable[bytes]) -> Iterator[LogLine]:
+        number = 0
+        for number, line in enumerate(lines, 1):
+            if line[:1] == b"{" and self._json is None and self._text is None and (known := _plain(line)) is not None:
+                yield LogLine(number, (), known)
+            else:
+                yield from self._line(number, line.strip(b"\0").rstrip(b"\r\n"))
+        for first, text in self._partial.values():
+            yield from self._content(first, text, None)
+        yield from self._end_json()
+        yield from self._end_text()
+
+    def _line(self, number: int, line: bytes) -> Iterator[LogLine]:
+        if b" std" in line[:60] and (cri := _CRI.fullmatch(line)):
+            yield from self._of_container(number, cri)
+        else:
+            yield from self._content(number, line, None)
+
+    def _of_container(self, number: int, cri: re.Match[bytes]) -> Iterator[LogLine]:
+        """Join the partial lines of a stream; the runtime's time counts where the line has none."""
+        time, stream, kind, rest = cri.groups()
+        first, before = self._partial.pop(stream, (number, b""))
+        whole = before + rest
+        if kind == b"P" and len(whole) < _LONGEST:
+            self._partial[stream] = first, whole
+            return
+        envelope = Entry({"stream": stream.decode()}, time.decode())
+        yield from self._content(first, whole, envelope)
+
+    def _content(self, number: int, line: bytes, envelope: Entry | None) -> Iterator[LogLine]:
+        """Read a line without the runtime's prefix."""
+        if self._json is not None:
+            yield from self._more_json(self._json, number, line, envelope)
+            return
+        stripped = line.strip()
+        if stripped[:1] in (b"{", b"["):
+            yield from self._start_json(number, stripped, envelope)
+        elif stripped.strip(b",]"):
+            yield from self._of_text(number, line, envelope)
+        elif self._text is not None and not stripped:
+            self._text[1].append("")
+
+    def _start_json(self, number: int, line: bytes, envelope: Entry | None) -> Iterator[LogLine]:
+        values = _values(line)
+        if values is None and _depth(line):
+            values = _values(line.lstrip(b"[").rstrip(b"],"))  # the first or the last elements of an array
+        if values is not None:
+            yield from self._end_text()
+            for index, value in values:
+                yield from _records(number, index, value, envelope)
+        elif (depth := _depth(line)) > 0 and line != b"[":
+            yield from self._end_text()
+            self._json = number, line, depth
+        elif line[:1] == b"[" and line != b"[":  # [pod/pay-7f/pay] or [2026-11-20 08:15:30]
+            yield from self._of_text(number, line, envelope)
+        elif line != b"[":
+            yield from self._end_text()
+            yield LogLine(number, (), _refusal(line))
+
+    def _more_json(
+        self, begun: tuple[int, bytes, int], number: int, line: bytes, envelope: Entry | None
+    ) -> Iterator[LogLine]:
+        """Add a line to a JSON value that spans several."""
+        first, text, depth = begun
+        # An object at the beginning of a line is no part of an indented one: the one before was cut off.
+        if (line[:1] == b"{" and text[:1] == b"{") or len(text) > _LONGEST:
+            self._json = None
+            yield LogLine(first, (), _refusal(text))
+            yield from self._content(number, line, envelope)
+            return
+        text, depth = text + b"\n" + line, depth + _depth(line)
+        if depth > 0:
+            self._json = first, text, depth
+            return
+        self._json = None
+        values = _values(text)
+        if values is None:
+            yield LogLine(first, (), _refusal(text))
+        else:
+            for index, value in values:
+                yield from _records(first, index, value, envelope)
+
+    def _end_json(self) -> Iterator[LogLine]:
+        if self._json is not None:
+            first, text, _ = self._json
+            self._json = None
+            yield LogLine(first, (), _refusal(text))
+
+    def _of_text(self, number: int, line: bytes, envelope: Entry | None) -> Iterator[LogLine]:
+        text = line.decode(errors="replace")
+        if self._text is not None and is_continuation(text):
+            self._text[1].append(text)
+            return
+        yield from self._end_text()
+        self._text = number, [text], envelope
+
+    def _end_text(self) -> Iterator[LogLine]:
+        if self._text is None:
+            return
+        number, lines, envelope = self._text
+        self._text = None
+        while lines and not lines[-1]:
+            lines.pop()
+        yield LogLine(number, (), opened_text(lines[0], "\n".join(lines[1:]), envelope))
+
+
+def _plain(line: bytes) -> Entry | None:
+    """Return the record of a line that is one JSON object of a logger, as nearly all are; None for any other line."""
+    try:
+        value = load_json(line)
+    except InvalidInput:
+        return None
+    return opened(value, None) if isinstance(value, dict) and _OTHERS.isdisjoint(value) else None
+
+
+def _records(number: int, index: tuple[int, ...], value: object, envelope: Entry | None) -> Iterator[LogLine]:
+    """Yield the records of a JSON value."""
+    if isinstance(value, list):
+        for position, one in enumerate(value):
+            yield from _records(number, (*index, position), one, envelope)
+    elif not isinstance(value, dict):
+        yield LogLine(number, index, InvalidInput("no object", f"a log line is an object, not {value!r:.60}"))
+    elif "resourceSpans" in value or (value.keys() >= _SPAN and not _TIMED_SPAN.isdisjoint(value)):
+        yield LogLine(number, index, InvalidInput("span", "a span, not a log line: send the file with --spans"))
+    elif "resourceLogs" in value:
+        for position, one in enumerate(otlp_lines(value)):
+            yield LogLine(number, (*index, position), Entry(one, None))
+    else:
+        yield LogLine(number, index, opened(value, envelope))
+
+
+def _values(text: bytes) -> list[tuple[tuple[int, ...], object]] | None:
+    """Return the JSON values of a text with their positions, or None if it has anything else than values and commas."""
+    try:
+        return [((), load_json(text))]
+    except InvalidInput:
+        several = load_several(text)
+    if several is None:
+        return None
+    return [((position,) if len(several) > 1 else (), value) for position, value in enumerate(several)]
+
+
+def _refusal(text: bytes) -> InvalidInput:
+    """Return why a text that begins like JSON is none."""
+    try:
+        load_json(text)
+    except InvalidInput as error:
+        return error
+    return InvalidInput("no JSON", "unexpected content after the value")
+
+
+def _depth(text: bytes) -> int:
+    """Return the number of brackets that a text opens and does not close, outside of strings."""
+    plain = _STRINGS.sub(b"", text)
+    return plain.count(b"{") + plain.count(b"[") - plain.count(b"}") - plain.count(b"]")
+
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?')

@@ -1,0 +1,58 @@
+"""Log levels: the words that loggers write, in one vocabulary. Pure.
+
+Sources: syslog (RFC 5424), OpenTelemetry's severity texts, and the level names of java.util.logging in its languages,
+Log4j, .NET, Python, Go's slog and zap, Monolog, PostgreSQL, MongoDB, winston and Serilog.
+"""
+
+import re
+from functools import lru_cache
+
+LEVELS = (
+    "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING",
+    "ERROR", "SEVERE", "CRITICAL", "ALERT", "PANIC", "EMERGENCY", "FATAL",
+)  # fmt: skip
+"""The vocabulary, by severity. `WARN` and `WARNING` are one level: half of the loggers have the one, half the other."""
+ERROR_LEVELS = frozenset(LEVELS[LEVELS.index("ERROR") :])
+"""The levels that make a line errored."""
+
+_WORDS = {
+    "TRACE": "trc trce t verbose vrb v finest finer silly",
+    "DEBUG": "dbg dbug d d1 d2 d3 d4 d5 debug1 debug2 debug3 debug4 debug5 fine config",
+    "INFO": "information informational inf i log infos información informations 情報 信息 資訊 정보",
+    "NOTICE": "note n success",
+    "WARN": "wrn w",
+    "WARNING": "warnung avertissement advertencia avvertenza avviso aviso advertência varning 警告 경고",
+    "ERROR": "err e eror fail failure fehler erreur erro errore 错误 錯誤 エラー",
+    "SEVERE": "schwerwiegend grave gravement allvarlig 重大 严重 嚴重 심각",
+    "CRITICAL": "crit c crt",
+    "ALERT": "alrt a",
+    "PANIC": "dpanic pnc p",
+    "EMERGENCY": "emerg emrg",
+    "FATAL": "ftl f",
+}
+_KNOWN = {word: level for level in LEVELS for word in (level, *_WORDS[level].upper().split())}
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_PADDING = " \t\r\n[](){}<>:|*."
+# A longer text is no level.
+_LONGEST = 64
+_OFFSET = re.compile(r"([A-Z]+)([+-])\d{1,4}")
+
+
+@lru_cache(maxsize=4096)
+def known_level(word: str) -> str | None:
+    """Return the level that a word stands for, in any case, padded, coloured or with an offset (`ERROR+4`), or None."""
+    found = _KNOWN.get(word.upper())
+    if found is not None or len(word) > _LONGEST:
+        return found
+    plain = _COLOUR.sub("", word).strip(_PADDING).upper()
+    offset = _OFFSET.fullmatch(plain)
+    if offset is None:
+        return _KNOWN.get(plain)
+    if offset[2] == "-" and offset[1] == "DEBUG":  # the lowest word that slog has
+        return "TRACE"
+    return _KNOWN.get(offset[1])
+
+
+def shown_level(word: str) -> str:
+    """Return the level that a word stands for, or an unknown word in upper case, without colours and padding."""
+    return known_level(word) or _COLOUR.sub("", word).strip(_PADDING).upper()
