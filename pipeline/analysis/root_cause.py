@@ -9,7 +9,7 @@ from types import MappingProxyType
 import orjson
 
 from pipeline.analysis.span_tree import SENDING, SpanNode, SpanTree, within
-from tracelink.model.records import Flag, LogRecord, Span, Trace, grpc_status, http_status
+from tracelink.model.records import Flag, LogRecord, Span, Trace, error_tag, grpc_status, http_status
 
 MOST_LINES = 10
 _EXCEPTION_EVENT = '"exception": {'
@@ -49,8 +49,8 @@ def root_cause_span(trace: Trace) -> RootCauseSpan | None:
 
     An error travels from callee to caller, so the root cause is the deepest errored span that called no errored span;
     of several equally deep, the one that started first. Its message comes from an errored log line of that span, with
-    an exception if possible; else from its exception event, its `exception.*` tags, its `error` tag. Without errored
-    spans, the root cause is the span of the first errored log line.
+    an exception if possible; else from its exception event, its `exception.*` tags, its `error` tag, its OpenTelemetry
+    status. Without errored spans, the root cause is the span of the first errored log line.
     """
     tree = SpanTree(trace["spans"])
     logs = _in_order(trace["logs"])
@@ -210,6 +210,11 @@ def _said_by_event(span: Span) -> tuple[str | None, str | None]:
 
 def _said_by_tags(span: Span) -> tuple[str | None, str | None]:
     tags = span.get("tags") or {}
-    error = tags.get("error", "")
-    message = tags.get("exception.message") or (None if error in _SAYS_NOTHING else error)
+    error = error_tag(tags) or ""
+    message = (
+        tags.get("exception.message")
+        or (None if error.lower() in _SAYS_NOTHING else error)
+        or tags.get("otel.status_description")
+        or None
+    )
     return tags.get("exception.type") or None, message

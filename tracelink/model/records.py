@@ -140,6 +140,10 @@ def duration_of(spans: Iterable[Span]) -> int:
 _HTTP_STATUS = ("http.response.status_code", "http.status_code")
 _GRPC_STATUS = ("rpc.response.status_code", "rpc.grpc.status_code", "grpc.status_code")
 _GRPC_OK = frozenset({"0", "OK"})
+_OTEL_STATUS = "otel.status_code"
+_OTEL_PREFIX = "STATUS_CODE_"  # of the names in OTLP, which some exporters keep
+# Texts of the `error` tag by which instrumentations say that there was no error.
+_NO_ERROR = frozenset({"FALSE", "NO", "NONE", "NULL", "0"})
 
 
 def http_status(tags: Mapping[str, str]) -> str | None:
@@ -152,6 +156,15 @@ def grpc_status(tags: Mapping[str, str]) -> str | None:
     return next((tags[name] for name in _GRPC_STATUS if tags.get(name)), None)
 
 
+def error_tag(tags: Mapping[str, str]) -> str | None:
+    """Return the text of a span's `error` tag, which may be empty; None if it is absent or says that there is no error.
+
+    For Zipkin the presence of this tag is an error, but instrumentations also write `false`, `no`, `null` or `0`.
+    """
+    error = tags.get("error")
+    return None if error is None or error.strip().upper() in _NO_ERROR else error
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorRule:
     """Decides if a record is errored; applied once, where the record enters."""
@@ -159,21 +172,29 @@ class ErrorRule:
     http_status: int = 500
     """A span with this HTTP status or above is errored."""
     grpc_ok: frozenset[str] = field(default=_GRPC_OK)
-    """A span with any other gRPC status is errored."""
+    """A span with any other gRPC status is errored; in upper case."""
 
-    def span(self, tags: dict[str, str]) -> bool:
-        """Return True if a span with these tags is errored, by Zipkin's `error` tag or its HTTP or gRPC status."""
+    def span(self, tags: Mapping[str, str]) -> bool:
+        """Return True if a span with these tags is errored.
+
+        Zipkin's `error` tag makes it so (see `error_tag`); else its OpenTelemetry status decides, if it is ERROR or OK;
+        else its HTTP status or its gRPC status may make it so.
+        """
         if not tags:
             return False
-        if "error" in tags:
+        if "error" in tags and error_tag(tags) is not None:
             return True
+        if code := tags.get(_OTEL_STATUS):
+            code = code.upper().removeprefix(_OTEL_PREFIX)
+            if code in {"ERROR", "OK"}:
+                return code == "ERROR"
         for name in _HTTP_STATUS:
             status = tags.get(name)
             if status is not None and status.isdecimal() and int(status) >= self.http_status:
                 return True
         for name in _GRPC_STATUS:
             status = tags.get(name)
-            if status is not None and status not in self.grpc_ok:
+            if status and status.upper() not in self.grpc_ok:
                 return True
         return False
 

@@ -7,8 +7,8 @@ from opentelemetry.sdk.resources import SERVICE_NAME
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, SpanKind, StatusCode
 
+from tracelink.model.endpoints import remote_endpoint
 from tracelink.model.records import Annotation, ErrorRule, Flag, Span
-from tracelink.otel.endpoints import remote_endpoint
 from tracelink.otel.values import MICRO, Attributes, Common, json, plain, text, texts
 
 _KINDS = {
@@ -22,7 +22,7 @@ _SHORT = 1 << 64
 
 
 class SpanMapper:
-    """Maps spans; the span's own status or `rule` decides which are errored."""
+    """Maps spans; `rule` decides which are errored."""
 
     def __init__(self, rule: ErrorRule) -> None:
         self._rule = rule
@@ -35,8 +35,9 @@ class SpanMapper:
             raise ValueError("a span without a context belongs to no trace")
         attributes = plain(span.attributes)
         tags = self._tags(span, attributes)
+        kind = _KINDS[span.kind]
         start, end = span.start_time, span.end_time
-        flags = Flag.ERROR.value if self._errored(span, tags) else 0
+        flags = Flag.ERROR.value if self._rule.span(tags) else 0
         if span.parent is None:
             flags |= Flag.ROOT.value
         if context.trace_id < _SHORT:
@@ -46,21 +47,16 @@ class SpanMapper:
             "traceId": context.trace_id.to_bytes(16, "big"),
             "id": f"{context.span_id:016x}",
             "parentId": None if span.parent is None else f"{span.parent.span_id:016x}",
-            "kind": _KINDS[span.kind],
+            "kind": kind,
             "name": text(span.name),
             "timestamp": None if start is None else start // MICRO,
             # Zipkin reads a duration of 0 as none.
             "duration": None if start is None or end is None else max(1, (end - start) // MICRO),
             "localEndpoint": {"serviceName": text(span.resource.attributes.get(SERVICE_NAME, "unknown_service"))},
-            "remoteEndpoint": remote_endpoint(span.kind, attributes),
+            "remoteEndpoint": remote_endpoint(kind, attributes),
             "annotations": [_annotation(event) for event in span.events],
             "tags": tags,
         }
-
-    def _errored(self, span: ReadableSpan, tags: dict[str, str]) -> bool:
-        """Return True if the span is errored; a status OK is set by the application and overrides `rule`."""
-        code = span.status.status_code
-        return code is StatusCode.ERROR or (code is not StatusCode.OK and self._rule.span(tags))
 
     def _tags(self, span: ReadableSpan, attributes: Attributes) -> dict[str, str]:
         common = self._common.tags(span.resource, span.instrumentation_scope)

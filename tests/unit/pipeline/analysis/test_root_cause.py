@@ -66,9 +66,11 @@ def test_nothing_errored_has_no_origin() -> None:
 
 def test_an_error_began_in_the_callee_and_not_in_those_it_was_handed_up_to() -> None:
     one = origin(
-        failed(A, None, "web"), failed(B, A, "shop", start=1), failed(C, B, "payment", start=2, tags={"error": "no"})
+        failed(A, None, "web"),
+        failed(B, A, "shop", start=1),
+        failed(C, B, "payment", start=2, tags={"error": "no card"}),
     )
-    assert (one.service, one.operation, one.message) == ("payment", "in payment", "no")
+    assert (one.service, one.operation, one.message) == ("payment", "in payment", "no card")
 
 
 def test_it_is_the_deepest_even_where_a_clock_puts_it_before_its_caller() -> None:
@@ -181,7 +183,7 @@ def test_a_line_with_an_exception_says_more_than_an_earlier_one_without() -> Non
 
 def test_lines_of_other_spans_say_nothing() -> None:
     other = errored_line("other", spanId=B, service="shop")
-    assert said(failed(A, B, "payment", tags={"error": "no"}), failed(B, None, "shop"), other) == (None, "no")
+    assert said(failed(A, B, "payment", tags={"error": "no card"}), failed(B, None, "shop"), other) == (None, "no card")
 
 
 def test_a_client_does_not_say_what_the_server_with_its_id_says() -> None:
@@ -226,9 +228,15 @@ def test_without_an_event_the_tags_say_it() -> None:
     assert said(failed(A, None, "payment", tags={"error": "timeout"})) == (None, "timeout")
 
 
-@pytest.mark.parametrize("nothing", ["", "true", "1"])
-def test_an_error_tag_that_only_says_yes_is_no_message(nothing: str) -> None:
+@pytest.mark.parametrize("nothing", ["", "true", "True", "1", "false", "no", "0"])
+def test_an_error_tag_that_only_says_yes_or_no_is_no_message(nothing: str) -> None:
     assert said(failed(A, None, "payment", tags={"error": nothing})) == (None, None)
+
+
+def test_without_an_error_tag_the_status_of_opentelemetry_says_it() -> None:
+    tags = {"otel.status_code": "ERROR", "otel.status_description": "no such card"}
+    assert said(failed(A, None, "payment", tags=tags)) == (None, "no such card")
+    assert said(failed(A, None, "payment", tags=tags | {"error": "timeout"})) == (None, "timeout")
 
 
 def test_where_the_span_says_nothing_an_errored_line_of_its_service_does() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tracelink.model.records import ErrorRule, Flag, parse_trace_id, print_trace_id
+from tracelink.model.records import ErrorRule, Flag, error_tag, parse_trace_id, print_trace_id
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,48 @@ def test_what_is_no_trace_id_is_refused(text: str) -> None:
         ({"grpc.status_code": "OK"}, False),
         ({"rpc.grpc.status_code": "0"}, False),
         ({"rpc.grpc.status_code": "14"}, True),
+        ({"rpc.grpc.status_code": ""}, False),
+        ({"grpc.status_code": "Ok"}, False),
+        ({"grpc.status_code": "ok", "rpc.grpc.status_code": "0"}, False),
+        ({"grpc.status_code": "Unavailable"}, True),
+        ({"error": "false"}, False),
+        ({"error": "False"}, False),
+        ({"error": " FALSE "}, False),
+        ({"error": "no"}, False),
+        ({"error": "null"}, False),
+        ({"error": "None"}, False),
+        ({"error": "0"}, False),
+        ({"error": "true"}, True),
+        ({"error": "no such card"}, True),
+        ({"error": "falsework"}, True),
+        ({"error": "false", "http.status_code": "500"}, True),
+        ({"error": "false", "http.status_code": "200"}, False),
+        ({"otel.status_code": "ERROR"}, True),
+        ({"otel.status_code": "Error"}, True),
+        ({"otel.status_code": "STATUS_CODE_ERROR"}, True),
+        ({"otel.status_code": "error", "error": "false"}, True),
+        ({"otel.status_code": "UNSET", "http.status_code": "500"}, True),
+        ({"otel.status_code": "UNSET"}, False),
+        ({"otel.status_code": "OK", "http.status_code": "500"}, False),
+        ({"otel.status_code": "Ok", "error": "boom"}, True),
     ],
 )
 def test_a_span_is_errored_by_its_tag_or_its_status(tags: dict[str, str], *, errored: bool) -> None:
     assert ErrorRule().span(tags) is errored
+
+
+@pytest.mark.parametrize(
+    ("tags", "text"),
+    [
+        ({}, None),
+        ({"error": ""}, ""),
+        ({"error": "no"}, None),
+        ({"error": "nobody is there"}, "nobody is there"),
+        ({"error": "true"}, "true"),
+    ],
+)
+def test_an_error_tag_that_says_there_is_no_error_is_none(tags: dict[str, str], text: str | None) -> None:
+    assert error_tag(tags) == text
 
 
 def test_the_http_status_from_which_a_span_is_errored_is_a_setting() -> None:

@@ -1,12 +1,10 @@
 """The remote endpoint of a span, by OpenTelemetry's mapping to Zipkin."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, ip_address
 
-from opentelemetry.trace import SpanKind
-
 from tracelink.model.records import Endpoint
-from tracelink.otel.values import Attributes
 
 # Attributes that name the other side, in order of precedence; each with the attribute of its port.
 _CALLED = (
@@ -31,11 +29,11 @@ _CALLER = (
 _MAX_PORT = 65535
 
 
-def remote_endpoint(kind: SpanKind, attributes: Attributes) -> Endpoint | None:
-    """Return the other side of a span, or None if its attributes do not name it."""
-    if kind is SpanKind.INTERNAL:
+def remote_endpoint(kind: str | None, attributes: Mapping[str, object]) -> Endpoint | None:
+    """Return the other side of a span of this Zipkin kind, or None if its attributes do not name it."""
+    if kind is None:
         return None
-    for name, port_name in _CALLER if kind is SpanKind.SERVER else _CALLED:
+    for name, port_name in _CALLER if kind == "SERVER" else _CALLED:
         value = attributes.get(name)
         if value and isinstance(value, str):
             endpoint = _endpoint(value)
