@@ -1,20 +1,21 @@
-"""Spans from and to Zipkin v2 JSON objects; the decoder is as strict as Zipkin's own.
+"""Spans from and to Zipkin v2 JSON objects; the decoder takes what Zipkin's own takes, and nearly right values.
 
 Zipkin's rules: ids are hex, the trace id of up to 128 bits is padded on the left, a parent id that is zero or the
-span's own is ignored, and so is a time or duration of 0; unknown kinds are rejected. Unlike in Zipkin, ids may be
-upper-case, and nothing is dropped: a tag value that is not a string becomes its JSON text, and an unknown field or an
-invalid address becomes the tag `field.NAME`.
+span's own is ignored, and so is a time or duration of 0; numbers may be texts and the reverse. Only a span without
+valid ids, or whose parts have a wrong shape, is refused. Nothing is dropped: a tag value that is not a string becomes
+its JSON text; an unknown field, and a value without a plain meaning (see `span_values`), becomes the tag `field.NAME`.
 """
 
-from collections.abc import Mapping
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from operator import itemgetter
 from typing import Any
 
+from pipeline.formats import span_values as values
 from pipeline.formats.invalid_input import InvalidInput, kept, shown
+from pipeline.formats.span_values import FIRST_MICRO, LAST_MICRO, Spare
 from tracelink.model.records import Annotation, Endpoint, ErrorRule, Flag, Span, parse_trace_id, print_trace_id
 
-_KINDS = frozenset({"CLIENT", "SERVER", "PRODUCER", "CONSUMER"})
+# A tuple, because a kind may be an object or a list, which have no hash.
+_KINDS = (None, "CLIENT", "SERVER", "PRODUCER", "CONSUMER")
 _FIELDS = frozenset(
     {
         "traceId", "id", "parentId", "kind", "name", "timestamp", "duration", "localEndpoint", "remoteEndpoint",
@@ -22,8 +23,7 @@ _FIELDS = frozenset(
     }
 )  # fmt: skip
 _ENDPOINT_FIELDS = frozenset({"serviceName", "ipv4", "ipv6", "port"})
-_ID_CHARS = 16
-_MAX_LONG = 2**63 - 1
+_ANNOTATION_FIELDS = frozenset({"timestamp", "value"})
 _MAX_PORT = 65535
 
 
@@ -31,40 +31,38 @@ def parse_span(value: object, rule: ErrorRule) -> Span:
     """Return a decoded JSON value as a span; raises InvalidInput. `rule` decides if it is errored."""
     if not isinstance(value, dict):
         raise InvalidInput("no object", f"a span is a JSON object, not {shown(value)}")
-    if "binaryAnnotations" in value:
-        raise InvalidInput("Zipkin v1", "binaryAnnotations belong to Zipkin's v1 format; only v2 is supported")
-    try:
-        trace_id, flags = parse_trace_id(_text(value, "traceId") or "")
-    except ValueError as error:
-        raise InvalidInput("traceId", str(error)) from None
-    span_id = _id(value, "id")
-    if span_id is None:
-        raise InvalidInput("id", "id must have 1 to 16 hex characters and not be zero")
-    parent_id = _id(value, "parentId")
-    if parent_id == span_id:
-        parent_id = None
-    spare: dict[str, str] = {}
+    trace_id, flags, span_id, parent_id = _ids(value)
+    spare: Spare = {}
     tags = _tags(value.get("tags"))
+    kind = value.get("kind")
+    name = value.get("name")
+    time = value.get("timestamp")
+    if type(time) is not int or not FIRST_MICRO <= time < LAST_MICRO:
+        time = values.time(time, "timestamp", spare)
+    duration = value.get("duration")
+    if type(duration) is not int or not 0 < duration < LAST_MICRO:
+        duration = values.duration(duration, "duration", spare)
     span: Span = {
         "flags": flags,
         "traceId": trace_id,
         "id": span_id,
         "parentId": parent_id,
-        "kind": _kind(value.get("kind")),
-        "name": _text(value, "name"),
-        "timestamp": _long(value.get("timestamp"), "timestamp") or None,
-        "duration": _long(value.get("duration"), "duration") or None,
-        "localEndpoint": _endpoint(value, "localEndpoint", spare),
-        "remoteEndpoint": _endpoint(value, "remoteEndpoint", spare),
-        "annotations": _annotations(value.get("annotations")),
+        "kind": kind if kind in _KINDS else values.kind(kind, spare),
+        "name": name if name is None or isinstance(name, str) else kept(name),
+        "timestamp": time,
+        "duration": duration,
+        "localEndpoint": _endpoint(value.get("localEndpoint"), "localEndpoint", spare),
+        "remoteEndpoint": _endpoint(value.get("remoteEndpoint"), "remoteEndpoint", spare),
+        "annotations": _annotations(value.get("annotations"), spare),
         "tags": tags,
-        "debug": _flag(value, "debug"),
-        "shared": _flag(value, "shared"),
+        "debug": values.flag(value.get("debug"), "debug", spare),
+        "shared": values.flag(value.get("shared"), "shared", spare),
     }
-    for name in value.keys() - _FIELDS:
-        spare[name] = kept(value[name])
-    for name, text in spare.items():
-        tags[f"field.{name}"] = text
+    for other in value.keys() - _FIELDS:
+        if value[other] is not None:
+            spare[other] = kept(value[other])
+    for field, text in spare.items():
+        values.keep(tags, f"field.{field}", text)
     if rule.span(tags):
         span["flags"] |= Flag.ERROR
     if parent_id is None:
@@ -72,104 +70,82 @@ def parse_span(value: object, rule: ErrorRule) -> Span:
     return span
 
 
-def _text(value: Mapping[str, object], name: str) -> str | None:
-    found = value.get(name)
-    if found is not None and not isinstance(found, str):
-        raise InvalidInput(name, f"{name} must be a string, not {shown(found)}")
-    return found
+def _ids(value: dict[str, Any]) -> tuple[bytes, int, str, str | None]:
+    """Return trace id, flags, id and parent id."""
+    try:
+        trace_id, flags = parse_trace_id(values.id_text(value.get("traceId"), "traceId") or "")
+    except ValueError as error:
+        raise InvalidInput("traceId", str(error)) from None
+    span_id = values.span_id(value.get("id"), "id")
+    if span_id is None:
+        raise InvalidInput("id", "id must have 1 to 16 hex characters and not be zero")
+    # Some exporters write an empty one at the root.
+    parent_id = values.span_id(value.get("parentId") or None, "parentId")
+    return trace_id, flags, span_id, None if parent_id == span_id else parent_id
 
 
-def _flag(value: Mapping[str, object], name: str) -> bool | None:
-    found = value.get(name)
-    if found is not None and not isinstance(found, bool):
-        raise InvalidInput(name, f"{name} must be true or false, not {shown(found)}")
-    return found
-
-
-def _kind(found: object) -> str | None:
-    if found is None:
-        return None
-    if not isinstance(found, str) or found not in _KINDS:
-        raise InvalidInput("kind", f"kind must be one of {', '.join(sorted(_KINDS))}, not {shown(found)}")
-    return found
-
-
-def _id(value: Mapping[str, object], name: str) -> str | None:
-    """Return a span id with 16 lower-case characters, or None if it is absent or zero."""
-    found = _text(value, name)
-    if found is None:
-        return None
-    lowered = found.lower()
-    if not 1 <= len(lowered) <= _ID_CHARS or not set(lowered) <= set("0123456789abcdef"):
-        raise InvalidInput(name, f"{name} must have 1 to 16 hex characters, not {shown(found)}")
-    return None if set(lowered) == {"0"} else lowered.zfill(_ID_CHARS)
-
-
-def _long(found: object, name: str) -> int:
-    """Return a number of microseconds, 0 if it is absent."""
-    if found is None:
-        return 0
-    if isinstance(found, float) and found.is_integer():
-        found = int(found)
-    if isinstance(found, bool) or not isinstance(found, int):
-        raise InvalidInput(name, f"{name} must be a whole number of microseconds, not {shown(found)}")
-    if not 0 <= found <= _MAX_LONG:
-        raise InvalidInput(name, f"{name} must be from 0 to 2^63-1, not {shown(found)}")
-    return found
-
-
-def _endpoint(value: Mapping[str, object], name: str, spare: dict[str, str]) -> Endpoint | None:
-    found = value.get(name)
-    if found is None:
+def _endpoint(found: object, field: str, spare: Spare) -> Endpoint | None:
+    if not found:  # some languages write an empty object as a list
         return None
     if not isinstance(found, dict):
-        raise InvalidInput(name, f"{name} must be an object, not {shown(found)}")
-    for other in found.keys() - _ENDPOINT_FIELDS:
-        spare[f"{name}.{other}"] = kept(found[other])
-    endpoint: Endpoint = {"serviceName": _text(found, "serviceName") or None}
-    ipv4, ipv6 = _text(found, "ipv4"), _text(found, "ipv6")
-    if ipv4:
-        _keep_address(endpoint, "ipv4", ipv4, spare, name)
-    if ipv6:
-        _keep_address(endpoint, "ipv6", ipv6, spare, name)
+        raise InvalidInput(field, f"{field} must be an object, not {shown(found)}")
+    service = found.get("serviceName")
+    if service is not None and not isinstance(service, str):
+        service = kept(service)
+    endpoint: Endpoint = {"serviceName": service or None}
+    for name in "ipv4", "ipv6":
+        if text := found.get(name):
+            values.address(text, f"{field}.{name}", endpoint, spare)
     port = found.get("port")
     if port is not None:
-        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= _MAX_PORT:
-            raise InvalidInput("port", f"{name}.port must be from 0 to {_MAX_PORT}, not {shown(port)}")
-        endpoint["port"] = port or None
+        known = type(port) is int and 0 < port <= _MAX_PORT
+        endpoint["port"] = port if known else values.port(port, f"{field}.port", spare)
+    for other in found.keys() - _ENDPOINT_FIELDS:
+        if found[other] is not None:
+            spare[f"{field}.{other}"] = kept(found[other])
     return endpoint if any(endpoint.values()) else None
 
 
-def _keep_address(endpoint: Endpoint, version: str, text: str, spare: dict[str, str], name: str) -> None:
-    try:
-        if version == "ipv4":
-            endpoint["ipv4"] = str(IPv4Address(text))
-        else:
-            endpoint["ipv6"] = str(IPv6Address(text))
-    except AddressValueError:
-        spare[f"{name}.{version}"] = text
-
-
-def _annotations(found: object) -> list[Annotation]:
-    if found is None:
+def _annotations(found: object, spare: Spare) -> list[Annotation]:
+    if not found:
         return []
     if not isinstance(found, list):
         raise InvalidInput("annotations", f"annotations must be a list, not {shown(found)}")
-    return [_annotation(one) for one in found]
+    annotations: list[Annotation] = []
+    odd: list[object] = []
+    for one in found:
+        annotation = _annotation(one)
+        if annotation is not None:
+            annotations.append(annotation)
+        if annotation is None or (len(one) != len(_ANNOTATION_FIELDS) and _says_more(one)):
+            odd.append(one)
+    if odd:
+        values.keep(spare, "annotations", odd)
+    return annotations
 
 
-def _annotation(one: object) -> Annotation:
-    if not isinstance(one, dict) or one.get("timestamp") is None or not isinstance(one.get("value"), str):
-        raise InvalidInput("annotations", f"an annotation must have a timestamp and a value, not {shown(one)}")
-    return {"timestamp": _long(one["timestamp"], "annotations"), "value": one["value"]}
+def _annotation(one: Any) -> Annotation | None:  # noqa: ANN401 - any JSON
+    """Return an annotation, whose time may be zero or negative; None if it has no time or no value."""
+    if not isinstance(one, dict):
+        return None
+    time, value = one.get("timestamp"), one.get("value")
+    if type(time) is not int or not FIRST_MICRO <= time < LAST_MICRO:
+        time = values.instant(time)
+    if time is None or value is None:
+        return None
+    return {"timestamp": time, "value": kept(value)}
+
+
+def _says_more(one: dict[str, object]) -> bool:
+    return any(one[name] is not None for name in one.keys() - _ANNOTATION_FIELDS)
 
 
 def _tags(found: object) -> dict[str, str]:
-    if found is None:
+    if not found:
         return {}
     if not isinstance(found, dict):
         raise InvalidInput("tags", f"tags must be an object, not {shown(found)}")
-    return {name: kept(value) for name, value in found.items()}
+    return {name: kept(value) for name, value in found.items() if value is not None}
 
 
 _VALUE = itemgetter(1)

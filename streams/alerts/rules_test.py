@@ -12,7 +12,7 @@ from typing import TypeVar
 from pipeline.cli.input_file import InputFile, Item, LineItem, Refusal
 from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.log_record import LineReader
-from pipeline.formats.zipkin_json import parse_span
+from pipeline.formats.spans import SpanReader
 from pipeline.model.problems import Alert, Occurrence, Problem
 from streams.alerts.occurrence import Redact, occurrence
 from streams.alerts.problems import ProblemLimits, Problems
@@ -29,6 +29,7 @@ class Traces:
 
     def __init__(self, rule: ErrorRule) -> None:
         self._rule = rule
+        self._reader = SpanReader(rule)
         self._spans: dict[bytes, list[Span]] = {}
         self._logs: dict[bytes, list[LogRecord]] = {}
         self.refused: list[Refusal] = []
@@ -62,8 +63,11 @@ class Traces:
                 self.refused.append(Refusal(entry.place, error.reason, error.detail))
 
     def _take_span(self, item: Item) -> None:
-        span = parse_span(item.value, self._rule)
-        self._spans.setdefault(span["traceId"], []).append(span)
+        for span in self._reader.read(item.value):
+            if isinstance(span, InvalidInput):
+                self.refused.append(Refusal(item.place, span.reason, span.detail))
+            else:
+                self._spans.setdefault(span["traceId"], []).append(span)
 
     def _take_log(self, reader: LineReader, item: LineItem) -> None:
         record = reader.read(item.entry, item.identity)
