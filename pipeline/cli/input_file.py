@@ -85,8 +85,8 @@ class InputFile:
     def items(self) -> Iterator[Item | Refusal]:
         """Yield the values in order; for a list its elements, also for lists in a list, as in Zipkin's answers.
 
-        An invalid line is one refusal, and so is a truncated list. Lines are read one by one, a list over several lines
-        as a whole.
+        An invalid line is one refusal, and so is a truncated list or object. Lines are read one by one, a list or an
+        object over several lines as a whole.
         """
         yield from self._guarded(self._values)
 
@@ -125,13 +125,13 @@ class InputFile:
         for number, line in enumerate(lines, 1):
             if not started and line.strip():
                 started = True
-                if line.lstrip().startswith(b"[") and not _is_json(line):
+                if _begins_document(line):
                     yield from self._document([b"\n"] * (number - 1) + [line, *lines])
                     return
             yield from self._line(line, number)
 
     def _document(self, lines: list[bytes]) -> Iterator[Item | Refusal]:
-        """Read a list over several lines; if it is not one, the first line is invalid and the others may be valid."""
+        """Read a value over several lines; if it is not one, the first line is invalid and the others may be valid."""
         content = b"".join(lines)
         try:
             value = orjson.loads(content)
@@ -173,6 +173,13 @@ def _elements(value: object, place: str, identity: str, depth: int = 2) -> Itera
             yield from _elements(element, f"{place}[{index}]", f"{identity}-{index}", depth - 1)
     else:
         yield Item(place, identity, value)
+
+
+def _begins_document(text: bytes) -> bool:
+    """Return True if a list, or an object that breaks where a printer breaks it, goes on after its first line."""
+    text = text.strip()
+    begins = text.startswith(b"[") or (text.startswith(b"{") and text.endswith((b"{", b"[", b",")))
+    return begins and not _is_json(text)
 
 
 def _is_json(text: bytes) -> bool:

@@ -8,14 +8,13 @@ from pipeline.formats.envelopes import Entry, opened, opened_text
 from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.json_values import load_json, load_several
 from pipeline.formats.otlp_logs import otlp_lines
+from pipeline.formats.spans import span_format
 from pipeline.formats.text_lines import is_continuation
 
 # The container runtime interface: time, stream, partial or full, and the rest of the line.
 _CRI = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*) (stdout|stderr) ([FP])(?::\S*)? (.*)", re.DOTALL)
-# Fields by which a span of Zipkin's or Jaeger's is known.
-_SPAN, _TIMED_SPAN = frozenset({"traceId", "id"}), frozenset({"localEndpoint", "duration", "annotations"})
-# Names that no logger's line has, but a span or OpenTelemetry's JSON.
-_OTHERS = frozenset({"resourceLogs", "resourceSpans", "id"})
+# Names of objects that may be something else than a logger's line: spans, or OpenTelemetry's JSON.
+_OTHERS = frozenset({"resourceLogs", "resourceSpans", "startTimeUnixNano", "id", "data", "spans", "spanID"})
 _LONGEST = 1 << 20
 """Bytes; records of several lines are not joined beyond it."""
 
@@ -170,11 +169,11 @@ def _records(number: int, index: tuple[int, ...], value: object, envelope: Entry
             yield from _records(number, (*index, position), one, envelope)
     elif not isinstance(value, dict):
         yield LogLine(number, index, InvalidInput("no object", f"a log line is an object, not {value!r:.60}"))
-    elif "resourceSpans" in value or (value.keys() >= _SPAN and not _TIMED_SPAN.isdisjoint(value)):
-        yield LogLine(number, index, InvalidInput("span", "a span, not a log line: send the file with --spans"))
+    elif (name := span_format(value)) is not None:
+        yield LogLine(number, index, InvalidInput("span", f"these are spans ({name}), not log lines: use --spans"))
     elif "resourceLogs" in value:
         for position, one in enumerate(otlp_lines(value)):
-            yield LogLine(number, (*index, position), Entry(one, None))
+            yield LogLine(number, (*index, position), one if isinstance(one, InvalidInput) else Entry(one, None))
     else:
         yield LogLine(number, index, opened(value, envelope))
 

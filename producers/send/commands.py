@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, allow_dash=True),
     multiple=True,
     metavar="FILE",
-    help="Zipkin v2 JSON: a list, or one span a line; plain or compressed; - for standard input. Repeatable.",
+    help="JSON of Zipkin (v2 or v1), OTLP or Jaeger: a list, one value a line, or one for the whole file; "
+    "plain or compressed; - for standard input. Repeatable.",
 )
 @click.option(
     "--logs",
@@ -89,6 +90,7 @@ def _as_json(outcome: "SendResult") -> dict[str, object]:
         "delivered": outcome.counts.delivered,
         "undelivered": outcome.counts.undelivered,
         "refused": outcome.refused,
+        "formats": outcome.formats,
         "refusals": [{"place": one.place, "reason": one.reason, "detail": one.detail} for one in outcome.shown],
         "interrupted": outcome.interrupted,
     }
@@ -100,6 +102,9 @@ def _print(outcome: "SendResult") -> None:
         f"Sent {counts.sent['span']:,} spans, {counts.sent['log']:,} log lines and "
         f"{counts.sent['unlinked_log']:,} log lines without a trace; Kafka has acknowledged {counts.delivered:,}."
     )
+    if outcome.formats:
+        read = ", ".join(f"{count:,} in {name}" for name, count in sorted(outcome.formats.items()))
+        click.echo(f"Spans in other formats than Zipkin v2: {read}.")
     for why, count in counts.undelivered.items():
         click.echo(f"Not delivered: {count:,} ({why}).", err=True)
     refused = sum(outcome.refused.values())

@@ -1,18 +1,15 @@
 """Parses the records of files, and merges them by time."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import merge
-from typing import TypeVar
 
 from pipeline.cli.input_file import Item, LineItem, Refusal
 from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.log_record import LineReader
-from pipeline.formats.zipkin_json import parse_span
+from pipeline.formats.spans import SpanReader
 from tracelink.kafka.messages import EncodedRecord, RecordEncoder
 from tracelink.model.records import ErrorRule
-
-T = TypeVar("T", Item, LineItem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,51 +21,56 @@ class Ready:
 
 
 class Parser:
-    """Parses items to messages or refusals; `max_bytes` is the maximum size of a record."""
+    """Parses items to messages or refusals; `max_bytes` is the maximum size of a record.
+
+    Each is yielded with the time of its record in microseconds, or 0 without one, so that it follows its predecessor.
+    """
 
     def __init__(self, messages: RecordEncoder, rule: ErrorRule, max_bytes: int) -> None:
         self._encoder = messages
         self._rule = rule
+        self._reader = SpanReader(rule)
         self._max_bytes = max_bytes
 
+    @property
+    def formats(self) -> Mapping[str, int]:
+        """Numbers of spans read so far in other formats than Zipkin v2."""
+        return self._reader.formats
+
     def spans(self, entries: Iterable[Item | Refusal]) -> Iterator[tuple[int, Ready | Refusal]]:
-        """Parse Zipkin v2 spans; yields each with its time in microseconds, see `_timed`."""
-
-        def parse(item: Item) -> tuple[int | None, EncodedRecord]:
-            span = parse_span(item.value, self._rule)
-            return span.get("timestamp"), self._encoder.span(span)
-
-        return self._timed(entries, parse)
+        """Parse spans; one item may hold many."""
+        for entry in entries:
+            if isinstance(entry, Refusal):
+                yield 0, entry
+                continue
+            for found in self._reader.read(entry.value):
+                if isinstance(found, InvalidInput):
+                    yield 0, Refusal(entry.place, found.reason, found.detail)
+                else:
+                    yield self._ready(entry.place, found.get("timestamp") or 0, self._encoder.span(found))
 
     def logs(self, entries: Iterable[LineItem | Refusal], otherwise: int) -> Iterator[tuple[int, Ready | Refusal]]:
-        """Parse the log lines of a file; yields each with its time in microseconds, see `_timed`.
+        """Parse the log lines of a file.
 
         A line without a time takes that of the line before it, and the first ones take `otherwise`.
         """
         reader = LineReader(self._rule, otherwise)
-
-        def parse(item: LineItem) -> tuple[int | None, EncodedRecord]:
-            record = reader.read(item.entry, item.identity)
-            return record["timestamp"], self._encoder.log(record)
-
-        return self._timed(entries, parse)
-
-    def _timed(
-        self, entries: Iterable[T | Refusal], parse: Callable[[T], tuple[int | None, EncodedRecord]]
-    ) -> Iterator[tuple[int, Ready | Refusal]]:
-        """Yield each entry with its record's time, or 0 without one, so that it directly follows its predecessor."""
         for entry in entries:
             if isinstance(entry, Refusal):
                 yield 0, entry
                 continue
             try:
-                time, message = parse(entry)
-                size = len(message.value)
-                if size > self._max_bytes:
-                    raise InvalidInput("too large", f"{size} bytes, --max-record-bytes is {self._max_bytes}")
-                yield time or 0, Ready(entry.place, message)
+                record = reader.read(entry.entry, entry.identity)
             except InvalidInput as error:
                 yield 0, Refusal(entry.place, error.reason, error.detail)
+            else:
+                yield self._ready(entry.place, record["timestamp"], self._encoder.log(record))
+
+    def _ready(self, place: str, time: int, message: EncodedRecord) -> tuple[int, Ready | Refusal]:
+        size = len(message.value)
+        if size > self._max_bytes:
+            return 0, Refusal(place, "too large", f"{size} bytes, --max-record-bytes is {self._max_bytes}")
+        return time, Ready(place, message)
 
 
 def in_order(files: Iterable[Iterator[tuple[int, Ready | Refusal]]]) -> Iterator[Ready | Refusal]:

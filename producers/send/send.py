@@ -26,9 +26,13 @@ _LAST_SECONDS = 10.0
 
 @dataclass(slots=True)
 class SendResult:
-    """The result of sending files; `shown` has the first refusals."""
+    """The result of sending files; `shown` has the first refusals.
+
+    `formats` has the numbers of spans in other formats than Zipkin v2.
+    """
 
     counts: Counts
+    formats: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     shown: list[Refusal] = field(default_factory=list)
     interrupted: bool = False
@@ -77,6 +81,7 @@ def send_files(
                 outcome.interrupted = True
                 if not delivery.wait(_LAST_SECONDS):
                     delivery.give_up()
+        outcome.formats = dict(parser.formats)
     return outcome
 
 

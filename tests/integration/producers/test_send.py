@@ -57,12 +57,24 @@ def test_files_are_sent_and_counted(
         "delivered": 5,
         "undelivered": {},
         "refused": {},
+        "formats": {},
         "refusals": [],
         "interrupted": False,
     }
     messages = read(settings(stack.kafka, topic_prefix))
     assert sorted(message.kind for message in messages) == [LOGS, SPANS, SPANS, SPANS, UNLINKED_LOGS]
     assert SPAN.decode(next(message.value for message in messages if message.kind == SPANS))["id"] == "a".zfill(16)
+
+
+def test_spans_in_other_formats_are_sent_and_said(where: tuple[str, ...], tmp_path: Path) -> None:
+    jaeger = tmp_path / "trace.json"
+    span = {"traceID": "a", "spanID": "b", "operationName": "charge", "startTime": SPAN_LINE["timestamp"]}
+    jaeger.write_text(json.dumps({"data": [{"spans": [span, span]}]}, indent=4))
+    zipkin = lines(tmp_path / "v1.jsonl", SPAN_LINE, {**SPAN_LINE, "binaryAnnotations": []})
+    done = send("--spans", jaeger, "--spans", zipkin, *where)
+    assert done.exit_code == 0, done.stderr
+    assert "Sent 4 spans" in done.stdout
+    assert "Spans in other formats than Zipkin v2: 2 in Jaeger, 1 in Zipkin v1." in done.stdout
 
 
 def test_sending_a_file_again_gives_its_lines_the_same_ids(

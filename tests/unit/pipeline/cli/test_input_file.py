@@ -45,9 +45,12 @@ def found(path: Path) -> list[tuple[str, object]]:
         (b"[\n [1],\n [2]\n]\n", [("[0][0]", 1), ("[1][0]", 2)]),
         (b"\n[\n 1\n]", [("[0]", 1)]),
         (b"[]", []),
+        (b'{\n "a": 1\n}\n', [("", {"a": 1})]),
+        (b'\n{"a": [\n 1]}', [("", {"a": [1]})]),
+        (b'{"a": 1,\r\n "b": 2}', [("", {"a": 1, "b": 2})]),
     ],
 )
-def test_a_list_and_lines_give_their_values_with_their_places(
+def test_a_list_an_object_and_lines_give_their_values_with_their_places(
     tmp_path: Path, content: bytes, expected: list[tuple[str, object]]
 ) -> None:
     assert found(written(tmp_path, content)) == expected
@@ -62,6 +65,9 @@ def test_a_list_and_lines_give_their_values_with_their_places(
         (b'[broken\n{"a":2}\n', [(":1", "no JSON"), (":2", {"a": 2})]),
         (b'[\n {"a":1},\n {"a"', [(":3", "no JSON")]),
         (b'\n[\n {"a":1},\n {"a"', [(":4", "no JSON")]),
+        (b'{"a":\n{"a":2}\n', [(":1", "no JSON"), (":2", {"a": 2})]),
+        (b'{"a":[\n{"a":2}\n', [(":1", "no JSON"), (":2", {"a": 2})]),
+        (b'{\n "a":1,\n "b', [(":3", "no JSON")]),
     ],
 )
 def test_a_broken_line_is_one_refusal_and_the_rest_goes_on(

@@ -63,8 +63,9 @@ def test_json_is_read_in_any_arrangement(text: bytes, places: list[tuple[int, tu
         (b"7\n" + HELLO, ["7", "hello"]),
         (b"[7]\n" + HELLO, ["no object", "hello"]),
         (b'{"a":1} and more\n' + HELLO, ["no JSON", "hello"]),
-        (b'{"traceId":"a","id":"b","duration":1}\n', ["span"]),
+        (b'{"traceId":"a","id":"b","name":"x","duration":1}\n', ["span"]),
         (b'{"resourceSpans":[]}\n', ["span"]),
+        (b'{"data":[{"spans":[]}]}\n', ["span"]),
     ],
 )
 def test_a_broken_value_is_refused_alone(text: bytes, expected: list[str]) -> None:

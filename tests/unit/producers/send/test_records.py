@@ -37,6 +37,30 @@ def test_a_refusal_keeps_its_place_among_the_records_of_its_file() -> None:
     assert places([first, broken, second], spans("b", [5, 7])) == ["a:0", "a:1", "b:0", "a:1", "b:1"]
 
 
+def test_a_value_with_many_spans_is_many_records_and_refusals_with_one_place() -> None:
+    span = {"spanId": "b", "startTimeUnixNano": "1674984128000000000"}
+    batch = [
+        {"scopeSpans": [{"spans": [{"traceId": "a", **span}, {"traceId": "x", **span}, {"traceId": "c", **span}]}]}
+    ]
+    parser = Parser(RecordEncoder(TopicNames()), ErrorRule(), 1024)
+    first, refused, last = in_order([parser.spans([Item("a:1", "a-1", {"resourceSpans": batch})])])
+    assert isinstance(first, Ready)
+    assert isinstance(last, Ready)
+    assert (first.message.key, last.message.key) == (b"a".rjust(32, b"0"), b"c".rjust(32, b"0"))
+    assert isinstance(refused, Refusal)
+    assert refused.detail.startswith("resourceSpans[0].scopeSpans[0].spans[1]: ")
+    assert [first.place, refused.place, last.place] == ["a:1"] * 3
+    assert parser.formats == {"OTLP": 2}
+
+
+def test_log_lines_among_spans_are_refused_with_a_hint() -> None:
+    line = {"time": 1_674_984_128, "level": "INFO", "message": "charged"}
+    (refused,) = in_order([PARSER.spans([Item("a:1", "a-1", line)])])
+    assert isinstance(refused, Refusal)
+    assert "--logs" in refused.detail
+    assert [type(found) for found in in_order([PARSER.logs([LineItem("a:1", "a-1", Entry(line, None))], 0)])] == [Ready]
+
+
 def test_a_record_that_is_too_large_is_refused() -> None:
     (found,) = in_order([PARSER.spans([Item("a:1", "a-1", {"traceId": "a", "id": "b", "name": "x" * 2000})])])
     assert isinstance(found, Refusal)
