@@ -5,8 +5,6 @@ the storage then refuses appear only in Zipkin's own metrics. `Pace` keeps that 
 """
 
 import gzip
-import json
-import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
@@ -15,20 +13,18 @@ from typing import Any
 import orjson
 import urllib3
 
-from pipeline.analysis.redaction import Redactor
-from pipeline.formats.zipkin_json import zipkin_span
 from pipeline.runtime.http_client import headers_of, trusting
 from pipeline.settings import without_credentials
 from sinks.base.contract import Refused
 from sinks.base.redacting import redacted_span
 from sinks.zipkin.pace import Pace
 from sinks.zipkin.settings import ZipkinSettings
+from sinks.zipkin.span_json import encode
 from tracelink.errors import InvalidRecord, Reason, Unavailable
 from tracelink.model.records import Span
 
 # Level 1 is five times faster than the default, and its output is only a fifth larger.
 _GZIP_LEVEL = 1
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _CONTENT_REFUSED = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
 )
@@ -76,7 +72,7 @@ class ZipkinClient:
         while pending:
             begin, end = pending.pop()
             alone = end - begin == 1
-            body = _encode(spans[begin:end], self._redactor)
+            body = encode(redacted_span(span, self._redactor) for span in spans[begin:end])
             too_large = len(body) > self._batch_bytes and not alone
             refusal = None if too_large else self._post(body)
             if refusal is not None and alone:
@@ -153,16 +149,3 @@ class ZipkinClient:
 def _said(response: urllib3.BaseHTTPResponse) -> str:
     """Return the status and the first 300 bytes of a response."""
     return f"{response.status}: {response.data[:300].decode(errors='replace')}"
-
-
-def _encode(spans: Iterable[Span], redactor: Redactor) -> bytes:
-    """Return redacted spans as JSON in ASCII.
-
-    Zipkin garbles a multi-byte character that crosses the boundary of two buffers.
-    """
-    body = orjson.dumps([zipkin_span(redacted_span(span, redactor)) for span in spans])
-    return body if body.isascii() else _NOT_ASCII.sub(_escape, body.decode()).encode()
-
-
-def _escape(text: re.Match[str]) -> str:
-    return json.dumps(text.group())[1:-1]

@@ -88,8 +88,8 @@ def check(*, file: Path) -> None:
     type=click.Path(path_type=Path, allow_dash=True),
     multiple=True,
     metavar="FILE",
-    help="Spans as Zipkin v2 JSON: a list, a list of lists as downloaded from Zipkin's UI, or one span per line; plain "
-    "or gzip; - for standard input. Repeatable.",
+    help="Spans as JSON of Zipkin (v2 or v1), OTLP or Jaeger: a list, a list of lists as downloaded from Zipkin's UI, "
+    "one value a line, or one for the whole file; plain or gzip; - for standard input. Repeatable.",
 )
 @click.option(
     "--logs",
