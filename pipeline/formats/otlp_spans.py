@@ -6,6 +6,7 @@ names; 64-bit integers are texts or numbers. Envelopes of Tempo and Jaeger (`bat
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from pipeline.formats import span_values as values
@@ -63,12 +64,20 @@ def _resource(group: Json, path: str) -> Iterator[tuple[str, Json | InvalidInput
         endpoint = {"serviceName": service}
         for name in _SCOPES:
             for place, scope in _each(group, name, path):
-                if isinstance(scope, InvalidInput):
-                    yield place, scope
-                else:
-                    yield from _spans(scope.get("spans"), endpoint, resource | _scope_tags(scope), f"{place}.spans")
+                yield from (
+                    [(place, scope)] if isinstance(scope, InvalidInput) else _scope(scope, endpoint, resource, place)
+                )
     except InvalidInput as error:
         yield path.removesuffix("."), error
+
+
+def _scope(group: Json, endpoint: Json, resource: Json, path: str) -> Iterator[tuple[str, Json | InvalidInput]]:
+    try:
+        common = resource | _scope_tags(group)
+    except InvalidInput as error:
+        yield path, error
+    else:
+        yield from _spans(group.get("spans"), endpoint, common, f"{path}.spans")
 
 
 def _scope_tags(group: Json) -> Json:
@@ -195,6 +204,7 @@ def _is_span(value: Json) -> bool:
     return bool(field(value, "spanId") and field(value, "startTimeUnixNano"))
 
 
+@lru_cache(maxsize=256)
 def _camel(name: str) -> str:
     head, *rest = name.split("_")
     return head + "".join(word.title() for word in rest)

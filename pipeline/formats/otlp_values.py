@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from pipeline.formats.invalid_input import InvalidInput, shown
 
@@ -12,10 +13,12 @@ Json = Mapping[str, object]
 def field(value: Json, name: str) -> object:
     """Return a field by its name in JSON (`traceId`), or by its name in the protocol (`trace_id`)."""
     found = value.get(name)
-    if found is None:
-        snake = "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
-        found = value.get(snake)
-    return found
+    return value.get(_snake(name)) if found is None else found
+
+
+@lru_cache(maxsize=64)
+def _snake(name: str) -> str:
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
 
 
 def attributes(found: object, depth: int = 32) -> dict[str, object]:

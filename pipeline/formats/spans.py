@@ -51,14 +51,14 @@ class SpanReader:
             if not isinstance(value, dict) or _is_zipkin_v2(value):
                 return [parse_span(value, self._rule)]
             name, spans = _as_v2(value)
-            found = [self._parsed(place, span) for place, span in spans]
+            found = [self._parsed(span, f"{name} {place}".strip()) for place, span in spans]
         except InvalidInput as error:
             return [error]
         if taken := sum(not isinstance(span, InvalidInput) for span in found):
             self.formats[name] += taken
         return found
 
-    def _parsed(self, place: str, span: Json | InvalidInput) -> Span | InvalidInput:
+    def _parsed(self, span: Json | InvalidInput, place: str) -> Span | InvalidInput:
         if not isinstance(span, InvalidInput):
             try:
                 return parse_span(span, self._rule)
@@ -83,7 +83,7 @@ def _as_v2(value: Json) -> tuple[str, Iterable[tuple[str, Json | InvalidInput]]]
         return "OTLP", otlp_spans.v2_spans(value)
     if jaeger_json.is_jaeger(value):
         return "Jaeger", jaeger_json.v2_spans(value)
-    return "Zipkin v2", [("", _unknown(value))]
+    return "", [("", _unknown(value))]
 
 
 def span_format(value: object) -> str | None:

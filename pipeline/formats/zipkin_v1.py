@@ -179,6 +179,8 @@ def _timed(side: _Side, time: object, length: object) -> Json:
         time = begun = start
     took = values.duration(length, "duration", {})
     if took is None and begun and end and end > begun:
+        if length:
+            side.put("field.duration", length)
         length = took = end - begun
     # Core annotations that the times do not say already.
     left = [side.core["start"]] if "start" in side.core and start != begun else []

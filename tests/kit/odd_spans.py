@@ -1,6 +1,6 @@
 """Odd spans as JSON: what instrumentations wrote into public bug reports, drawn at random and mixed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import TypeVar
 
@@ -17,12 +17,12 @@ _TEXTS = (
     "\x1b[31m", "http.path",
 )  # fmt: skip
 _LENGTHS = (255, 256, 257, 1_024, 8_191, 8_192, 16_383, 32_766, 32_767, 50_000, 50_001, 70_000)
-_TIMES = (
+_TIMES: Sequence[object] = (
     0, 1, -1, 5, 999, 1000, 10**8, 10**11, 10**14, -(2**63), 2**63 - 1, 2**63, 0.5, -0.5, 1.5e15, 1e30, "", "0", "-1",
     "1.5", "soon", None, True, False, [], {}, 1_795_162_530, 1_795_162_530_123, 1_795_162_530_123_456_789,
     "1795162530123456", "1795162530123456.7", "2026-11-20T08:15:30.123Z",
 )  # fmt: skip
-_KINDS = (
+_KINDS: Sequence[object] = (
     "SERVER",
     "CLIENT",
     "PRODUCER",
@@ -37,13 +37,13 @@ _KINDS = (
     [],
     {},
 )
-_PORTS = (0, 1, -1, 65535, 65536, "80", "http", 80.0, 80.5, None, True, [], 2**40)
-_ADDRESSES = (
+_PORTS: Sequence[object] = (0, 1, -1, 65535, 65536, "80", "http", 80.0, 80.5, None, True, [], 2**40)
+_ADDRESSES: Sequence[object] = (
     "10.0.0.7", "010.0.0.7", "256.0.0.1", "2001:db8::c001", "::", "::1", "::1.2.3.4", "::ffff:1.2.3.4",
     "fe80::1%eth0", "localhost", "", None, 7, "::ffff:0:0", "64:ff9b::1.2.3.4",
 )  # fmt: skip
-_FLAGS = (True, False, None, 0, 1, "true", "False", "yes", 2, [])
-_VALUES = (None, True, False, 0, -1, 1.5, 2**63, [], {}, [None], {"a": {"b": []}}, "x")
+_FLAGS: Sequence[object] = (True, False, None, 0, 1, "true", "False", "yes", 2, [])
+_VALUES: Sequence[object] = (None, True, False, 0, -1, 1.5, 2**63, [], {}, [None], {"a": {"b": []}}, "x")
 
 
 class OddSpans:
@@ -55,7 +55,7 @@ class OddSpans:
     def span(self) -> Json:
         """Draw a span with valid ids, and any other field right, odd or absent."""
         span: Json = {"traceId": self._id(), "id": self._id()[:16], "timestamp": START, "duration": 1431}
-        fields = {
+        fields: dict[str, Callable[[], object]] = {
             "parentId": lambda: self._one((None, "", "0", "a", span["id"], 7)),
             "kind": lambda: self._one(_KINDS),
             "name": self._text_or_value,

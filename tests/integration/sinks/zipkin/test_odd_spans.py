@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -94,7 +95,7 @@ def test_odd_spans_are_read_back_by_id_and_by_search(stack: Endpoints) -> None:
         assert not report.dead_letters
         assert report.parts == [Outcome.WRITTEN] * len(batch)
         for each in batch:
-            readable(wait_for(f"the trace of {each.odd}", lambda each=each: each.shown(stack.zipkin)), each.sent())
+            readable(wait_for(f"the trace of {each.odd}", partial(each.shown, stack.zipkin)), each.sent())
         found = searched(stack.zipkin, f"{service}-{number * BATCH}")
         assert found == {each.trace_id for each in batch}
     sink.close()

@@ -185,7 +185,7 @@ def test_nothing_of_a_span_is_dropped() -> None:
 @pytest.mark.parametrize(
     ("span", "said"),
     [
-        ({**SPAN, "spanID": None}, "data[0].spans[0]: id"),
+        ({**SPAN, "spanID": None}, "Jaeger data[0].spans[0]: id"),
         ({**SPAN, "traceID": "xyz"}, "data[0].spans[0]: "),
         ("span", "data[0].spans[0]: a span is a JSON object"),
         ({**SPAN, "tags": "a=b"}, "tags must be a list"),

@@ -366,7 +366,11 @@ def test_a_single_span_without_its_resource_is_taken() -> None:
         (exported({**SPAN, "events": ["retry"]}), "spans[0]: events must be a list of objects"),
         (exported({**SPAN, "status": "Error"}), "spans[0]: status must be an object"),
         (exported(SPAN, attributes=["a"]), "resourceSpans[0]: an attribute must have a key"),
-        ({"resourceSpans": [7]}, "resourceSpans[0]: not an object"),
+        ({"resourceSpans": [7]}, "OTLP resourceSpans[0]: not an object"),
+        (
+            {"resourceSpans": [{"scopeSpans": [{"scope": 7}]}]},
+            "resourceSpans[0].scopeSpans[0]: scope must be an object",
+        ),
         ({"resourceSpans": {"a": 1}}, "resourceSpans: resourceSpans must be a list"),
         ({"resourceSpans": [{"scopeSpans": [{"spans": 7}]}]}, "scopeSpans[0].spans: spans must be a list"),
     ],

@@ -162,6 +162,7 @@ def test_a_clients_port_under_the_servers_name_is_no_loop() -> None:
 def test_nothing_that_a_span_says_is_dropped() -> None:
     (span,) = spans(
         timestamp="soon",
+        duration=-7,
         version=3,
         annotations=[at("cs", 0), at("cs", 2), {"value": "no time", "endpoint": PAY}, at("cr", 9)],
         binaryAnnotations=[tag("a", "x"), tag("a", "y"), tag("n", None), address("sa", WEB), tag("sa", "yes", PAY)],
@@ -174,7 +175,8 @@ def test_nothing_that_a_span_says_is_dropped() -> None:
         "remoteEndpoint": "web",
         "annotations": {"cs": 2},
         "tags": {
-            "a": "x", "a'": "y", "sa": "yes", "field.timestamp": "soon", "field.version": "3",
+            "a": "x", "a'": "y", "sa": "yes", "field.timestamp": "soon", "field.duration": "-7",
+            "field.version": "3",
             "field.annotations": '[{"value":"no time"}]',
         },
     }  # fmt: skip

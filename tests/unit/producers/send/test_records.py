@@ -48,7 +48,7 @@ def test_a_value_with_many_spans_is_many_records_and_refusals_with_one_place() -
     assert isinstance(last, Ready)
     assert (first.message.key, last.message.key) == (b"a".rjust(32, b"0"), b"c".rjust(32, b"0"))
     assert isinstance(refused, Refusal)
-    assert refused.detail.startswith("resourceSpans[0].scopeSpans[0].spans[1]: ")
+    assert refused.detail.startswith("OTLP resourceSpans[0].scopeSpans[0].spans[1]: ")
     assert [first.place, refused.place, last.place] == ["a:1"] * 3
     assert parser.formats == {"OTLP": 2}
 

@@ -18,7 +18,7 @@ LONGEST = 32_766
 
 
 def sent(**fields: object) -> dict[str, object]:
-    made = span(TRACE, **fields)
+    made = span(TRACE, "00000000000000a1", **fields)
     before = copy.deepcopy(made)
     (found,) = orjson.loads(encode([made]))
     assert made == before
