@@ -169,9 +169,9 @@ def _put_together(kind: object, message: object, stack: object) -> LoggedExcepti
         return {"type": shown, "message": said, "stackTrace": rendered_trace(_header(shown, said), frames)}
     trace = _joined(frames) if isinstance(frames, list) else frames
     found = exception_of_text(trace) or named_exception(trace) if isinstance(trace, str) else None
-    if found is None and shown is None and said is not None:
-        named = _whole(named_exception(said) or {}, said)
-        shown, said = named.get("type"), named.get("message")
+    if found is None and shown is None and said is not None and (named := named_exception(said)):
+        named = _whole(named, said)
+        shown, said = named.get("type"), named.get("message") or said
     if found is not None:
         shown, said = shown or found.get("type"), said or found.get("message")
     return {"type": shown, "message": said, "stackTrace": None if trace is None else str(trace)}

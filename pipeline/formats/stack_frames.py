@@ -47,7 +47,7 @@ class _Frame:
 
         def first(names: Sequence[str]) -> str:
             for name in names:
-                value = frame.get(spelled.get(name, ""))
+                value = frame[spelled[name]] if name in spelled else None
                 if value is not None and value != "" and not isinstance(value, dict | list | bool):
                     taken.add(spelled[name])
                     return str(value)
