@@ -112,12 +112,12 @@ class InputFile:
 
     def _log_lines(self, lines: Iterator[bytes]) -> Iterator[LineItem | Refusal]:
         for found in read_log_lines(lines):
-            place = f"{self.path}:{found.number}" + "".join(f"[{index}]" for index in found.index)
+            place = f"{self.path}:{found.number}" + "".join(f"[{index}]" for index in found.position)
             if isinstance(found.entry, InvalidInput):
                 yield Refusal(place, found.entry.reason, found.entry.detail)
                 continue
             digest = self._digest or _digest(orjson.dumps(found.entry.fields, option=orjson.OPT_NON_STR_KEYS))
-            identity = "-".join([digest, str(found.number), *map(str, found.index)])
+            identity = "-".join([digest, str(found.number), *map(str, found.position)])
             yield LineItem(place, identity, found.entry)
 
     def _values(self, lines: Iterator[bytes]) -> Iterator[Item | Refusal]:

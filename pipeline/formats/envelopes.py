@@ -4,8 +4,8 @@ Sources: Docker's json-file driver, CRI, `kubectl logs --prefix`, Compose, Fluen
 JSON export, AWS Lambda, exported documents of Elasticsearch.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.json_values import load_json
@@ -26,14 +26,18 @@ _SHIPPERS = frozenset(
 _INNER = frozenset({Part.TIME, Part.LEVEL, Part.MESSAGE})
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(NamedTuple):
     """The fields of a line of the application, and the time of what was wrapped around it, as it was written."""
 
     fields: dict[str, object]
     time: object | None
     text: bool = False
     """The line was no JSON: an unreadable time is no reason to refuse it."""
+
+
+def may_be_envelope(names: Collection[str]) -> bool:
+    """Return True if an object with these names may hold a line of the application in another field than `message`."""
+    return "log" in names or "MESSAGE" in names or "_source" in names or not _SHIPPERS.isdisjoint(names)
 
 
 def opened(value: dict[str, object], envelope: Entry | None) -> Entry:

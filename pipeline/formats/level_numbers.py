@@ -4,14 +4,14 @@ Sources: pino and bunyan (10 to 60), Python's logging (`levelno`), Monolog (100 
 journald), OpenTelemetry (1 to 24), Google Cloud's LogSeverity (100 to 800), Logback (`level_value`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import lru_cache
 
-_SYSLOG = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
+_SYSLOG_WORDS = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
 _OTEL = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 # Levels of these scales have these numbers only.
 _EXACT: dict[str, dict[float, str]] = {
-    "syslog": dict(enumerate(_SYSLOG)),
+    "syslog": dict(enumerate(_SYSLOG_WORDS)),
     "otel": {number: _OTEL[(number - 1) // 4] for number in range(1, 25)},
     "monolog": {
         100: "DEBUG", 200: "INFO", 250: "NOTICE", 300: "WARNING", 400: "ERROR", 500: "CRITICAL", 550: "ALERT",
@@ -37,9 +37,13 @@ _BY_NAME = {
 }  # fmt: skip
 # Fields that show which logger wrote a number under the name `level` or `severity`.
 _GELF = ("version", "host")
-_SHORT_MESSAGE = ("short_message", "full_message")
-_PYTHON = ("lineno", "funcName", "pathname", "levelname", "processName", "asctime")
-_SYSLOG_DAEMON = ("facility", "facility-name", "syslogtag", "programname", "pri", "syslog_facility")
+_SYSLOG = frozenset(
+    {
+        "short_message", "full_message", "facility", "facility-name", "syslogtag", "programname", "pri",
+        "syslog_facility",
+    }
+)  # fmt: skip
+_PYTHON = frozenset({"lineno", "funcName", "pathname", "levelname", "processName", "asctime"})
 
 
 def level_of_number(number: float, name: str, line: Collection[str]) -> str | None:
@@ -49,18 +53,14 @@ def level_of_number(number: float, name: str, line: Collection[str]) -> str | No
 
 def _scale(number: float, name: str, line: Collection[str]) -> str | None:
     """Return the scale of a number under a name that several loggers use."""
-    if number < len(_SYSLOG):
-        gelf = all(field in line for field in _GELF) or _has(line, _SHORT_MESSAGE)
-        return "syslog" if gelf or _has(line, _SYSLOG_DAEMON) else None
+    if number < len(_SYSLOG_WORDS):
+        gelf = all(field in line for field in _GELF)
+        return "syslog" if gelf or not _SYSLOG.isdisjoint(line) else None
     if number < _TWO_DIGITS:
-        return "python" if _has(line, _PYTHON) else "node"
+        return "node" if _PYTHON.isdisjoint(line) else "python"
     if number < _THREE_DIGITS:
         return "google" if name == "severity" else "monolog"
     return "logback"
-
-
-def _has(line: Collection[str], names: Sequence[str]) -> bool:
-    return any(name in line for name in names)
 
 
 @lru_cache(maxsize=1024)

@@ -17,10 +17,17 @@ class Candidate(NamedTuple):
     decimal: bool
 
 
+class _Plan(NamedTuple):
+    """What the names of a line's fields may stand for."""
+
+    candidates: Mapping[Part, tuple[Candidate, ...]]
+    may_have_exception: bool
+
+
 class LineFields:
     """The fields of a line; those that the record says are dropped, and the rest stays with the record."""
 
-    __slots__ = ("_objects", "_plan", "fields")
+    __slots__ = ("_objects", "candidates", "fields", "may_have_exception", "values")
 
     def __init__(self, value: Mapping[str, object]) -> None:
         self.fields: dict[str, Any] = {}
@@ -28,7 +35,12 @@ class LineFields:
         self._objects: dict[str, Any] = {}
         """Objects by name, and the fields of objects in a list: they are in `fields` in another form."""
         self._flatten(value, "", _MAX_DEPTH)
-        self._plan = _plan(tuple(self.fields), tuple(self._objects))
+        plan = _plan(tuple(self.fields), tuple(self._objects))
+        self.candidates = plan.candidates
+        """The fields that may stand for a part, in the order in which they are tried."""
+        self.may_have_exception = plan.may_have_exception
+        self.values = self.fields if not self._objects else self.fields | self._objects
+        """The value of each candidate that was not dropped."""
 
     def _flatten(self, value: Mapping[str, object], prefix: str, depth: int) -> None:
         """Put nested objects under dotted names; if a line has a name in both forms, the second gets an apostrophe."""
@@ -53,23 +65,13 @@ class LineFields:
                 for name, field in value.items():
                     self._objects.setdefault(f"{prefix}.{name}", field)
 
-    def candidates(self, part: Part) -> tuple[Candidate, ...]:
-        """Return the fields that may stand for a part, in the order in which they are tried."""
-        return self._plan.get(part, ())
-
-    def has_any(self, parts: Iterable[Part]) -> bool:
-        """Return True if a field may stand for one of these parts."""
-        return not self._plan.keys().isdisjoint(parts)
-
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any JSON value
-        """Return the value of a candidate."""
-        return self.fields[name] if name in self.fields else self._objects.get(name)
-
     def drop(self, name: str) -> None:
         """Remove a field, or all fields of an object, since the record says the same."""
+        if self.values is not self.fields:
+            self.values.pop(name, None)
         if name in self.fields:
             del self.fields[name]
-        elif name in self._objects:
+        else:
             for inner in self.of_object(name):
                 del self.fields[inner]
 
@@ -79,15 +81,19 @@ class LineFields:
         return [inner for inner in self.fields if inner.startswith(prefix)]
 
 
+_EXCEPTION = (Part.ERROR_TYPE, Part.ERROR_MESSAGE, Part.STACK_TRACE, Part.ERROR)
+
+
 # Lines of one logger have few sets of names.
 @lru_cache(maxsize=2048)
-def _plan(fields: tuple[str, ...], objects: tuple[str, ...]) -> dict[Part, tuple[Candidate, ...]]:
+def _plan(fields: tuple[str, ...], objects: tuple[str, ...]) -> _Plan:
     """Return the candidates for each part among the names of a line."""
-    found: dict[Part, list[tuple[int, Candidate]]] = {}
+    found: dict[Part, list[tuple[int, Candidate]]] = {part: [] for part in Part}
     for name in (*fields, *objects):
         for part, rank, decimal in places(name):
-            found.setdefault(part, []).append((rank, Candidate(name, decimal)))
-    return {
+            found[part].append((rank, Candidate(name, decimal)))
+    candidates = {
         part: tuple(candidate for _, candidate in sorted(ranked, key=lambda pair: pair[0]))
         for part, ranked in found.items()
     }
+    return _Plan(candidates, any(candidates[part] for part in _EXCEPTION))

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
-from pipeline.formats.envelopes import Entry, opened, opened_text
+from pipeline.formats.envelopes import Entry, may_be_envelope, opened, opened_text
 from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.json_values import load_json, load_several
 from pipeline.formats.otlp_logs import otlp_lines
@@ -15,16 +16,18 @@ from pipeline.formats.text_lines import is_continuation
 _CRI = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*) (stdout|stderr) ([FP])(?::\S*)? (.*)", re.DOTALL)
 # Names of objects that may be something else than a logger's line: spans, or OpenTelemetry's JSON.
 _OTHERS = frozenset({"resourceLogs", "resourceSpans", "startTimeUnixNano", "id", "data", "spans", "spanID"})
+_CRI_CHARS = 60
+# First bytes of lines that are neither an object nor plain text.
+_UNUSUAL = frozenset({b"[", b"]", b",", b"\0", b" ", b"\t", b"\r", b"\n", b""})
 _LONGEST = 1 << 20
 """Bytes; records of several lines are not joined beyond it."""
 
 
-@dataclass(slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """A record of a file: the number of its first line, its place among several values of that line, and its fields."""
 
     number: int
-    index: tuple[int, ...]
+    position: tuple[int, ...]
     entry: Entry | InvalidInput
 
 
@@ -50,17 +53,24 @@ class _Assembler:
     def read(self, lines: Iterable[bytes]) -> Iterator[LogLine]:
         number = 0
         for number, line in enumerate(lines, 1):
-            if line[:1] == b"{" and self._json is None and self._text is None and (known := _plain(line)) is not None:
-                yield LogLine(number, (), known)
-            else:
+            begins = line[:1]
+            if self._json is not None or begins in _UNUSUAL or b" std" in line[:_CRI_CHARS]:
                 yield from self._line(number, line.strip(b"\0").rstrip(b"\r\n"))
+            elif begins != b"{":
+                yield from self._of_text(number, line.rstrip(b"\r\n"), None)
+            elif (known := _plain(line)) is None:
+                yield from self._line(number, line.rstrip(b"\r\n"))
+            else:
+                if self._text is not None:
+                    yield self._ended_text(self._text)
+                yield LogLine(number, (), known)
         for first, text in self._partial.values():
             yield from self._content(first, text, None)
         yield from self._end_json()
         yield from self._end_text()
 
     def _line(self, number: int, line: bytes) -> Iterator[LogLine]:
-        if b" std" in line[:60] and (cri := _CRI.fullmatch(line)):
+        if b" std" in line[:_CRI_CHARS] and (cri := _CRI.fullmatch(line)):
             yield from self._of_container(number, cri)
         else:
             yield from self._content(number, line, None)
@@ -137,20 +147,25 @@ class _Assembler:
 
     def _of_text(self, number: int, line: bytes, envelope: Entry | None) -> Iterator[LogLine]:
         text = line.decode(errors="replace")
-        if self._text is not None and is_continuation(text):
-            self._text[1].append(text)
-            return
-        yield from self._end_text()
+        if self._text is not None:
+            if is_continuation(text):
+                self._text[1].append(text)
+                return
+            yield self._ended_text(self._text)
         self._text = number, [text], envelope
 
     def _end_text(self) -> Iterator[LogLine]:
-        if self._text is None:
-            return
-        number, lines, envelope = self._text
+        if self._text is not None:
+            yield self._ended_text(self._text)
+
+    def _ended_text(self, begun: tuple[int, list[str], Entry | None]) -> LogLine:
+        number, lines, envelope = begun
         self._text = None
-        while lines and not lines[-1]:
+        if len(lines) == 1:
+            return LogLine(number, (), opened_text(lines[0], "", envelope))
+        while not lines[-1]:
             lines.pop()
-        yield LogLine(number, (), opened_text(lines[0], "\n".join(lines[1:]), envelope))
+        return LogLine(number, (), opened_text(lines[0], "\n".join(lines[1:]), envelope))
 
 
 def _plain(line: bytes) -> Entry | None:
@@ -159,7 +174,19 @@ def _plain(line: bytes) -> Entry | None:
         value = load_json(line)
     except InvalidInput:
         return None
-    return opened(value, None) if isinstance(value, dict) and _OTHERS.isdisjoint(value) else None
+    if not isinstance(value, dict) or not _may_be_plain(tuple(value)):
+        return None
+    message = value.get("message")
+    if type(message) is str and not message[:1].isalnum():  # it may be JSON
+        return opened(value, None)
+    return Entry(value, None)
+
+
+# Lines of one logger have few sets of names.
+@lru_cache(maxsize=2048)
+def _may_be_plain(names: tuple[str, ...]) -> bool:
+    """Return True if an object with these names is no span, no export of OpenTelemetry and no envelope."""
+    return _OTHERS.isdisjoint(names) and not may_be_envelope(names)
 
 
 def _records(number: int, index: tuple[int, ...], value: object, envelope: Entry | None) -> Iterator[LogLine]:

@@ -15,6 +15,7 @@ from tracelink.model.levels import known_level, shown_level
 from tracelink.model.records import ErrorRule, Flag, LoggedException, LogRecord
 
 _MAX_MADE_MESSAGE = 512
+_DATE_CHARS = 10
 # Names under which only words are levels, not numbers: HTTP statuses, and single letters of other meaning.
 _WORDS_ONLY = frozenset({"status", "s"})
 _LEVEL_WORDS = ("name", "Name", "label", "DisplayName", "displayName", "text")
@@ -25,7 +26,6 @@ _PLACEHOLDER = re.compile(r"\{[@$]?(\w+)(?:[,:][^}]*)?\}")
 _SQL_COMMENT = re.compile(r"traceparent='([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})'")
 # A trace id of these lengths is hex, as we print it.
 _OUR_LENGTHS = (16, 32)
-_EXCEPTION = frozenset({Part.ERROR_TYPE, Part.ERROR_MESSAGE, Part.STACK_TRACE, Part.ERROR})
 
 
 def parse_log(
@@ -45,7 +45,7 @@ def parse_log(
     level = _take_level(line)
     trace = _take_trace_id(line)
     span_id = _take_span_id(line) or trace.span_id
-    exception = _take_exception(line) if line.has_any(_EXCEPTION) else None
+    exception = _take_exception(line) if line.may_have_exception else None
     message = _take_message(line)
     if message is not None and exception is None and (exception := exception_of_text(message)) is not None:
         message = _before(message, exception)
@@ -98,9 +98,9 @@ def _take_time(line: LineFields, otherwise: int | None, *, strict: bool) -> int:
     """Take the time, in microseconds; a date and a time of day in two fields are joined."""
     refused: InvalidInput | None = None
     day: str | None = None
-    for name, _ in line.candidates(Part.TIME):
-        value = line[name]
-        if day is None and isinstance(value, str) and is_date(value):
+    for name, _ in line.candidates[Part.TIME]:
+        value = line.values.get(name)
+        if day is None and type(value) is str and len(value) <= _DATE_CHARS and is_date(value):
             day = name
             continue
         try:
@@ -122,10 +122,10 @@ def _take_time(line: LineFields, otherwise: int | None, *, strict: bool) -> int:
 
 def _time_of_day(line: LineFields, day: str) -> int:
     """Take a time whose day is in one field and whose time of day is in another, if any."""
-    date = line[day]
+    date = line.values.get(day)
     line.drop(day)
-    for name, _ in line.candidates(Part.TIME):
-        if isinstance(clock := line[name], str):
+    for name, _ in line.candidates[Part.TIME]:
+        if isinstance(clock := line.values.get(name), str):
             try:
                 time = parse_time(f"{date}T{clock}")
             except InvalidInput:
@@ -138,8 +138,8 @@ def _time_of_day(line: LineFields, day: str) -> int:
 def _take_level(line: LineFields) -> str | None:
     """Take the level; a word or number that says more than the level stays a field."""
     unknown: str | None = None
-    for name, _ in line.candidates(Part.LEVEL):
-        value = line[name]
+    for name, _ in line.candidates[Part.LEVEL]:
+        value = line.values.get(name)
         if isinstance(value, dict):
             value = next((value[word] for word in _LEVEL_WORDS if isinstance(value.get(word), str)), None)
         if isinstance(value, str):
@@ -167,7 +167,7 @@ def _numbered(line: LineFields, name: str, value: object) -> str | None:
 
 def _unknown_level(line: LineFields, name: str) -> str | None:
     """Take a level that is a word of the application's own."""
-    if not isinstance(value := line[name], str):  # it is in an object
+    if not isinstance(value := line.values.get(name), str):  # it is in an object
         return None
     word = shown_level(value)
     if word == value.upper():
@@ -177,8 +177,8 @@ def _unknown_level(line: LineFields, name: str) -> str | None:
 
 def _take_trace_id(line: LineFields) -> TraceId:
     """Take the trace id; one in another spelling than ours stays a field, too."""
-    for name, decimal in line.candidates(Part.TRACE_ID):
-        text = line[name]
+    for name, decimal in line.candidates[Part.TRACE_ID]:
+        text = line.values.get(name)
         if decimal and type(text) is int:
             text = str(text)
         if not isinstance(text, str) or (trace := read_trace_id(text, decimal=decimal)) is None:
@@ -197,8 +197,8 @@ def _take_trace_id(line: LineFields) -> TraceId:
 
 def _take_span_id(line: LineFields) -> str | None:
     """Take the span id; one in another spelling than ours stays a field, too."""
-    for name, decimal in line.candidates(Part.SPAN_ID):
-        text = line[name]
+    for name, decimal in line.candidates[Part.SPAN_ID]:
+        text = line.values.get(name)
         if decimal and type(text) is int:
             text = str(text)
         if not isinstance(text, str) or (span_id := read_span_id(text, decimal=decimal)) is None:
@@ -212,8 +212,8 @@ def _take_span_id(line: LineFields) -> str | None:
 
 def _take_text(line: LineFields, part: Part) -> str | None:
     """Take the first text that is not empty."""
-    for name, _ in line.candidates(part):
-        if isinstance(text := line[name], str) and text:
+    for name, _ in line.candidates[part]:
+        if isinstance(text := line.values.get(name), str) and text:
             line.drop(name)
             return text
     return None
@@ -222,19 +222,19 @@ def _take_text(line: LineFields, part: Part) -> str | None:
 def _take_message(line: LineFields) -> str | None:
     """Take the message: a text, else a number or the like, else an object as JSON text."""
     objects: list[str] = []
-    for name, _ in line.candidates(Part.MESSAGE):
-        value = line[name]
+    for name, _ in line.candidates[Part.MESSAGE]:
+        value = line.values.get(name)
         if isinstance(value, str) and value.strip():
             line.drop(name)
             return _rendered(line, name, value) if "{" in value else value
         if isinstance(value, dict | list):
             if value and canonical(name) in _MESSAGE_OBJECTS:
                 objects.append(name)
-        elif not isinstance(value, str):
+        elif value is not None and not isinstance(value, str):
             line.drop(name)
             return kept(value)
     for name in objects:
-        value = line[name]
+        value = line.values.get(name)
         line.drop(name)
         return _of_object(value)
     return None
@@ -268,8 +268,8 @@ def _take_exception(line: LineFields) -> LoggedException | None:
     """Take the exception from the fields of its parts, and what they do not say from a whole one."""
     kind, message = _take_text(line, Part.ERROR_TYPE), _take_text(line, Part.ERROR_MESSAGE)
     stack = _take_stack(line)
-    for name, _ in line.candidates(Part.ERROR):
-        if (whole := exception_of(line[name])) is not None:
+    for name, _ in line.candidates[Part.ERROR]:
+        if (whole := exception_of(line.values.get(name))) is not None:
             _drop_said(line, name, [text for text in whole.values() if isinstance(text, str)])
             kind, message = kind or whole.get("type"), message or whole.get("message")
             stack = stack or whole.get("stackTrace")
@@ -282,8 +282,8 @@ def _take_exception(line: LineFields) -> LoggedException | None:
 
 
 def _take_stack(line: LineFields) -> str | None:
-    for name, _ in line.candidates(Part.STACK_TRACE):
-        value = line[name]
+    for name, _ in line.candidates[Part.STACK_TRACE]:
+        value = line.values.get(name)
         if isinstance(value, str) and value:
             line.drop(name)
             return value

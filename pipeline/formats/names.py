@@ -134,6 +134,7 @@ class Place(NamedTuple):
     """Datadog's names, under which a number is a decimal id."""
 
 
+@lru_cache(maxsize=1 << 14)
 def canonical(name: str) -> str:
     """Return the letters and digits of a name, in lower case, with a leading `@`."""
     plain = "".join([char for char in name.lower() if char.isalnum()])

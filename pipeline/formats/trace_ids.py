@@ -6,7 +6,6 @@ Sources: W3C Trace Context (`traceparent`), B3 (https://github.com/openzipkin/b3
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -56,8 +55,10 @@ def read_trace_id(text: str, *, decimal: bool = False) -> TraceId | None:
     if decimal and text.isdecimal() and size != _WIDTH:
         return _from_number(int(text)) if size <= len(str(_MAX_128)) else None
     if size in _LENGTHS and text.isalnum():
-        with suppress(ValueError):  # other letters than a to f
+        try:
             return _from_hex(text)
+        except ValueError:  # other letters than a to f
+            return _from_form(text)
     if not text.strip("0"):
         return UNTRACED
     if size < _WIDTH and _HEX.issuperset(text):
@@ -121,9 +122,11 @@ def read_span_id(text: str, *, decimal: bool = False) -> str | None:
     `decimal`: as for `read_trace_id`.
     """
     if len(text) == _SPAN and not decimal and text.isalnum():
-        with suppress(ValueError):  # other letters than a to f
+        try:
             bytes.fromhex(text)
-            return text.lower() if text.strip("0") else ""
+        except ValueError:  # other letters than a to f
+            return None
+        return text.lower() if text.strip("0") else ""
     if not text.strip("0"):
         return ""
     if decimal and text.isdecimal():

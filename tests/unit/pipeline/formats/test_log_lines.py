@@ -16,6 +16,7 @@ from tracelink.model.records import ErrorRule
 HELLO = b'{"message":"hello"}'
 TRACE = "a0d80a44d4465d537f863d6ff77acfc8"
 STACK = [
+    "java.lang.IllegalStateException: no card",
     "\tat shop.Pay.charge(Pay.java:7)",
     "Caused by: x.Y: z",
     "\t... 3 more",
@@ -50,7 +51,7 @@ def messages(text: bytes) -> list[object]:
     ],
 )
 def test_json_is_read_in_any_arrangement(text: bytes, places: list[tuple[int, tuple[int, ...]]]) -> None:
-    assert [(found.number, found.index) for found in read(text)] == places
+    assert [(found.number, found.position) for found in read(text)] == places
     assert set(messages(text)) == {"hello"}
 
 
@@ -75,7 +76,7 @@ def test_a_broken_value_is_refused_alone(text: bytes, expected: list[str]) -> No
 def test_a_stack_trace_belongs_to_the_line_of_text_before_it() -> None:
     text = "\n".join(["charge failed", *STACK, "charged"]).encode()
     assert messages(text) == ["\n".join(["charge failed", *STACK]), "charged"]
-    assert [found.number for found in read(text)] == [1, 5]
+    assert [found.number for found in read(text)] == [1, 6]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_the_log_records_of_opentelemetrys_json_are_lines() -> None:
         ]
     }
     first, second = read(orjson.dumps(request))
-    assert (first.index, second.index) == ((0,), (1,))
+    assert (first.position, second.position) == ((0,), (1,))
     reader = LineReader(ErrorRule(), 0)
     assert not isinstance(first.entry, InvalidInput)
     assert not isinstance(second.entry, InvalidInput)
