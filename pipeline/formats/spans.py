@@ -48,6 +48,8 @@ class SpanReader:
     def read(self, value: object) -> list[Span | InvalidInput]:
         """Return the spans of a value; an invalid one is the error that says why, and its place in the value."""
         try:
+            if isinstance(value, str):
+                return [InvalidInput("no object", "a span is a JSON object and no text: give log lines to --logs")]
             if not isinstance(value, dict) or _is_zipkin_v2(value):
                 return [parse_span(value, self._rule)]
             name, spans = _as_v2(value)

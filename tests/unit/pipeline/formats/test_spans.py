@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.spans import SpanReader, span_format
+from tracelink.model.codec import SPAN
 from tracelink.model.records import ErrorRule
 
 V2 = {"traceId": "463ac35c9f6413ad48485a3953bb6124", "id": "a2fb4a1d1a96d312"}
@@ -86,9 +87,40 @@ def test_spans_among_log_lines_are_known(value: object, name: str | None) -> Non
     assert span_format(value) == name
 
 
-@given(
-    st.dictionaries(st.sampled_from(["traceId", "id", "data", "spans", "trace", "annotations"]), st.text() | st.none())
+def test_a_text_is_refused_with_a_hint() -> None:
+    assert "--logs" in refusal("2026-11-20 08:15:30 INFO charged").detail
+
+
+# Names and values of every format, so that random values come near to spans.
+NAMES = st.sampled_from(
+    [
+        "traceId", "id", "parentId", "kind", "name", "timestamp", "duration", "localEndpoint", "remoteEndpoint", "tags",
+        "annotations", "binaryAnnotations", "endpoint", "serviceName", "ipv4", "port", "key", "value", "debug",
+        "resourceSpans", "scopeSpans", "spans", "resource", "scope", "attributes", "spanId", "parentSpanId", "status",
+        "code", "message", "events", "links", "startTimeUnixNano", "endTimeUnixNano", "timeUnixNano", "stringValue",
+        "arrayValue", "kvlistValue", "values", "trace", "data", "traceID", "spanID", "operationName", "references",
+        "refType", "startTime", "logs", "fields", "process", "processID", "processes", "flags", "tag",
+    ]
+)  # fmt: skip
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(
+        ["a", "463ac35c9f6413ad", "CHILD_OF", "cs", "sr", "ca", "sa", "SERVER", "error", "event", "2", ""]
+    )
 )
-def test_any_object_has_a_format_or_none(value: dict[str, object]) -> None:
+NEARLY = st.recursive(
+    VALUES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=6),
+    max_leaves=30,
+)
+
+
+@given(st.dictionaries(NAMES, NEARLY, max_size=8))
+def test_whatever_is_nearly_a_span_is_refused_or_can_be_sent(value: dict[str, object]) -> None:
     assert span_format(value) is None or isinstance(span_format(value), str)
-    assert len(SpanReader(ErrorRule()).read(value)) == 1
+    for found in SpanReader(ErrorRule()).read(value):
+        if not isinstance(found, InvalidInput):
+            assert SPAN.decode(SPAN.encode(found))["id"] == found["id"]
