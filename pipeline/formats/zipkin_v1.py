@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.formats import span_values as values
-from pipeline.formats.invalid_input import InvalidInput, kept, shown
+from pipeline.formats.invalid_input import InvalidInput, shown
 
 Json = dict[str, Any]
 
@@ -25,7 +25,8 @@ _CORE = {
     "wr": ("CONSUMER", "start"),
     "mr": ("CONSUMER", "end"),
 }
-_ADDRESSES = {"sa": ("CLIENT",), "ca": ("SERVER",), "ma": ("PRODUCER", "CONSUMER")}
+# The sides whose other side an address is; the broker's goes before those of client and server.
+_ADDRESSES = {"ma": ("PRODUCER", "CONSUMER"), "sa": ("CLIENT", "PRODUCER"), "ca": ("SERVER", "CONSUMER")}
 _TRUE = frozenset({"true", "1"})
 _CALLERS = {"SERVER": "CLIENT", "CONSUMER": "PRODUCER"}
 _V2_ONLY = frozenset({"kind", "localEndpoint", "remoteEndpoint"})
@@ -50,9 +51,9 @@ def v2_spans(value: Json) -> list[Json]:
         sides.annotate(one)
     for one in _list(value, "binaryAnnotations"):
         sides.tag(one)
+    sides.address()
     if not sides.all and not value.get("timestamp"):
         raise InvalidInput("Zipkin v1", "a span in Zipkin's v1 format without a time, a host and a tag says nothing")
-    sides.address()
     return list(_converted(value, sides.all or [_Side()]))
 
 
@@ -115,27 +116,30 @@ class _Sides:
             side.put(key, value)
 
     def address(self) -> None:
-        """Give each side the address of its other side."""
-        for key, endpoint in sorted(self._addresses.items(), reverse=True):  # sa before ca
-            for side in [side for side in self.all if side.kind in _ADDRESSES[key]] or [self._unnamed(key)]:
-                if side.remote is not None:
-                    side.put(f"field.{key}", kept(endpoint))
-                elif key == "ca" and isinstance(endpoint, dict) and _service(endpoint) == _service(side.endpoint):
+        """Give each side the address of its other side; call it once, when all annotations and tags are added."""
+        for key, kinds in _ADDRESSES.items():
+            if key not in self._addresses:
+                continue
+            endpoint = self._addresses[key]
+            for side in [side for side in self.all if side.kind in kinds] or [self._unnamed(key)]:
+                if side.remote is not None or (side.kind and side.kind not in kinds):
+                    side.put(f"field.{key}", endpoint)
+                elif key == "ca" and _service(endpoint) == _service(side.endpoint):
                     # Finagle gives the client's port the name of the server.
-                    side.remote = {**endpoint, "serviceName": None}
+                    side.remote = _anonymous(endpoint) if endpoint != side.endpoint else None
                 else:
                     side.remote = endpoint
 
     def _unnamed(self, key: str) -> _Side:
-        """Return the side that an address belongs to if no core annotation says so; a client's makes it a server."""
+        """Return the side of an address that no core annotation claims; without any, `ca` makes it a server's."""
         side = self._at(None)
-        if key == "ca" and side.kind is None:
+        if key == "ca" and not any(one.kind for one in self.all):
             if "sa" not in self._addresses:
                 side.kind = "SERVER"
             elif side.endpoint is None:  # both ends are known: the client wrote it
                 side.endpoint = self._addresses["ca"]
                 return _Side()
-        return side
+        return next((one for one in self.all if one.kind), side)
 
     def _at(self, endpoint: object, kind: str | None = None) -> _Side:
         """Return the side of a host, by its service; of a service that called itself, the side of this kind."""
@@ -171,13 +175,14 @@ def _converted(value: Json, sides: list[_Side]) -> Iterator[Json]:
 
 def _timed(side: _Side, time: object, length: object) -> Json:
     """Return the v2 fields of a side. `time` and `length` are those of the whole span, if they are this side's."""
+    if side.kind == "CONSUMER" and "start" not in side.core and "end" in side.core:
+        side.core = {"start": side.core["end"]}  # only the end of the receipt is known: there the work begins
     start, end = side.time("start"), side.time("end")
-    begun = values.time(time, "timestamp", {})
-    if begun is None and start:
-        if time:
+    begun, took = values.time(time, "timestamp", {}), values.duration(length, "duration", {})
+    if start and not (begun and took):
+        if time and begun != start:
             side.put("field.timestamp", time)
         time = begun = start
-    took = values.duration(length, "duration", {})
     if took is None and begun and end and end > begun:
         if length:
             side.put("field.duration", length)
@@ -203,6 +208,10 @@ def _without_host(one: object) -> object:
 
 def _service(endpoint: object) -> object:
     return endpoint.get("serviceName") if isinstance(endpoint, dict) else endpoint
+
+
+def _anonymous(endpoint: object) -> object:
+    return {**endpoint, "serviceName": None} if isinstance(endpoint, dict) else endpoint
 
 
 def _list(value: Json, name: str) -> list[object]:

@@ -124,6 +124,17 @@ def test_an_end_without_a_start_and_core_annotations_beside_other_times_stay_ann
     assert (span["timestamp"], span["duration"]) == (START - 5, 30)
 
 
+def test_a_message_that_was_received_without_a_start_begins_there() -> None:
+    (span,) = spans(annotations=[at("mr", 20)])
+    assert shown(span) == {"kind": "CONSUMER", "timestamp": 20, "localEndpoint": "pay"}
+
+
+def test_a_server_has_its_own_times_unless_the_span_has_both() -> None:
+    (span,) = spans(timestamp=START - 5, annotations=[at("sr", 0), at("ss", 20)])
+    assert (span["timestamp"], span["duration"], span["shared"]) == (START, 20, True)
+    assert span["tags"] == {"field.timestamp": str(START - 5)}
+
+
 def test_an_end_that_the_spans_own_times_say_is_no_annotation() -> None:
     (span,) = spans(timestamp=START, duration=20, annotations=[at("cr", 20)])
     assert shown(span) == {"kind": "CLIENT", "timestamp": 0, "duration": 20, "localEndpoint": "pay"}
@@ -151,6 +162,24 @@ def test_without_core_annotations_an_address_tells_the_side() -> None:
     assert shown(span) == {"timestamp": 0, "remoteEndpoint": "web"}
     (span,) = spans(timestamp=START, binaryAnnotations=[address("ca", PAY), tag("sa", "true", WEB)])
     assert shown(span) == {"timestamp": 0, "localEndpoint": "pay", "remoteEndpoint": "web"}
+
+
+@pytest.mark.parametrize(("value", "key"), [("sr", "sa"), ("cs", "ca"), ("sr", "ma"), ("mr", "sa")])
+def test_the_address_of_a_side_that_is_not_there_is_kept(value: str, key: str) -> None:
+    (span,) = spans(annotations=[at(value, 0)], binaryAnnotations=[address(key, WEB)])
+    assert span["remoteEndpoint"] is None
+    assert '"web"' in span["tags"][f"field.{key}"]
+
+
+@pytest.mark.parametrize(("value", "key"), [("ms", "ma"), ("mr", "ma"), ("ms", "sa"), ("mr", "ca"), ("sr", "ca")])
+def test_an_address_is_the_other_side(value: str, key: str) -> None:
+    (span,) = spans(annotations=[at(value, 0)], binaryAnnotations=[address(key, WEB)])
+    assert shown(span)["remoteEndpoint"] == "web"
+
+
+def test_a_servers_own_address_is_no_other_side() -> None:
+    (span,) = spans(annotations=[at("sr", 0)], binaryAnnotations=[address("ca", PAY)])
+    assert span["remoteEndpoint"] is None
 
 
 def test_a_clients_port_under_the_servers_name_is_no_loop() -> None:
@@ -189,6 +218,7 @@ def test_nothing_that_a_span_says_is_dropped() -> None:
         ({"annotations": [], "binaryAnnotations": None}, False),
         ({"binaryAnnotations": [], "timestamp": START}, True),
         ({"binaryAnnotations": [tag("lc", "")]}, True),
+        ({"binaryAnnotations": [address("sa", WEB)]}, True),
         ({"binaryAnnotations": [{"value": "no key"}]}, False),
         ({"binaryAnnotations": {"a": "b"}}, False),
         ({"binaryAnnotations": [], "annotations": "retry"}, False),
