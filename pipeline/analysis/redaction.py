@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 
+from pipeline.analysis.card_numbers import is_id, names_an_id
 from pipeline.analysis.secret_patterns import (
     MARK,
     NAME_END,
@@ -28,11 +29,12 @@ _REMEMBERED = 20_000
 
 
 class _Named(Enum):
-    """The kind of value under a name: a secret, several secrets or their number, or anything else."""
+    """The kind of value under a name: a secret, several secrets or their number, an id, or anything else."""
 
     OTHER = auto()
     SECRET = auto()
     SECRETS = auto()
+    ID = auto()
 
 
 class Redactor:
@@ -85,8 +87,12 @@ class Redactor:
             shown_name = name if named is not None else self.redact(name)
             if named is None:
                 named = self._learn(name, shown_name)
-            secret = named is _Named.SECRET or (named is _Named.SECRETS and not counts(value))
-            shown = (MARK if value else value) if secret else self.redact(value)
+            if named is _Named.OTHER:
+                shown = self.redact(value)
+            elif named is _Named.ID and value.isdecimal() and not self._patterns:
+                shown = value
+            else:
+                shown = self._redact_named(named, value)
             if shown is not value or shown_name is not name:
                 changed = True
             base = shown_name
@@ -96,10 +102,21 @@ class Redactor:
             found[shown_name] = shown
         return found if changed else texts
 
+    def _redact_named(self, named: _Named, value: str) -> str:
+        if named is _Named.ID:
+            shown = self.redact(value)
+            # No other kind of secret is a bare number, except those of the user's patterns.
+            return self._match(value) if shown is not value and is_id(value) else shown
+        secret = named is _Named.SECRET or not counts(value)
+        return MARK if secret and value else self.redact(value)
+
     def _learn(self, name: str, shown: str) -> _Named:
         """Return the kind of value under a name; cache it if the name itself holds no secret."""
         match = self._secret_name.search(name) if self._secret_name is not None else None
-        named = _Named.OTHER if match is None else _Named.SECRETS if match[1] else _Named.SECRET
+        if match is None:
+            named = _Named.ID if names_an_id(name) else _Named.OTHER
+        else:
+            named = _Named.SECRETS if match[1] else _Named.SECRET
         if shown is name and len(name) <= _REMEMBERED_LENGTH:
             if len(self._names) >= _REMEMBERED:
                 self._names.clear()
