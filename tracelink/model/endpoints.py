@@ -38,7 +38,7 @@ def remote_endpoint(kind: str | None, attributes: Mapping[str, object]) -> Endpo
         if value and isinstance(value, str):
             endpoint = _endpoint(value)
             port = attributes.get(port_name) if port_name else None
-            return {**endpoint, "port": port} if isinstance(port, int) and 0 < port <= _MAX_PORT else endpoint
+            return {**endpoint, "port": port} if type(port) is int and 0 < port <= _MAX_PORT else endpoint
     return None
 
 

@@ -9,7 +9,8 @@ from opentelemetry.trace import Link, SpanKind, StatusCode
 
 from tracelink.model.endpoints import remote_endpoint
 from tracelink.model.records import Annotation, ErrorRule, Flag, Span
-from tracelink.otel.values import MICRO, Attributes, Common, json, plain, text, texts
+from tracelink.otel.values import MICRO, Attributes, Common, plain, texts
+from tracelink.texts import json, text
 
 _KINDS = {
     SpanKind.CLIENT: "CLIENT",
@@ -35,8 +36,8 @@ class SpanMapper:
             raise ValueError("a span without a context belongs to no trace")
         attributes = plain(span.attributes)
         tags = self._tags(span, attributes)
-        kind = _KINDS[span.kind]
-        start, end = span.start_time, span.end_time
+        kind = _KINDS.get(span.kind)
+        timestamp, duration = _times(span)
         flags = Flag.ERROR.value if self._rule.span(tags) else 0
         if span.parent is None:
             flags |= Flag.ROOT.value
@@ -49,9 +50,8 @@ class SpanMapper:
             "parentId": None if span.parent is None else f"{span.parent.span_id:016x}",
             "kind": kind,
             "name": text(span.name),
-            "timestamp": None if start is None else start // MICRO,
-            # Zipkin reads a duration of 0 as none.
-            "duration": None if start is None or end is None else max(1, (end - start) // MICRO),
+            "timestamp": timestamp,
+            "duration": duration,
             "localEndpoint": {"serviceName": text(span.resource.attributes.get(SERVICE_NAME, "unknown_service"))},
             "remoteEndpoint": remote_endpoint(kind, attributes),
             "annotations": [_annotation(event) for event in span.events],
@@ -72,6 +72,18 @@ class SpanMapper:
         if span.context and span.context.trace_state:
             tags["w3c.tracestate"] = span.context.trace_state.to_header()
         return tags
+
+
+def _times(span: ReadableSpan) -> tuple[int | None, int | None]:
+    """Return start and duration in microseconds."""
+    start, end = span.start_time, span.end_time
+    if start is None:
+        return None, None
+    try:
+        # Zipkin reads a duration of 0 as none.
+        return start // MICRO, None if end is None else max(1, (end - start) // MICRO)
+    except TypeError:  # no number; the publisher keeps it as a tag
+        return start, None
 
 
 def _add_status(tags: dict[str, str], span: ReadableSpan) -> None:
@@ -105,7 +117,10 @@ def _annotation(event: Event) -> Annotation:
         if event.dropped_attributes:
             attributes = {**attributes, "otel.dropped_attributes_count": event.dropped_attributes}
         value = f"{json(value)}: {json(attributes)}"
-    return {"timestamp": event.timestamp // MICRO, "value": value}
+    try:
+        return {"timestamp": event.timestamp // MICRO, "value": value}
+    except TypeError:  # as above
+        return {"timestamp": event.timestamp, "value": value}
 
 
 def _link(link: Link) -> dict[str, object]:

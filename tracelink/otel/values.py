@@ -1,11 +1,12 @@
 """Attribute values as text, for tags and fields."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import cast
 
-import orjson
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from tracelink.texts import text
 
 MICRO = 1000
 """Nanoseconds in a microsecond."""
@@ -14,33 +15,6 @@ MICRO = 1000
 _MAX_PAIRS = 1024
 
 Attributes = Mapping[str, object]
-
-
-def text(value: object) -> str:
-    """Return a value as text: a string unchanged, anything else as JSON, or as its `repr` if JSON cannot hold it."""
-    if isinstance(value, str):
-        # A lone surrogate cannot be encoded as UTF-8; with it the whole record would be dropped.
-        return value if value.isascii() else value.encode(errors="replace").decode()
-    return json(value)
-
-
-def json(value: object) -> str:
-    """Return a value as JSON; bytes and other objects become strings."""
-    try:
-        return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
-    except TypeError:  # numbers beyond 64 bits, surrogates, endless nesting
-        return repr(value).encode(errors="replace").decode()
-
-
-def _plain(value: object) -> object:
-    """Convert an object that JSON does not know: a mapping, bytes, an iterable, anything else as a string."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Iterable):
-        return list(value)
-    return str(value)
 
 
 def plain(attributes: Attributes | None) -> Attributes:
@@ -55,7 +29,7 @@ def plain(attributes: Attributes | None) -> Attributes:
 
 def texts(attributes: Attributes | None) -> dict[str, str]:
     """Return attributes as tags."""
-    return {name: text(value) for name, value in plain(attributes).items()}
+    return {text(name): text(value) for name, value in plain(attributes).items()}
 
 
 class Common:
