@@ -10,7 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 from weakref import WeakMethod
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -21,8 +21,12 @@ from tracelink.kafka.client import PARTITIONER, Properties, client_log, client_p
 from tracelink.kafka.messages import LOGS, SPANS, EncodedRecord, RecordEncoder
 from tracelink.kafka.topics import TopicNames
 from tracelink.metrics import PublisherMetrics
-from tracelink.model.records import LogRecord, Span
+from tracelink.model.records import TRACE_ID_CHARS, LogRecord, Span
+from tracelink.model.repair import repaired_log, repaired_span
+from tracelink.model.truncation import truncated
 from tracelink.settings import PublisherSettings
+
+R = TypeVar("R", Span, LogRecord)
 
 _log = logging.getLogger(__name__)
 
@@ -35,9 +39,9 @@ class Drop(StrEnum):
     BUFFER_FULL = "buffer_full"
     """Kafka is down or slow, and the buffer is full."""
     TOO_LARGE = "too_large"
-    """The record is larger than `max_record_bytes` or than the topic's limit."""
+    """The record is larger than the topic's limit."""
     INVALID = "invalid"
-    """The record does not fit its schema."""
+    """The record has no valid ids, and so cannot be repaired to fit its schema."""
     UNDELIVERED = "undelivered"
     """Kafka rejected it, or did not acknowledge it in time or before the service ended."""
     CLOSED = "closed"
@@ -88,10 +92,16 @@ def producer_properties(settings: PublisherSettings) -> Properties:
 
 
 class RecordPublisher(ABC):
-    """The base of publishers: it encodes records as messages, and records the metrics."""
+    """The base of publishers: it encodes records as messages, and records the metrics.
 
-    def __init__(self, topic_prefix: str, metrics: PublisherMetrics) -> None:
-        self._encoder = RecordEncoder(TopicNames(topic_prefix))
+    A record whose values do not fit its schema is repaired, and the texts of one that is too large are cut. A tag or
+    field says so; both cost nothing for all other records.
+    """
+
+    def __init__(self, settings: PublisherSettings, metrics: PublisherMetrics) -> None:
+        self._encoder = RecordEncoder(TopicNames(settings.topic_prefix))
+        # The producer's limit includes the key.
+        self._most_bytes = int(settings.max_record_bytes) - TRACE_ID_CHARS
         self._metrics = metrics
         # A process must not fork while one of its threads is inside a metric; forks take this lock, too.
         self._lock = threading.Lock()
@@ -101,25 +111,54 @@ class RecordPublisher(ABC):
         """Publish a span, without waiting."""
         try:
             message = self._encoder.span(span)
-        except Exception:  # noqa: BLE001 - an invalid record must not raise in the service
-            self.drop(SPANS, Drop.INVALID)
+        except Exception:  # noqa: BLE001 - no record may raise in the service
+            self._publish_odd(SPANS, span, self._encoder.span, repaired_span, "tags")
         else:
-            self._publish(message)
+            if len(message.value) <= self._most_bytes:
+                self._publish(message)
+            else:
+                self._publish_odd(SPANS, span, self._encoder.span, repaired_span, "tags")
 
     def publish_log(self, record: LogRecord) -> None:
         """Publish a log record, without waiting; one with trace id zero goes to `unlinked-logs`."""
         try:
             message = self._encoder.log(record)
         except Exception:  # noqa: BLE001 - as above
-            self.drop(LOGS, Drop.INVALID)
+            self._publish_odd(LOGS, record, self._encoder.log, repaired_log, "fields")
         else:
-            self._publish(message)
+            if len(message.value) <= self._most_bytes:
+                self._publish(message)
+            else:
+                self._publish_odd(LOGS, record, self._encoder.log, repaired_log, "fields")
 
     def drop(self, kind: str, reason: Drop) -> None:
         """Count a record that could not be mapped."""
         with self._lock:
             self._metrics.record(kind, 0)
         self._lose(reason)
+
+    def _publish_odd(
+        self,
+        kind: str,
+        record: R,
+        encode: Callable[[R], EncodedRecord],
+        repair: Callable[[R], R],
+        notes: Literal["tags", "fields"],
+    ) -> None:
+        """Publish a record that does not fit its schema, or is too large; drop it if it has no valid ids."""
+        try:
+            try:
+                message = encode(record)
+            except Exception:  # noqa: BLE001 - it is repaired for this reason
+                record = repair(record)
+                message = encode(record)
+            excess = len(message.value) - self._most_bytes
+            if excess > 0:
+                message = encode(truncated(record, excess, notes))
+        except Exception:  # noqa: BLE001 - an invalid record must not raise in the service
+            self.drop(kind, Drop.INVALID)
+        else:
+            self._publish(message)
 
     @abstractmethod
     def _publish(self, message: EncodedRecord) -> None:
@@ -144,7 +183,7 @@ class KafkaPublisher(RecordPublisher):
     """
 
     def __init__(self, settings: PublisherSettings, metrics: PublisherMetrics, *, close_at_exit: bool = True) -> None:
-        super().__init__(settings.topic_prefix, metrics)
+        super().__init__(settings, metrics)
         self._properties = producer_properties(settings)
         self._flush_timeout = settings.flush_timeout
         self._session: _Session | None = self._open()

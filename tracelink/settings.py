@@ -124,7 +124,9 @@ class RecordSettings(KafkaSettings):
 
     title = "Services, `tracelink send`, the join and `tracelink topics`"
 
-    max_record_bytes: ByteSize = Field(ByteSize(_MIB), ge=1024, description="Largest span or log record.")
+    max_record_bytes: ByteSize = Field(
+        ByteSize(_MIB), ge=1024, description="Largest span or log record; services cut the texts of larger ones."
+    )
 
 
 class PublisherSettings(RecordSettings):

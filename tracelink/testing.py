@@ -10,7 +10,7 @@ class MemoryPublisher(RecordPublisher):
     """Keeps up to `buffer_records` published messages in `messages`."""
 
     def __init__(self, settings: PublisherSettings, metrics: PublisherMetrics) -> None:
-        super().__init__(settings.topic_prefix, metrics)
+        super().__init__(settings, metrics)
         self._settings = settings
         self._closed = False
         self.messages: list[EncodedRecord] = []

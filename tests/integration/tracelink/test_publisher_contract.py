@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.kit.kafka_topics import create, read, settings
-from tracelink.kafka.messages import EncodedRecord
+from tracelink.kafka.messages import LOGS, SPANS, EncodedRecord
 from tracelink.metrics import PublisherMetrics
 from tracelink.model.codec import LOG_RECORD, SPAN
 from tracelink.model.records import NO_TRACE, LogRecord, Span
@@ -98,19 +98,49 @@ def test_a_log_record_without_a_trace_goes_to_the_unlinked_logs_without_a_key(be
     assert bench.count("records", kind="unlinked_log") == 1
 
 
-def test_a_record_that_is_too_large_is_dropped_and_the_next_one_arrives(bench: Bench) -> None:
-    bench.publisher.publish_span(span("x" * 4096))
-    bench.publisher.publish_span(span())
+def test_a_record_that_is_too_large_arrives_without_the_rest_of_its_largest_texts(bench: Bench) -> None:
+    bench.publisher.publish_span({**span(), "tags": {"body": "x" * 4096, "error": "refused"}})
+    bench.publisher.publish_log({**log(), "message": "y" * 4096})
     assert bench.publisher.flush(10)
-    assert [message.value for message in bench.read()] == [SPAN.encode(span())]
-    assert bench.dropped() == {"too_large": 1}
+    (large,) = (SPAN.decode(message.value) for message in bench.read() if message.kind == SPANS)
+    (line,) = (LOG_RECORD.decode(message.value) for message in bench.read() if message.kind == LOGS)
+    assert large["tags"]["error"] == "refused"
+    assert large["tags"]["tracelink.truncated"] == "body (4096 bytes)"
+    assert line["message"].startswith("yyy")
+    assert line["fields"] == {"tracelink.truncated": "message (4096 bytes)"}
+    assert all(1000 < len(message.value) <= 2048 - len(message.key or b"") for message in bench.read())
+    assert not bench.dropped()
     assert bench.balance()
 
 
-def test_a_record_that_does_not_fit_its_schema_is_dropped_and_breaks_nothing(bench: Bench) -> None:
-    broken = span()
+@pytest.mark.parametrize("spare", [0, 1, 31, 32, 33])
+def test_a_record_of_nearly_the_largest_size_arrives(bench: Bench, spare: int) -> None:
+    length = 2048 - spare - len(SPAN.encode(span("")))
+    bench.publisher.publish_span(span("x" * (length - 1)))  # the length of the name takes one more byte
+    assert bench.publisher.flush(10)
+    (message,) = bench.read()
+    found = SPAN.decode(message.value)
+    assert len(message.value) == 2048 - spare if spare >= 32 else "tracelink.truncated" in found["tags"]
+    assert not bench.dropped()
+
+
+def test_a_record_that_does_not_fit_its_schema_arrives_with_the_value_in_a_tag(bench: Bench) -> None:
+    broken = span("half \ud800")
     broken["timestamp"] = 2**70
     bench.publisher.publish_span(broken)
+    bench.publisher.publish_log({**log(), "message": "half \ud800", "timestamp": 2**70})
+    assert bench.publisher.flush(10)
+    (found,) = (SPAN.decode(message.value) for message in bench.read() if message.kind == SPANS)
+    (line,) = (LOG_RECORD.decode(message.value) for message in bench.read() if message.kind == LOGS)
+    said = {"tracelink.invalid.timestamp": str(2**70)}
+    assert (found["name"], found["timestamp"], found["tags"]) == ("half ?", None, said)
+    assert (line["message"], line["fields"]) == ("half ?", said)
+    assert not bench.dropped()
+    assert bench.balance()
+
+
+def test_a_record_without_valid_ids_is_dropped_and_breaks_nothing(bench: Bench) -> None:
+    bench.publisher.publish_span({**span(), "traceId": b"short"})
     bench.publisher.publish_log({"flags": 0})  # type: ignore[typeddict-item]  # what a broken caller would do
     bench.publisher.drop("span", Drop.INVALID)
     bench.publisher.publish_span(span())

@@ -1,16 +1,19 @@
 """The exporters, as the SDK's processors drive them."""
 
 from importlib.metadata import entry_points
+from typing import Any
 
 import pytest
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.trace import StatusCode
 from prometheus_client import CollectorRegistry
 
 from tracelink.metrics import PublisherMetrics
 from tracelink.model.codec import LOG_RECORD, SPAN
+from tracelink.model.records import Flag
 from tracelink.otel import TracelinkLogExporter, TracelinkSpanExporter
 from tracelink.settings import PublisherSettings
 from tracelink.testing import MemoryPublisher
@@ -63,6 +66,58 @@ def test_a_span_that_cannot_be_mapped_is_dropped_and_the_batch_goes_on(
     exporter.export([object(), good])  # type: ignore[list-item]  # what a broken processor would pass
     assert len(publisher.messages) == 1
     assert registry.get_sample_value("tracelink_publisher_dropped_records_total", {"reason": "invalid"}) == 1
+
+
+def test_a_span_arrives_whatever_its_attributes_and_events_hold(
+    publisher: MemoryPublisher, registry: CollectorRegistry
+) -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(TracelinkSpanExporter(publisher)))
+    with provider.get_tracer("t").start_as_current_span("odd \ud800", start_time="soon") as span:  # type: ignore[arg-type]
+        attributes: dict[str, Any] = {
+            "raw": b"\xff\x00",
+            "header": b"text/html",
+            "ratio": float("nan"),
+            "half \ud800": "\udfff",
+            "huge": 2**70,
+            "nested": {"a": [float("inf"), b"\xfe"]},
+            "server.address": "stock \ud800",
+            "server.port": True,
+            "comment": "caf\u00e9\u2028au lait",
+        }
+        span.set_attributes(attributes)
+        span.add_event("retry \ud800", {"n": float("nan")}, timestamp=0)
+        span.add_event("late", timestamp="later")  # type: ignore[arg-type]  # no caller checks its types
+        span.set_status(StatusCode.ERROR, "refused \udc00")
+    found = SPAN.decode(publisher.messages[0].value)
+    tags = found["tags"]
+    expected = {"raw": "ff00", "header": "text/html", "ratio": "NaN", "half ?": "?", "huge": str(2**70)}
+    assert tags.items() >= (expected | {"nested": '{"a":["Infinity","fe"]}', "error": "refused ?"}).items()
+    assert tags["comment"] == "caf\u00e9\u2028au lait"
+    assert found["name"] == "odd ?"
+    assert found["timestamp"] is None
+    assert tags["tracelink.invalid.timestamp"] == "soon"
+    assert found["annotations"] == [{"timestamp": 0, "value": '"retry ?": {"n":"NaN"}'}]
+    assert tags["tracelink.invalid.annotations.1"] == '{"timestamp":"later","value":"late"}'
+    assert found["flags"] & Flag.ERROR
+    assert registry.get_sample_value("tracelink_publisher_dropped_records_total", {"reason": "invalid"}) is None
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_an_errored_span_with_immense_attributes_arrives_and_says_so(publisher: MemoryPublisher, count: int) -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(TracelinkSpanExporter(publisher)))
+    with provider.get_tracer("t").start_as_current_span("upload") as span:
+        for number in range(count):
+            span.set_attribute(f"body{number}", "x" * (1_200_000 // count))
+        span.set_attribute("order", "o-1")
+        span.set_status(StatusCode.ERROR, "refused")
+    (message,) = publisher.messages
+    tags = SPAN.decode(message.value)["tags"]
+    assert 1_000_000 < len(message.value) < 1024 * 1024
+    assert (tags["error"], tags["order"]) == ("refused", "o-1")
+    assert f" ({1_200_000 // count} bytes)" in tags["tracelink.truncated"]
+    assert all(f"body{number}" in tags for number in range(count))
 
 
 @pytest.mark.parametrize(
