@@ -5,7 +5,9 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import SERVICE_NAME
 
 from tracelink.model.records import NO_TRACE, ErrorRule, Flag, LoggedException, LogRecord
-from tracelink.otel.values import MICRO, Common, plain, text
+from tracelink.otel.levels import ORIGINAL_LEVEL, level_of_severity
+from tracelink.otel.values import MICRO, Common, plain
+from tracelink.texts import text
 
 _SHORT = 1 << 64
 _EXCEPTION = ("exception.type", "exception.message", "exception.stacktrace")
@@ -32,10 +34,12 @@ class LogMapper:
         if readable.dropped_attributes:
             fields["otel.dropped_attributes_count"] = str(readable.dropped_attributes)
         fields.pop("otel.scope.name", None)  # it is in the field `logger`
-        level = _level(record.severity_text, record.severity_number)
+        level, original, number = level_of_severity(record.severity_text, record.severity_number)
+        if original is not None:
+            fields.setdefault(ORIGINAL_LEVEL, original)
         trace_id = record.trace_id or 0
         return {
-            "flags": self._flags(level, record.severity_number, trace_id),
+            "flags": self._flags(level, number, trace_id),
             "traceId": trace_id.to_bytes(16, "big") if trace_id else NO_TRACE,
             "id": record_id,
             "spanId": f"{record.span_id:016x}" if record.span_id else None,
@@ -52,15 +56,6 @@ class LogMapper:
         errored = self._rule.log(level) or (number is not None and number.value >= SeverityNumber.ERROR.value)
         flags = Flag.ERROR.value if errored else 0
         return flags | Flag.SHORT_ID.value if 0 < trace_id < _SHORT else flags
-
-
-def _level(severity: str | None, number: SeverityNumber | None) -> str | None:
-    """Return the severity text in upper case, or else the name of the severity number (`INFO2` is INFO)."""
-    if severity:
-        return text(severity).upper()
-    if number is None or number is SeverityNumber.UNSPECIFIED:
-        return None
-    return number.name.rstrip("234")
 
 
 def _exception(fields: dict[str, str]) -> LoggedException | None:

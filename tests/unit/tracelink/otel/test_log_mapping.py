@@ -11,6 +11,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from tracelink.model.records import NO_TRACE, ErrorRule, Flag
 from tracelink.model.records import LogRecord as OurLogRecord
+from tracelink.otel.levels import ORIGINAL_LEVEL
 from tracelink.otel.logs import LogMapper
 
 
@@ -74,7 +75,13 @@ def test_a_trace_id_that_came_with_64_bits_is_marked_so() -> None:
         ("ERROR", None, "ERROR", Flag.ERROR),
         (None, SeverityNumber.ERROR, "ERROR", Flag.ERROR),
         (None, SeverityNumber.FATAL3, "FATAL", Flag.ERROR),
-        ("my own word", SeverityNumber.ERROR2, "MY OWN WORD", Flag.ERROR),
+        ("my own word", SeverityNumber.ERROR2, "ERROR", Flag.ERROR),
+        ("my own word", None, "MY OWN WORD", 0),
+        ("alert", SeverityNumber.ERROR3, "ALERT", Flag.ERROR),
+        ("\x1b[31mError \x1b[0m", SeverityNumber.ERROR, "ERROR", Flag.ERROR),
+        ("  warn", None, "WARN", 0),
+        ("Level 25", SeverityNumber.INFO4, "INFO", 0),
+        ("", SeverityNumber.DEBUG, "DEBUG", 0),
         (None, SeverityNumber.WARN4, "WARN", 0),
         (None, SeverityNumber.UNSPECIFIED, None, 0),
         (None, None, None, 0),
@@ -85,6 +92,27 @@ def test_a_line_is_errored_from_error_up(
 ) -> None:
     record = mapped(severity=severity, number=number)
     assert (record["level"], record["flags"]) == (level, flags)
+
+
+@pytest.mark.parametrize(
+    ("severity", "number", "original"),
+    [
+        ("my own word", SeverityNumber.ERROR2, "my own word"),
+        ("my own word", None, None),
+        ("\x1b[31mError \x1b[0m", SeverityNumber.ERROR, None),
+        ("Success", SeverityNumber.INFO2, "Success"),
+        (None, SeverityNumber.INFO2, None),
+    ],
+)
+def test_a_word_that_is_no_level_is_a_field_beside_that_of_its_number(
+    severity: str | None, number: SeverityNumber | None, original: str | None
+) -> None:
+    assert mapped(severity=severity, number=number)["fields"].get(ORIGINAL_LEVEL) == original
+
+
+def test_a_severity_number_may_be_a_plain_number() -> None:
+    record = mapped(number=17)  # type: ignore[arg-type]  # what a caller without types may pass
+    assert (record["level"], record["flags"]) == ("ERROR", Flag.ERROR)
 
 
 def test_an_exception_has_fields_of_its_own() -> None:
