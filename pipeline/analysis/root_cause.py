@@ -1,13 +1,13 @@
 """The root cause span of an errored trace: where its error began."""
 
 import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import orjson
 
+from pipeline.analysis.line_errors import LineError, error_of_line
 from pipeline.analysis.span_tree import SENDING, SpanNode, SpanTree, within
 from tracelink.model.records import Flag, LogRecord, Span, Trace, error_tag, grpc_status, http_status
 
@@ -15,15 +15,8 @@ MOST_LINES = 10
 _EXCEPTION_EVENT = '"exception": {'
 _SAYS_NOTHING = frozenset({"", "true", "1"})
 """Values of the `error` tag without a message."""
-# The first line of a Java stack trace: the class with its package, and the message.
-_THROWN = re.compile(
-    r"^(?:Exception in thread \S+ )?"
-    r"(?P<type>(?:[a-z_][a-z0-9_]*\.)+[A-Z][\w$]*(?:Exception|Error|Failure|Throwable))"
-    r"(?:: (?P<message>[^\r\n]*))?\r?$",
-    re.ASCII | re.MULTILINE,
-)
-_THROWN_WITHIN = 4_000
-"""That line is searched in this many characters of a text."""
+Reading = Callable[[LogRecord], LineError]
+"""Reads the error of a log line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +35,34 @@ class RootCauseSpan:
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     lines: tuple[LogRecord, ...] = ()
     """At most ten, oldest first: errored lines of the span, and the last lines of the span and its service before."""
+    line: LogRecord | None = field(default=None, compare=False, repr=False)
+    """The errored line that was read for the error, if any."""
 
 
-def root_cause_span(trace: Trace) -> RootCauseSpan | None:
+def root_cause_span(trace: Trace, read: Reading = error_of_line) -> RootCauseSpan | None:
     """Return the root cause span of a part, or None if nothing in it is errored.
 
     An error travels from callee to caller, so the root cause is the deepest errored span that called no errored span;
     of several equally deep, the one that started first. Its message comes from an errored log line of that span, with
     an exception if possible; else from its exception event, its `exception.*` tags, its `error` tag, its OpenTelemetry
-    status. Without errored spans, the root cause is the span of the first errored log line.
+    status. Without errored spans, the root cause is the span of the first errored log line. `read`
+    does not change the choice of span and line.
     """
     tree = SpanTree(trace["spans"])
     logs = _in_order(trace["logs"])
     if node := _first_failed(tree):
-        return _of_node(node, node.service, _lines(tree, logs, node, node.service))
+        return _of_node(node, node.service, _lines(tree, logs, node, node.service), read)
     first = next((log for log in logs if log["flags"] & Flag.ERROR), None)
     if first is None:
         return None
     service = first.get("service") or None
     if node := tree.find(first.get("spanId"), service):
         service = service or node.service
-        return _of_node(node, service, _lines(tree, logs, node, service))
+        return _of_node(node, service, _lines(tree, logs, node, service), read)
     lines = _lines_without_span(logs, first)
     line = lines.telling() or first
-    kind, message = _said_by_line(line)
-    return RootCauseSpan(service, None, message, kind, logger=line.get("logger") or None, lines=lines.around(line))
+    kind, message, logger = read(line)
+    return RootCauseSpan(service, None, message, kind, logger=logger, lines=lines.around(line), line=line)
 
 
 def _first_failed(tree: SpanTree) -> SpanNode | None:
@@ -81,16 +77,16 @@ def _started(span: Span) -> float:
     return start if start > 0 else math.inf
 
 
-def _of_node(node: SpanNode, service: str | None, lines: "_Lines") -> RootCauseSpan:
+def _of_node(node: SpanNode, service: str | None, lines: "_Lines", read: Reading) -> RootCauseSpan:
     span, tags = node.span, node.span.get("tags") or {}
     line = lines.telling()
-    kind, message = _said_by_line(line) if line else (None, None)
+    kind, message, logger = read(line) if line else LineError(None, None, None)
     for source in (_said_by_event, _said_by_tags):
         if not (kind and message):
             other_kind, other_message = source(span)
             kind, message = kind or other_kind, message or other_message
     if not (kind or message) and (line := lines.telling_elsewhere()):
-        kind, message = _said_by_line(line)
+        kind, message, logger = read(line)
     return RootCauseSpan(
         service=service,
         operation=span.get("name") or None,
@@ -99,9 +95,10 @@ def _of_node(node: SpanNode, service: str | None, lines: "_Lines") -> RootCauseS
         http_status=http_status(tags),
         grpc_status=grpc_status(tags),
         peer=_peer(node),
-        logger=(line.get("logger") or None) if line else None,
+        logger=logger,
         tags=MappingProxyType(dict(tags)),
         lines=lines.around(line, _ended(span)),
+        line=line,
     )
 
 
@@ -176,23 +173,6 @@ def _time(log: LogRecord) -> tuple[int, str]:
 def _telling(logs: list[LogRecord]) -> LogRecord | None:
     errored = [log for log in logs if log["flags"] & Flag.ERROR]
     return min(errored, key=lambda log: not log.get("exception"), default=None)
-
-
-def _said_by_line(log: LogRecord) -> tuple[str | None, str | None]:
-    """Return type and message of the exception logged with a line, or of a Java exception in its text."""
-    exception = log.get("exception")
-    if not exception:
-        thrown = _thrown(log["message"])
-        return (thrown["type"], thrown["message"]) if thrown else (None, log["message"] or None)
-    kind, message = exception.get("type"), exception.get("message")
-    thrown = None if kind else _thrown(exception.get("stackTrace") or "")
-    if thrown:
-        kind, message = thrown["type"], message or thrown["message"]
-    return kind or None, message or log["message"] or None
-
-
-def _thrown(text: str) -> re.Match[str] | None:
-    return _THROWN.search(text, 0, _THROWN_WITHIN)
 
 
 def _said_by_event(span: Span) -> tuple[str | None, str | None]:

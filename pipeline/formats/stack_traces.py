@@ -239,11 +239,14 @@ _CLOSES = {"]": "[", ")": "("}
 
 
 def _of_line(text: str) -> LoggedException | None:
-    """Return the exception that is named at the beginning of a line, behind `nested exception is`, or within a line."""
+    """Return the exception that is named at the beginning of a line, behind `nested exception is`, or within a line.
+
+    A name without its package is left alone: `ValidationError: …` may as well be the beginning of a sentence.
+    """
     if (nested := text.rfind(_NESTED)) >= 0 and (match := _NESTED_NAME.match(text, nested + len(_NESTED))):
         return _found(match["type"].rstrip("."), _enclosed(match["message"] or ""))
     for line in text.split("\n", _MOST_LINES)[:_MOST_LINES]:
-        if found := named_exception(line):
+        if (found := named_exception(line)) and _QUALIFIED.fullmatch(found.get("type") or ""):
             return found
         if line.startswith("panic: "):
             return _found("panic", line.removeprefix("panic: "))

@@ -101,7 +101,8 @@ def said(text: str) -> tuple[str | None, str | None] | None:
             "Connection refused",
         ),
         ("Cannot pay [cause: java.io.IOException: closed] now", "java.io.IOException", "closed"),
-        ("ValueError: no card", "ValueError", "no card"),
+        ("shop.errors.CardError: no card", "shop.errors.CardError", "no card"),
+        ("Shop::CardError: no card", "Shop::CardError", "no card"),
         ("org.hibernate.AssertionFailure: null id", "org.hibernate.AssertionFailure", "null id"),
         ("failed; nested exception is shop.Refused: no card", "shop.Refused", "no card"),
         (
@@ -127,6 +128,7 @@ def test_the_exception_in_a_text_is_found(text: str, kind: str | None, message: 
         "we met\n  at the station\n  at noon: lunch",
         "select *\n  from cards\n where error: 1",
         "Error: no card",
+        "CardError: no card",
         "handleError: called",
         "an Error occurred in pay",
         "No Exception here: fine",
@@ -153,6 +155,7 @@ def test_a_line_names_an_exception_only_with_a_name_of_a_class_that_says_so() ->
         "message": "no card",
         "stackTrace": None,
     }
+    assert named_exception("CardError: no card") == {"type": "CardError", "message": "no card", "stackTrace": None}
     assert named_exception("shop.Card: no card") is None
     assert named_exception("Error: no card") is None
 
