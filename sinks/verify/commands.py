@@ -142,13 +142,20 @@ def _note(found: "Verified", first: int, last: int) -> None:
             f"Not verified: {found.unseen:,} spans of large traces. Zipkin shows at most 10,000 spans of a trace.",
             err=True,
         )
+    if found.unreadable:
+        click.echo(
+            f"Not verified: {found.unreadable:,} spans of traces that Zipkin has stored and cannot show. A replay does "
+            "not repair them; `tracelink trace ID` shows them from Elasticsearch.",
+            err=True,
+        )
 
 
 def _print_json(found: "Verified", gaps: "list[Gap]", commands: list[str]) -> None:
     from sinks.verify.view import as_json
 
     available_since = None if found.available_since is None else shown(found.available_since)
-    click.echo(json.dumps(as_json(found.tally, gaps, commands, available_since=available_since, unseen=found.unseen)))
+    result = as_json(found.tally, gaps, commands, available_since=available_since)
+    click.echo(json.dumps(result | {"unseen": found.unseen, "unreadable": found.unreadable}))
 
 
 def _print(

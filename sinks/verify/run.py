@@ -49,6 +49,8 @@ class Verified:
     """The earliest time that can be verified (ms), if retention has deleted older parts; else None."""
     unseen: int = 0
     """Spans that could not be verified, because Zipkin does not show their trace completely."""
+    unreadable: int = 0
+    """Spans that could not be verified, because Zipkin cannot show their trace at all."""
 
 
 def verify(
@@ -78,9 +80,13 @@ def verify(
                     found.gaps.add(judged)
                 on_progress(joined_input.done, joined_input.total)
         except Unavailable as error:
-            raise UserError(f"{error}. Is it running? `tracelink stack up` starts one on this machine.") from None
+            # One that answered, but not as it should, is running.
+            hint = " Is it running? `tracelink stack up` starts one on this machine." if error.__cause__ else ""
+            raise UserError(f"{error}.{hint}") from None
         found.available_since = joined_input.available_since
-        found.unseen = sum(store.unseen for store in asked if isinstance(store, ZipkinStore))
+        for store in asked:
+            if isinstance(store, ZipkinStore):
+                found.unseen, found.unreadable = store.unseen, store.unreadable
     return found
 
 

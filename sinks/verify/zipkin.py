@@ -8,7 +8,7 @@ from sinks.base.contract import Part, UnlinkedLog
 from sinks.base.sampling import TailSampling
 from sinks.verify.dead_lettered import DeadLettered, SpanKey, span_key
 from sinks.verify.tally import Judged
-from sinks.zipkin.client import ZipkinClient
+from sinks.zipkin.client import Unreadable, ZipkinClient
 from sinks.zipkin.settings import ZipkinSettings
 from tracelink.model.records import TRACE_ID_CHARS, Flag, Span, print_trace_id, shown_trace_id
 
@@ -28,10 +28,14 @@ Record = tuple[Part | UnlinkedLog, Judged]
 
 
 class _Answer(NamedTuple):
-    """Spans by the lower half of their trace id; `cut` is True if there may be more."""
+    """Spans by the lower half of their trace id; `cut` is True if there may be more.
+
+    `unreadable` has the traces that Zipkin has and cannot show.
+    """
 
     spans: dict[str, set[SpanKey]]
     cut: bool
+    unreadable: frozenset[str] = frozenset()
 
 
 class ZipkinStore:
@@ -40,7 +44,8 @@ class ZipkinStore:
     Zipkin responds before it has stored spans, and its storage makes them searchable later. So spans count as missing
     at the earliest five seconds after this object was made: by then all spans sent before are searchable.
 
-    `unseen` counts missing spans of traces that are too large for Zipkin to return completely.
+    `unseen` counts missing spans of traces that are too large for Zipkin to return completely, and `unreadable` those
+    of traces that break its answer.
     """
 
     name = NAME
@@ -51,6 +56,7 @@ class ZipkinStore:
         self._dead_lettered = dead_lettered
         self._settled_at: float | None = time.monotonic() + _SETTLING
         self.unseen = 0
+        self.unreadable = 0
 
     def check(self) -> None:
         """Check that Zipkin is healthy."""
@@ -81,12 +87,14 @@ class ZipkinStore:
 
     def _ask_alone(self, part: Part) -> _Answer:
         found = [self._ask({shown}) for shown in {_shown(span) for span in part.trace["spans"]}]
-        return _Answer({low: keys for one in found for low, keys in one.spans.items()}, any(one.cut for one in found))
+        return _joined(found)
 
     def _count(self, part: Part, judged: Judged, answer: _Answer) -> None:
         for key in _missing(part, answer):
             if self._dead_lettered.has(NAME, judged.position, key):
                 judged.counts.dead_letters += 1
+            elif not answer.unreadable.isdisjoint(_shown(span)[-_LOW:] for span in part.trace["spans"]):
+                self.unreadable += 1
             elif answer.cut:
                 self.unseen += 1
             else:
@@ -96,13 +104,28 @@ class ZipkinStore:
         asked = sorted(traces)
         if len(asked) == 1:
             asked.append(next(one for one in _NONE_SUCH if one not in traces))
+        try:
+            answer = self._client.traces(asked)
+        except Unreadable:
+            if len(traces) == 1:
+                return _Answer({}, cut=False, unreadable=frozenset(one[-_LOW:] for one in traces))
+            half = len(asked) // 2
+            return _joined([self._ask(set(asked[:half])), self._ask(set(asked[half:]))])
         found: dict[str, set[SpanKey]] = {}
         count = 0
-        for trace in self._client.traces(asked):
+        for trace in answer:
             for span in trace:
                 found.setdefault(span["traceId"][-_LOW:], set()).add(span_key(span["id"], span.get("kind")))
                 count += 1
         return _Answer(found, count >= _MOST_SPANS)
+
+
+def _joined(answers: Sequence[_Answer]) -> _Answer:
+    return _Answer(
+        {low: keys for one in answers for low, keys in one.spans.items()},
+        any(one.cut for one in answers),
+        frozenset().union(*(one.unreadable for one in answers)),
+    )
 
 
 def _missing(part: Part, answer: _Answer) -> set[SpanKey]:

@@ -31,6 +31,10 @@ _CONTENT_REFUSED = frozenset(
 _TRY_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
+class Unreadable(Exception):
+    """Zipkin has stored something in these traces that it cannot show: its answer is an error, or no valid JSON."""
+
+
 class ZipkinClient:
     """Sends requests to one Zipkin, one at a time over one connection; each blocks at most for the request timeout.
 
@@ -83,13 +87,20 @@ class ZipkinClient:
         return refused
 
     def traces(self, trace_ids: Iterable[str]) -> list[list[dict[str, Any]]]:
-        """Fetch the spans of at least two traces; traces that Zipkin does not have are left out."""
+        """Fetch the spans of at least two traces; traces that Zipkin does not have are left out.
+
+        Raises Unreadable if one of them breaks Zipkin's answer.
+        """
         response = self._ask("GET", f"/api/v2/traceMany?traceIds={','.join(trace_ids)}")
+        if response.status == HTTPStatus.BAD_REQUEST:
+            raise Unreadable(_said(response))
         if response.status != HTTPStatus.OK:
             raise Unavailable(f"Zipkin at {self._where} returned no traces; it responded {_said(response)}")
         try:
             found = orjson.loads(response.data)
-        except orjson.JSONDecodeError:
+        except orjson.JSONDecodeError as error:
+            if b'"traceId"' in response.data:
+                raise Unreadable(str(error)) from None
             found = None
         if not isinstance(found, list):
             raise Refused(f"The server at {self._where} is not Zipkin: check TRACELINK_ZIPKIN_URL.")

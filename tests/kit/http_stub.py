@@ -20,6 +20,7 @@ class Request:
 
 
 Answer = Callable[[Request], tuple[int, object]]
+"""Gives a status and a JSON value, or the bytes of a body."""
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def stub(answer: Answer, headers: dict[str, str] | None = None) -> Iterator[str]
                 body = gzip.decompress(body)
             sent = {name.lower(): value for name, value in self.headers.items()}
             status, found = answer(Request(self.command, self.path, sent, body))
-            payload = orjson.dumps(found)
+            payload = found if isinstance(found, bytes) else orjson.dumps(found)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("X-Elastic-Product", "Elasticsearch")

@@ -219,6 +219,44 @@ def test_a_trace_that_zipkin_cannot_show_whole_is_not_judged(setting: Setting, m
     assert "Not verified: 2 spans of large traces" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "broken", [(400, b"Incomplete annotation at END_OBJECT"), (200, b'[[{"traceId":"a"}]]\0\0')], ids=["400", "NUL"]
+)
+def test_a_trace_that_breaks_zipkins_answer_is_not_judged_and_no_replay_is_printed_for_it(
+    setting: Setting, broken: tuple[int, bytes]
+) -> None:
+    odd, sound, gone = sorted(new_trace_id() for _ in range(3))
+    for one in (odd, sound, gone):
+        setting.put_part(spans(one, 2))
+
+    def answer(request: Request) -> tuple[int, object]:
+        if request.path == "/health":
+            return 200, {}
+        asked = request.path.partition("=")[2].split(",")
+        if odd.hex() in asked:
+            return broken
+        have = [{"traceId": sound.hex(), "id": f"{n + 1:016x}", "kind": "SERVER"} for n in range(2)]
+        return 200, [have] if sound.hex() in asked else []
+
+    with stub(answer) as url:
+        result = setting.verify("--only", "zipkin", "--zipkin-url", url)
+        found = setting.found("--only", "zipkin", "--zipkin-url", url)
+    assert found["unreadable"] == 2
+    assert [one["trace_ids"] for one in found["holes"]] == [[gone.hex()]]
+    assert "Not verified: 2 spans of traces that Zipkin has stored and cannot show" in result.stderr
+    assert odd.hex() not in result.stdout
+
+
+def test_a_server_that_answers_wrongly_is_told_from_one_that_is_down(setting: Setting) -> None:
+    setting.put_part(spans(new_trace_id()))
+    with stub(lambda request: (200, {}) if request.path == "/health" else (500, b"out of disk")) as url:
+        wrong = setting.verify("--only", "zipkin", "--zipkin-url", url)
+    down = setting.verify("--only", "zipkin", "--zipkin-url", NOWHERE)
+    assert "out of disk" in wrong.stderr
+    assert "Is it running?" not in wrong.stderr
+    assert "Is it running?" in down.stderr
+
+
 def test_where_both_stores_have_holes_no_sink_is_named(setting: Setting) -> None:
     setting.put_part(spans(new_trace_id()))
     found = setting.found()
