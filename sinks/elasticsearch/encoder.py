@@ -12,6 +12,7 @@ from sinks.elasticsearch.indices import Indices
 from sinks.elasticsearch.problems import problem_document, problem_id
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.span_metrics import Observed, observe
+from sinks.elasticsearch.unindexable import LONGEST_NAME, indexable, is_indexable
 from tracelink.errors import InvalidRecord
 from tracelink.model.records import LogRecord, Trace
 
@@ -74,7 +75,7 @@ class Encoder:
             return
         name = self._indices.traces(start, trace["opened"])
         identity = documents.part_id(trace)
-        yield Document(name, identity, lines(name, identity, source), part.message, index)
+        yield Document(name, identity, _lines(name, identity, source), part.message, index)
 
     def _log_document(  # noqa: PLR0917 - its inputs
         self,
@@ -92,7 +93,7 @@ class Encoder:
             report.refuse_log(message, original, error)
             return None
         name = self._indices.logs(record["timestamp"], opened)
-        return Document(name, identity, lines(name, identity, source), message, original)
+        return Document(name, identity, _lines(name, identity, source), message, original)
 
     def _problem_document(self, state: ProblemState, report: Report) -> Document | None:
         problem = state.problem
@@ -103,4 +104,15 @@ class Encoder:
             return None
         name = self._indices.errors
         encoded = newer_lines(name, identity, problem["version"], source)
+        if not is_indexable(encoded):
+            encoded = newer_lines(name, identity, problem["version"], indexable(source))
         return Document(name, identity, encoded, state.message, problem, "index")
+
+
+def _lines(name: str, identity: str, source: dict[str, Any]) -> bytes:
+    encoded = lines(name, identity, source)
+    # A first test for the second one, and much faster.
+    if (b"\\" not in encoded and len(encoded) <= LONGEST_NAME) or is_indexable(encoded):
+        return encoded
+    shown = indexable(source)
+    return encoded if shown is source else lines(name, identity, shown)

@@ -8,9 +8,10 @@ from typing import Any
 
 from sinks.elasticsearch.client import ElasticsearchClient
 from sinks.elasticsearch.settings import ElasticsearchSettings
+from sinks.elasticsearch.unindexable import UNINDEXED
 from tracelink.errors import Unavailable, UserError
 
-_VERSION = 2
+_VERSION = 3
 
 # Longer values stay in the document but are not searchable; without `ignore_above` the document would be refused.
 _KEYWORD = {"type": "keyword", "ignore_above": 1024}
@@ -19,6 +20,8 @@ _TEXT = {"type": "text", "norms": False}
 _TIME = {"type": "date_nanos"}
 # A value that is not a number must not make Elasticsearch refuse the document.
 _NUMBER = {"type": "long", "ignore_malformed": True}
+# The names and values of fields that cannot be indexed, in `_source` alone; `field` finds their documents.
+_UNINDEXED = {"type": "object", "dynamic": False, "properties": {"field": _KEYWORD}}
 _TRACE: dict[str, Any] = {
     "id": _KEYWORD,
     "errored": {"type": "boolean"},
@@ -36,6 +39,7 @@ LOG_MAPPINGS: dict[str, Any] = {
         "span": {"properties": {"id": _KEYWORD}},
         "error": {"properties": {"type": _KEYWORD, "message": _TEXT, "stack_trace": _TEXT}},
         "labels": {"type": "flattened", "ignore_above": 1024},
+        UNINDEXED: _UNINDEXED,
     },
 }
 
@@ -59,6 +63,7 @@ PART_MAPPINGS: dict[str, Any] = {
         },
         "error": {"properties": {"service": _KEYWORD, "operation": _KEYWORD, "message": _TEXT, "type": _KEYWORD}},
         "spans": {"type": "object", "enabled": False},
+        UNINDEXED: _UNINDEXED,
     },
 }
 
@@ -99,6 +104,7 @@ PROBLEM_MAPPINGS: dict[str, Any] = {
         "rpc": {"properties": {"grpc": {"properties": {"status_code": _KEYWORD}}}},
         "samples": {"type": "object", "enabled": False},
         "lines": {"type": "object", "enabled": False},
+        UNINDEXED: _UNINDEXED,
     },
 }
 

@@ -143,16 +143,33 @@ def test_an_older_state_that_comes_late_changes_nothing(stack: Endpoints, index_
     assert mapping[f"{index_prefix}errors"]["mappings"]["properties"]["samples"] == {"type": "object", "enabled": False}
 
 
-def test_a_problem_that_elasticsearch_refuses_is_a_dead_letter_and_the_others_are_written(
+def test_a_problem_that_elasticsearch_cannot_hold_is_a_dead_letter_and_the_others_are_written(
     stack: Endpoints, index_prefix: str
 ) -> None:
     target = sink(stack.elasticsearch, index_prefix=index_prefix)
-    bad = [problem(""), problem("x" * 513), problem("f3", version=-1), problem("f4", tags={"null\0byte": "x"})]
-    report = target.write(states(problem(), *bad, problem("odd", httpStatus="none")))
-    assert report.records == {("problem", Outcome.WRITTEN): 2, ("problem", Outcome.DEAD_LETTER): 4}
+    bad = [problem(""), problem("x" * 513), problem("f3", version=-1)]
+    nul = problem("nul", tags={"null\0byte": "x", "http.method": "POST"})
+    report = target.write(states(problem(), *bad, nul, problem("odd", httpStatus="none")))
+    assert report.records == {("problem", Outcome.WRITTEN): 3, ("problem", Outcome.DEAD_LETTER): 3}
     assert [PROBLEM.decode(letter.payload) for letter in report.dead_letters] == bad
     assert all(letter.kind is None for letter in report.dead_letters)  # the payload is the whole message
-    assert set(found(stack, index_prefix)) == {"f1", "odd"}
+    written = found(stack, index_prefix)
+    assert set(written) == {"f1", "nul", "odd"}
+    assert written["nul"]["error"]["tags"] == {"http.method": "POST"}
+    assert written["nul"]["unindexed"] == [{"field": "error.tags", "name": "null\0byte", "value": "x"}]
+
+
+def test_a_problem_that_elasticsearch_refuses_is_a_dead_letter() -> None:
+    def answer(request: Request) -> tuple[int, object]:
+        refused = {"status": 400, "error": {"type": "document_parsing_exception", "reason": "because"}}
+        items = [{"index": {"status": 201}}, {"index": refused}]
+        return 200, {"items": items} if request.path.startswith("/_bulk") else {}
+
+    with stub(answer) as url:
+        report = sink(url).write(states(problem(), problem("f2")))
+    assert report.records == {("problem", Outcome.WRITTEN): 1, ("problem", Outcome.DEAD_LETTER): 1}
+    (letter,) = report.dead_letters
+    assert PROBLEM.decode(letter.payload) == problem("f2")
 
 
 def test_a_problem_for_which_there_is_no_room_is_tried_again() -> None:

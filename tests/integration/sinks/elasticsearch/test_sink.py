@@ -16,6 +16,7 @@ from sinks.elasticsearch.client import IN_FLIGHT
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
 from sinks.elasticsearch.templates import set_up_now
+from sinks.elasticsearch.unindexable import LONGEST_NAME
 from tests.kit.http import http_request
 from tests.kit.http_stub import Answer, Request, stub
 from tests.kit.sink_examples import START, UNLINKED, batch, log, message, new_trace_id, part, span
@@ -368,6 +369,50 @@ def test_a_line_of_a_date_that_elasticsearch_has_not_is_a_dead_letter_and_a_span
     assert report.parts == [Outcome.WRITTEN]  # its start is that of its earliest record
     alone = target.write(batch(part([span(trace_id, timestamp=2**62)], name="s0-9")))
     assert alone.parts == [Outcome.WRITTEN]  # its start is when it arrived
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ctx\0id", "\0", "k" * (LONGEST_NAME + 1), "k" * 33_000, "é" * 16_400, "k" * 60_000, "k" * 500_000,
+        "", " ", ".", "..", "a..b", ".a", "a.", "_id", "_source", "*", "\ufffe", "\x7f", "\u2028", "🙂" * 8000,
+        "k" * LONGEST_NAME,
+    ],
+    ids=lambda name: repr(name[:4]) + str(len(name)),
+)  # fmt: skip
+def test_a_field_of_any_name_arrives_with_its_line_and_its_span(name: str, stack: Endpoints, index_prefix: str) -> None:
+    target = sink(stack.elasticsearch, index_prefix=index_prefix)
+    trace_id = new_trace_id()
+    values = {"short": "7", "longest": "ÿ" * 1024, "not-indexed": "v" * 33_000}
+    lines = [
+        log(trace_id, id=f"{trace_id.hex()}-{kind}", fields={"order": "o-1", name: value})
+        for kind, value in values.items()
+    ]
+    report = target.write(batch(part([span(trace_id, tags={"order": "o-1", name: "7"})], lines)))
+    assert not report.dead_letters
+    found = search(stack.elasticsearch, f"{index_prefix}logs-*", {"query": {"term": {"labels.order": "o-1"}}})
+    assert len(found) == len(values)
+    for hit in found:
+        source = hit["_source"]
+        aside = {one["name"]: one["value"] for one in source.get("unindexed", ())}
+        assert source["labels"] | aside == {"order": "o-1", name: values[hit["_id"].partition("-")[2]]}
+    unindexed = search(stack.elasticsearch, f"{index_prefix}logs-*", {"query": {"term": {"unindexed.field": "labels"}}})
+    assert len(unindexed) == (0 if "\0" not in name and len(name.encode()) <= LONGEST_NAME else len(values))
+    (hit,) = search(stack.elasticsearch, f"{index_prefix}traces-*", {"query": {"term": {"trace.id": trace_id.hex()}}})
+    tags = hit["_source"]["spans"][0]["tags"] | {
+        one["name"]: one["value"] for one in hit["_source"].get("unindexed", ())
+    }
+    assert tags == {"order": "o-1", name: "7"}
+
+
+def test_a_line_with_very_many_fields_arrives(stack: Endpoints, index_prefix: str) -> None:
+    target = sink(stack.elasticsearch, index_prefix=index_prefix)
+    trace_id = new_trace_id()
+    fields = {f"field.{number}.{'x' * (number % 50)}": str(number) for number in range(20_000)}
+    report = target.write(batch(part([], [log(trace_id, fields=fields)])))
+    assert not report.dead_letters
+    (hit,) = search(stack.elasticsearch, f"{index_prefix}logs-*", {"query": {"term": {"trace.id": trace_id.hex()}}})
+    assert hit["_source"]["labels"] == fields
 
 
 def test_log_lines_of_a_level_are_kept_of_traces_that_are_not(stack: Endpoints, index_prefix: str) -> None:
