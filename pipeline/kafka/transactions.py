@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from tenacity import Retrying, retry_if_exception, stop_when_event_set, wait_random_exponential
@@ -23,8 +23,14 @@ _CALL_TIMEOUT = 5.0
 Dated = tuple[bytes | None, bytes | None, int, list[tuple[str, str | bytes | None]]]
 """Key and value of a message, its time in milliseconds since the epoch, and its headers."""
 
-JournalRecord = tuple[int, bytes | None, bytes | None]
-"""Partition number, key and value of a message."""
+
+class JournalRecord(NamedTuple):
+    """Partition number, key, value and headers of a message."""
+
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 def transactional_producer(
@@ -126,8 +132,8 @@ class Transactions:
             else:
                 offsets.setdefault(message.partition() or 0, []).append(message.offset() or 0)
 
-        for partition, key, value in records:
-            self._produce(topic, value, key, partition=partition, on_delivery=delivered)
+        for partition, key, value, headers in records:
+            self._produce(topic, value, key, partition=partition, headers=list(headers), on_delivery=delivered)
         self.flush()
         return {partition: sorted(found) for partition, found in offsets.items()}
 

@@ -7,10 +7,21 @@ time: words match only from their beginning, and quantifiers are possessive.
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from pipeline.model.problems import RootCause
+
+VERSION = 2
+"""The version of fingerprints: that of the texts of which they are made.
+
+1: the message of a line as it is. 2: without the header of the line's layout, and with an exception in its text.
+"""
+VERSION_HEADER = "tracelink.fingerprint-version"
+"""Header of a problem's state: the version of its fingerprint. A state without it has version 1."""
+SUCCESSOR_HEADER = "tracelink.fingerprint"
+"""Header of an occurrence that comes under its fingerprint of the version before: its fingerprint of this version."""
 
 VALID_ADD = frozenset({"httpStatus", "grpcStatus", "peer", "logger"})
 """The values of `Fields.add`, besides tags: `tags.NAME`."""
@@ -49,6 +60,26 @@ def fingerprint(origin: RootCause, fields: Fields) -> str:
     found = {name: value or None for name, value in usual.items() if name not in fields.ignore}
     found |= {name: _added(origin, name) for name in fields.add}
     return blake2b(json.dumps(found, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+Headers = Mapping[str, object] | Iterable[tuple[str, object]] | None
+
+
+def version_of(headers: Headers) -> int:
+    """Return the version of a state's fingerprint from the headers of its message."""
+    found = _header(headers, VERSION_HEADER)
+    return int(found) if found is not None and found.isdecimal() else 1
+
+
+def successor_of(headers: Headers) -> str | None:
+    """Return the fingerprint of this version from the headers of an occurrence, or None if it comes under that one."""
+    return _header(headers, SUCCESSOR_HEADER)
+
+
+def _header(headers: Headers, name: str) -> str | None:
+    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+    found = next((value for one, value in pairs if one == name), None)
+    return found.decode("ascii", "replace") if isinstance(found, bytes) else None
 
 
 def normalised(message: str) -> str:

@@ -1,8 +1,8 @@
 """The alerts as a worker's handler: errored traces in, problems and alerts out, each exactly once.
 
 Changed counts alone do not start a transaction: they are written once a second, with their input offsets. Only the
-newest state of each problem is stored. A new owner of a partition first reads the states of its problems, and then
-reads all occurrences again that the states do not include.
+newest state of each problem is stored, with the version of its fingerprint in a header. A new owner of a partition
+first reads the states of its problems, and then reads all occurrences again that the states do not include.
 """
 
 import logging
@@ -16,7 +16,8 @@ from pipeline.failpoints import Failpoint, hit
 from pipeline.kafka.compacted import Newest
 from pipeline.model.problems import OCCURRENCE, PROBLEM, Problem
 from streams.alerts.caught_up import LATELY, CaughtUp
-from streams.alerts.grouping import Arrived, Grouper
+from streams.alerts.fingerprint import VERSION, successor_of, version_of
+from streams.alerts.grouping import Arrived, Grouper, Known
 from streams.alerts.metrics import AlertMetrics
 from streams.alerts.outbox import Outbox
 from streams.alerts.rules import RulesFile
@@ -43,6 +44,7 @@ class AlertGrouping:
         self.transactions = metrics.transactions
         self._metrics = metrics
         self._quiet_after = settings.quiet_after * 1000
+        self._known_for = settings.known_for
         self._rules = RulesFile(settings.rules_file)
         self._grouper = Grouper(self._rules, settings.redactor().redact, settings.limits())
         self._next_look = 0.0
@@ -65,9 +67,19 @@ class AlertGrouping:
         # Offsets first: they wait for the previous owner's last transaction, so the journal then has its states.
         committed = restore.committed(partitions)
         newest = {number: Newest() for topic, number in partitions if topic == self._names.errors}
+        versions: dict[bytes, int] = {}
         for message in restore.journal(dict.fromkeys(newest, 0)):
-            newest[message.partition() or 0].take(message.key() or b"", message.value())
-        self._grouper.restore({number: list(_decoded(states)) for number, states in newest.items()})
+            key = message.key() or b""
+            newest[message.partition() or 0].take(key, message.value())
+            versions[key] = version_of(message.headers())
+        known = {number: _known(states, versions) for number, states in newest.items()}
+        if former := sum(len(of.former) for of in known.values()):
+            _log.info(
+                "fingerprints have version %d: %d problems are known under an earlier one; they are counted as before, "
+                "and none of them is announced again until it is forgotten, %g s after its last occurrence",
+                VERSION, former, self._known_for,
+            )  # fmt: skip
+        self._grouper.restore(known)
         self._begin({where: one.offset for where, one in committed.items()}, frozenset(newest))
         _log.info("grouping the errors of partitions %s", sorted({number for _, number in partitions}))
         return dict(self._positions)
@@ -83,7 +95,8 @@ class AlertGrouping:
             try:
                 if topic == self._names.errors:
                     occurrence = OCCURRENCE.decode(message.value() or b"")
-                    self._arrived.append(Arrived(number, message.timestamp()[1], occurrence))
+                    successor = successor_of(message.headers())
+                    self._arrived.append(Arrived(number, message.timestamp()[1], occurrence, successor))
                 else:
                     self._outbox.locate(self._grouper.locate(message.value() or b""))
             except InvalidRecord as error:
@@ -103,9 +116,9 @@ class AlertGrouping:
             self._look(turn)
             if self._caught_up.holds(self._positions, turn.now):
                 ended = [number for topic, number in self._positions if topic == self._names.errors]
-        # A dead letter is committed with its offset, and so are the counts before it. After an abort, the old states
-        # are written with the newer ones.
-        due = looks or bool(self._outbox.dead_letters) or bool(self._outbox.states)
+        # A dead letter, or an occurrence that is passed on, is committed with its offset, and so are the counts before
+        # it. After an abort, the old states are written with the newer ones.
+        due = looks or bool(self._outbox.dead_letters or self._outbox.states or self._outbox.passed_on)
         if self._arrived or due:
             self._group(ended, round(turn.wall - LATELY), due=due)
         unsent = self._outbox.unsent()
@@ -119,7 +132,7 @@ class AlertGrouping:
         If any state of a partition is written, its offset is included, even if it has not moved: Kafka does not fence
         a transaction without the offset, and another worker may have the partition by now.
         """
-        changed = {number for number, _, _ in self._outbox.states}
+        changed = {record.partition for record in self._outbox.states}
         self._moved = {
             (topic, number): offset
             for (topic, number), offset in self._positions.items()
@@ -158,6 +171,9 @@ class AlertGrouping:
         self._counted.update(one.number for one in arrived)
         grouped = self._grouper.group(arrived, ended, now, due=due)
         self._settled = grouped.settled
+        for number, occurrence in grouped.passed_on:
+            self._outbox.pass_on(occurrence)
+            self._counted[number] -= 1
         self._metrics.firing.set(grouped.firing)
         self._metrics.known.set(grouped.known)
         self._outbox.change(grouped.changes)
@@ -169,6 +185,11 @@ class AlertGrouping:
         self._metrics.rules_valid.set(self._rules.error is None)
         for (topic, number), position in self._positions.items():
             self._metrics.lag.labels(topic, str(number)).set(max(0, turn.end(topic, number) - position))
+
+
+def _known(states: Mapping[bytes, bytes], versions: Mapping[bytes, int]) -> Known:
+    former = {key: value for key, value in states.items() if versions[key] < VERSION}
+    return Known(list(_decoded(states)), frozenset(key.decode(errors="replace") for key in former))
 
 
 def _decoded(states: Mapping[bytes, bytes]) -> Iterator[Problem]:

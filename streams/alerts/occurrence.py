@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
+from pipeline.analysis.line_errors import error_of_line, former_error_of_line
 from pipeline.analysis.root_cause import RootCauseSpan, root_cause_span
 from pipeline.analysis.span_tree import RECEIVING, by_side
 from pipeline.model.problems import Line, Occurrence, RootCause
@@ -23,8 +25,21 @@ _INT = 2**31 - 1
 _COMMON = ("telemetry.", "process.", "otel.", "os.", "host.", "container.")
 
 
+class Located(NamedTuple):
+    """An occurrence, and its fingerprint of the version before if that is another one, else None."""
+
+    occurrence: Occurrence
+    former: str | None
+
+
 def occurrence(trace: Trace, fields: Fields, redact: Redact) -> Occurrence | None:
-    """Return the occurrence in a part of a trace, or None if no record is errored.
+    """Return the occurrence in a part of a trace, or None if no record is errored."""
+    found = located(trace, fields, redact)
+    return found.occurrence if found else None
+
+
+def located(trace: Trace, fields: Fields, redact: Redact) -> Located | None:
+    """Return the occurrence in a part of a trace with its former fingerprint, or None if no record is errored.
 
     The fingerprint is made of the redacted and cut texts, so that it can be recomputed from a problem. Texts are
     redacted before they are cut, because half a secret is not recognised.
@@ -34,7 +49,7 @@ def occurrence(trace: Trace, fields: Fields, redact: Redact) -> Occurrence | Non
         return None
     texts = _Texts(redact)
     shown = _origin(origin, fields, texts)
-    return {
+    found: Occurrence = {
         **shown,
         "fingerprint": fingerprint(shown, fields),
         "traceId": trace["traceId"],
@@ -45,6 +60,16 @@ def occurrence(trace: Trace, fields: Fields, redact: Redact) -> Occurrence | Non
         "root": _root(trace, texts),
         "lines": [_line(line, texts) for line in origin.lines],
     }
+    former = _former(trace, origin, fields, texts)
+    return Located(found, former if former != found["fingerprint"] else None)
+
+
+def _former(trace: Trace, origin: RootCauseSpan, fields: Fields, texts: "_Texts") -> str | None:
+    """Return the fingerprint of the version before; None if the line of the error is read as before."""
+    if origin.line is None or error_of_line(origin.line) == former_error_of_line(origin.line):
+        return None
+    former = root_cause_span(trace, former_error_of_line)
+    return fingerprint(_origin(former, fields, texts), fields) if former else None
 
 
 class _Texts:

@@ -3,20 +3,21 @@
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from confluent_kafka import Message
 
+from pipeline.kafka.transactions import JournalRecord
 from pipeline.model import dead_letters
 from pipeline.model.problems import ALERT, OCCURRENCE, PROBLEM, Alert, Occurrence
+from streams.alerts.fingerprint import SUCCESSOR_HEADER, VERSION, VERSION_HEADER
 from streams.alerts.metrics import AlertMetrics
+from streams.alerts.occurrence import Located
 from streams.alerts.problems import Changes
 from streams.worker.handler import Outgoing
 from tracelink.errors import InvalidRecord
 from tracelink.kafka.topics import TopicNames
 
-if TYPE_CHECKING:
-    from pipeline.kafka.transactions import JournalRecord
+_VERSION = ((VERSION_HEADER, str(VERSION).encode()),)
 
 
 class Outbox:
@@ -27,15 +28,33 @@ class Outbox:
         self._messages: list[Outgoing] = []
         self._sent = 0
         self._located = 0
+        self.passed_on = 0
         self._alerts: list[Alert] = []
         self.dead_letters = Counter[str]()
         self.states: list[JournalRecord] = []
 
-    def locate(self, occurrence: Occurrence) -> None:
-        """Send an occurrence to the topic `errors`: the worker that has its problem reads it from there."""
-        key = occurrence["fingerprint"].encode()
-        self._messages.append(Outgoing(self._names.errors, key, OCCURRENCE.encode(occurrence)))
+    def locate(self, located: Located) -> None:
+        """Send an occurrence to the topic `errors`: the worker that has its problem reads it from there.
+
+        If its fingerprint of the version before is another one, it goes under that one, with the current one in a
+        header: only the worker that has the former problem knows if that is known. A worker of the version before
+        counts it there.
+        """
+        occurrence, former = located
+        if former is None:
+            self._send(occurrence)
+        else:
+            self._send({**occurrence, "fingerprint": former}, [(SUCCESSOR_HEADER, occurrence["fingerprint"].encode())])
         self._located += 1
+
+    def pass_on(self, occurrence: Occurrence) -> None:
+        """Send an occurrence that was located before to the worker that has its problem."""
+        self._send(occurrence)
+        self.passed_on += 1
+
+    def _send(self, occurrence: Occurrence, headers: list[tuple[str, bytes]] | None = None) -> None:
+        key = occurrence["fingerprint"].encode()
+        self._messages.append(Outgoing(self._names.errors, key, OCCURRENCE.encode(occurrence), headers))
 
     def dead_letter(self, message: Message, error: InvalidRecord) -> None:
         """Send an invalid message to the dead letters."""
@@ -48,7 +67,8 @@ class Outbox:
         for number, of in changes.items():
             for fingerprint, problem in of.states():
                 state = None if problem is None else PROBLEM.encode(problem)
-                self.states.append((number, fingerprint.encode(), state))
+                headers = () if fingerprint in of.former else _VERSION
+                self.states.append(JournalRecord(number, fingerprint.encode(), state, headers))
             for alert in of.alerts:
                 key = alert["problem"]["fingerprint"].encode()
                 self._messages.append(Outgoing(self._names.alerts, key, ALERT.encode(alert)))

@@ -4,10 +4,13 @@ Pure: no I/O and no clock. Alerts depend only on the occurrences, in their order
 were read to their end. There are two clocks: the stream time of the errored trace, which is shown and used for the
 rate, and the arrival time in the topic `errors`. A problem is silent only if both clocks say so. So it is not resolved
 while a worker catches up and many occurrences arrive at once, nor while a worker is down and none arrive.
+
+A problem keeps the fingerprint under which it became known, even if a new version of fingerprints has another one for
+it: so an upgrade announces no problem again, and resolves none.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple, Protocol
@@ -48,6 +51,8 @@ class Changes:
     """The newest state of each changed problem by fingerprint, or None if it was forgotten. Such a problem may have its
     last state before the None and a new one after it, for readers of both."""
     alerts: list[Alert] = field(default_factory=list)
+    former: frozenset[str] = frozenset()
+    """Those of the problems whose fingerprint is of an earlier version."""
 
     def __bool__(self) -> bool:
         return bool(self.problems or self.alerts)
@@ -58,11 +63,17 @@ class Changes:
 
 
 class Problems:
-    """The problems of one partition; begins with their last written states."""
+    """The problems of one partition; begins with their last written states.
 
-    def __init__(self, match: Match, limits: ProblemLimits, states: Iterable[Problem] = ()) -> None:
+    `former` are the fingerprints of an earlier version among these.
+    """
+
+    def __init__(
+        self, match: Match, limits: ProblemLimits, states: Iterable[Problem] = (), former: Collection[str] = ()
+    ) -> None:
         self._match = match
         self._limits = limits
+        self._former = set(former)
         # Both in the order in which they were last seen: the first is due first.
         self._firing: OrderedDict[str, Problem] = OrderedDict()
         self._quiet: OrderedDict[str, Problem] = OrderedDict()
@@ -84,10 +95,20 @@ class Problems:
         """The number of firing problems."""
         return len(self._firing)
 
-    def observe(self, occurrence: Occurrence, arrived: int) -> None:
-        """Take in an occurrence, in the order of the topic; `arrived` is its broker time there."""
+    def knows(self, occurrence: Occurrence, arrived: int) -> bool:
+        """Return True if the problem of an occurrence is known, and would not be forgotten before it is counted."""
+        self._arrived = max(self._arrived, arrived)
+        self._lapse(occurrence, self._arrived)
+        return occurrence["fingerprint"] in self._firing or occurrence["fingerprint"] in self._quiet
+
+    def observe(self, occurrence: Occurrence, arrived: int, *, former: bool = False) -> None:
+        """Take in an occurrence, in the order of the topic; `arrived` is its broker time there.
+
+        `former` is True if its fingerprint is of an earlier version.
+        """
         now = self._arrived = max(self._arrived, arrived)
         self._lapse(occurrence, now)
+        (self._former.add if former else self._former.discard)(occurrence["fingerprint"])
         before = self._firing.pop(occurrence["fingerprint"], None) or self._quiet.pop(occurrence["fingerprint"], None)
         rule = self._match(occurrence, occurrence["fingerprint"])
         muted = rule.muted_until is not None and now < rule.muted_until
@@ -150,6 +171,7 @@ class Problems:
     def drain(self) -> Changes:
         """Return the changes since the last call."""
         changes, self._changes = self._changes, Changes()
+        changes.former = frozenset(self._former.intersection(changes.problems))
         return changes
 
     def _hold(self, problem: Problem) -> None:
@@ -174,6 +196,7 @@ class Problems:
         if (firing := self._firing.get(fingerprint)) is not None:
             self._resolve(firing, self._arrived)  # its alert was sent, so its end is sent as well
         del self._quiet[fingerprint]
+        self._former.discard(fingerprint)
         self._note(fingerprint, None)
 
     def _note(self, fingerprint: str, problem: Problem | None) -> None:

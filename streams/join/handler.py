@@ -10,6 +10,7 @@ from typing import Any
 from confluent_kafka import TopicPartition
 
 from pipeline.failpoints import Failpoint, hit
+from pipeline.kafka.transactions import JournalRecord
 from pipeline.settings import names_of
 from streams.join.journal import Entry, Ledger
 from streams.join.metrics import JoinMetrics, MetricsRecorder
@@ -135,7 +136,9 @@ class Join:
                 for topic, offset in zip(self.topics, one.committing.positions, strict=True)
             ]
 
-        records = [(number, None, entry.encode()) for number, share in shares.items() for entry in share.entries]
+        records = [
+            JournalRecord(number, None, entry.encode()) for number, share in shares.items() for entry in share.entries
+        ]
         return Due(records, offsets)
 
     def settle(self, *, committed: bool) -> None:

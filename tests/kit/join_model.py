@@ -368,7 +368,7 @@ class _Transactions:
     def write_journal(self, _: str, records: Iterable[JournalRecord]) -> dict[int, list[int]]:
         self._life.pause()
         written: dict[int, list[int]] = {}
-        for number, _key, value in records:
+        for number, _key, value, _headers in records:
 
             def write(one: Transaction, number: int = number, value: bytes = value or b"") -> None:
                 written.setdefault(number, []).append(self._broker.write_journal(one, number, value))

@@ -76,7 +76,7 @@ def _offsets(due: Due) -> dict[PartitionId, int]:
 
 
 def _counts(due: Due) -> dict[str, int]:
-    states = [PROBLEM.decode(value) for _, _, value in due.records if value is not None]
+    states = [PROBLEM.decode(value) for _, _, value, _ in due.records if value is not None]
     return {state["fingerprint"]: state["count"] for state in states}
 
 

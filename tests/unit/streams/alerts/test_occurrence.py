@@ -2,14 +2,15 @@
 
 import re
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.model.problems import OCCURRENCE, Occurrence
+from pipeline.model.problems import OCCURRENCE, Occurrence, RootCause
 from streams.alerts.fingerprint import Fields, fingerprint
-from streams.alerts.occurrence import Redact, occurrence
+from streams.alerts.occurrence import Redact, located, occurrence
 from tests.kit.datasets import needs_shared
 from tests.kit.records import log, span
 from tests.kit.traces import CLOSED, any_trace, rearranged, recorded_traces, tangled_trace, trace
@@ -230,9 +231,57 @@ def test_the_errored_traces_of_train_ticket_are_four_problems() -> None:
         (38, "ts-basic-service", "BasicController.queryForTravels"),
     ]
     said = {one["service"]: one["message"] or "" for one in found}
-    assert "Get Route By Ids Failed" in said["ts-basic-service"]
-    assert "foodStoresListResult is null" in said["ts-food-service"]
-    assert "No instances available for ts-basic-service" in said["ts-preserve-other-service"]
-    assert "Order Status Wrong" in said["ts-execute-service"]
+    assert said["ts-basic-service"] == "[getRoutesByRouteIds][Get Route By Ids Failed]"
+    assert said["ts-food-service"].startswith(
+        "[getAllFood][Get the Get Food Request Failed!][foodStoresListResult is null]"
+    )
+    assert said["ts-preserve-other-service"] == "No instances available for ts-basic-service"
+    assert said["ts-execute-service"].startswith(
+        "[ticketExecute][getOrderByIdFromOrder][ticket execute error: Order Status"
+    )
+    thrown = {one["service"]: one["exception"] for one in found if one["exception"]}
+    assert thrown == {"ts-preserve-other-service": "java.lang.IllegalStateException"}
     assert all(one["root"] == "ts-gateway-service /*" for one in found)
     assert all(any(shown["level"] == "ERROR" for shown in one["lines"]) for one in found)
+
+
+@needs_shared
+def test_the_problems_of_train_ticket_are_recognised_by_their_fingerprints_of_version_1() -> None:
+    found = [one for whole in recorded_traces("trainticket") if (one := located(whole, USUAL, plain)) is not None]
+    # Written down when version 1 was the only one.
+    assert Counter((one.occurrence["service"], one.former) for one in found) == {
+        ("ts-basic-service", "e41591c5d47d2bfa"): 38,
+        ("ts-food-service", "b2da42142505c94a"): 7,
+        ("ts-preserve-other-service", "6af9a8f16bfd2141"): 1,
+        ("ts-execute-service", "e2f9239ba185a7ef"): 1,
+    }
+
+
+def test_a_problem_has_a_former_fingerprint_only_if_its_line_is_read_otherwise_than_before() -> None:
+    whole = trace([failed(name="pay")], [line("no card", errored=True)])
+    one = located(whole, USUAL, plain)
+    assert one is not None
+    assert one.former is None
+    header = "2026-11-20 08:15:30.123 [main] ERROR shop.Pay - "
+    other = located(trace([failed(name="pay")], [line(f"{header}no card", errored=True)]), USUAL, plain)
+    assert other is not None
+    assert other.occurrence["fingerprint"] == one.occurrence["fingerprint"]
+    assert other.former == fingerprint(cast("RootCause", {**other.occurrence, "message": f"{header}no card"}), USUAL)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "2026-11-20 08:15:30.123 [main] ERROR shop.Pay - ",
+        "2026-11-20T08:15:30.123+01:00 ERROR 1 --- [exec-1] [6bdb73cbaaaad82de7c4ca622575c8ca-84b9310dfffaf4e3] s : ",
+        "17:22:12.291 ERROR s.Pay#7 TraceID: 3001be7d4dd710e91cf22b2c3cd52097 SpanID: c44f826aef3c11cf ",
+        "E1120 08:15:30.123456       1 pay.go:7] ",
+    ],
+)
+def test_a_fingerprint_does_not_depend_on_the_layout_of_a_line(header: str) -> None:
+    def of(message: str) -> str:
+        found = made(trace([failed(name="pay")], [line(message, errored=True)]))
+        return found["fingerprint"]
+
+    assert of(header + "no card") == of("no card")
+    assert of(header + "failed; nested exception is a.BError: no card") == of("a.BError: no card")
