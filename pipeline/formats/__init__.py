@@ -1,1 +1,1 @@
-"""Records from and to JSON: Zipkin v2 spans, and log lines. Pure."""
+"""Records from and to JSON, text lines of the usual log layouts, and exceptions in both. Pure."""

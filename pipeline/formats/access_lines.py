@@ -1,4 +1,4 @@
-"""Lines of web servers: access logs of Apache and Nginx in the common and combined formats, and their error logs."""
+"""Lines of web servers: access logs of Apache, Nginx, Envoy and Gin, and error logs of Apache and Nginx."""
 
 import re
 
@@ -38,6 +38,43 @@ def parse_access(line: str) -> dict[str, str] | None:
         for name, value in (more or {"extra": unquoted(rest)}).items():
             put(found, name, value)
     return found
+
+
+_ENVOY = re.compile(rf"\[(?P<time>\d[^\]\s]*+)\] {_QUOTED} (?P<status>\d{{1,3}}) (?P<extra>.*+)", re.ASCII)
+_GIN = re.compile(
+    r"\[GIN\] (?P<day>\d{4}/\d\d/\d\d) - (?P<clock>\d\d:\d\d:\d\d) \| ++(?P<status>\d{3}) \| ++"
+    r"(?P<duration>[^|\s]++) \| ++(?P<client>\S++) \| (?P<method>[A-Z]++) ++\"(?P<path>[^\"]*+)\"",
+    re.ASCII,
+)
+
+
+def parse_envoy(line: str) -> dict[str, str] | None:
+    """Return the fields of Envoy's default access log, or None; flags, sizes and times are the field `extra`."""
+    match = _ENVOY.match(line)
+    if match is None:
+        return None
+    request, status = match[2], match["status"]
+    found = {"time": match["time"], "message": f"{request} {status}", "status": status, "extra": match["extra"]}
+    parts = _REQUEST.fullmatch(request)
+    return found | ({name: value for name, value in parts.groupdict().items() if value} if parts else {})
+
+
+def parse_gin(line: str) -> dict[str, str] | None:
+    """Return the fields of a request that Go's Gin logs, or None."""
+    match = _GIN.match(line)
+    if match is None:
+        return None
+    method, path, status = match["method"], match["path"], match["status"]
+    return {
+        "time": f"{match['day']} {match['clock']}",
+        "message": f"{method} {path} {status}",
+        "client.ip": match["client"],
+        "method": method,
+        "path": path,
+        "status": status,
+        "duration": match["duration"],
+        **({"extra": line[match.end() :]} if match.end() < len(line) else {}),
+    }
 
 
 _NGINX_ERROR = re.compile(

@@ -157,7 +157,7 @@ def _usable(part: int, value: object) -> bool:
 
 
 def _are_lines(values: list[object]) -> bool:
-    return bool(values) and all(isinstance(one, str) for one in values)
+    return all(isinstance(one, str) for one in values) and any(str(one).strip() for one in values)
 
 
 def _put_together(kind: object, message: object, stack: object) -> LoggedException:

@@ -1,4 +1,4 @@
-"""Layouts with a fixed order, each by one pattern: .NET, Ruby, glog, Monolog, and Postgres of RDS."""
+"""Layouts with a fixed order, each by one pattern: .NET, Ruby, glog, Monolog, Postgres of RDS, zap and Lambda."""
 
 import re
 
@@ -81,3 +81,34 @@ def parse_rds(line: str, at: int) -> dict[str, str] | None:
     if match is None:
         return None
     return {_RDS_NAMES.get(name, name): value for name, value in match.groupdict().items() if value}
+
+
+_LAMBDA = re.compile(
+    r"\t(?P<id>[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\t(?P<level>[A-Z]++)\t(?P<message>.*+)", re.ASCII
+)
+_SOURCE = re.compile(r"[\w./@-]++:\d++", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_][\w./-]*+", re.ASCII)
+
+
+def parse_tabs(line: str, at: int) -> dict[str, str] | None:
+    """Return the fields behind the time of a line with tabs, or None: Lambda's request id, level and message, or zap's.
+
+    The console of zap prints level, optional logger and optional place, message, and optional JSON.
+    """
+    if match := _LAMBDA.match(line, at):
+        return {"request.id": match["id"], "level": match["level"], "message": match["message"]}
+    level, *parts = line[at:].lstrip("\t").split("\t")
+    if not parts or level.upper() not in LEVELS:
+        return None
+    found = {"level": level}
+    last = len(parts) - (2 if len(parts) > 1 and parts[-1].startswith("{") else 1)
+    begin = 0
+    for part in parts[:last]:
+        if _SOURCE.fullmatch(part) and "source" not in found:
+            found["source"] = part
+        elif _NAME.fullmatch(part) and len(found) == 1:
+            found["logger"] = part
+        else:
+            break
+        begin += 1
+    return found | {"message": "\t".join(parts[begin:])}

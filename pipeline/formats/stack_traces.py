@@ -25,7 +25,7 @@ def exception_of_text(text: str) -> LoggedException | None:
     `type` is the qualified name of its class, `message` the rest of that line; of chained exceptions those of the one
     that was raised last. `stackTrace` is the end of the text from the trace's first line on, so a caller can cut it
     off; it is None if the text has no trace. A panic of Go or Rust has the type `panic`. A message of 100 characters
-    without an exception costs about 0.2 µs.
+    without an exception costs about a tenth of parsing a JSON line of 300 bytes.
     """
     if "\n" in text and (found := _of_trace(text)):
         return found

@@ -2,14 +2,28 @@
 
 The first character of a line chooses the few layouts that are tried. The layouts are those of Logback, log4j2, Spring
 Boot, Sleuth, SkyWalking, JBoss, Tomcat, Python, loguru, Go, glog, logfmt, Nginx, Apache, syslog, Postgres, Ruby, Rails,
-env_logger, tracing, Monolog and .NET. Each pattern reads a line in linear time.
+env_logger, tracing, zap, Gin, Envoy, Monolog and .NET. Each pattern reads a line in linear time.
 """
 
 import re
 from collections.abc import Callable
 
-from pipeline.formats.access_lines import parse_access, parse_apache_error, parse_nginx_error
-from pipeline.formats.fixed_layouts import parse_dotnet, parse_glog, parse_monolog, parse_rds, parse_ruby, tagged
+from pipeline.formats.access_lines import (
+    parse_access,
+    parse_apache_error,
+    parse_envoy,
+    parse_gin,
+    parse_nginx_error,
+)
+from pipeline.formats.fixed_layouts import (
+    parse_dotnet,
+    parse_glog,
+    parse_monolog,
+    parse_rds,
+    parse_ruby,
+    parse_tabs,
+    tagged,
+)
 from pipeline.formats.line_header import TIME, read_header
 from pipeline.formats.line_ids import ID_PAIR, LEVELS, named_id
 from pipeline.formats.logfmt import parse_logfmt
@@ -70,6 +84,8 @@ def _after_time(line: str, time: str, end: int) -> dict[str, str]:
     start = end + (line[end : end + 1] == " ")
     if (found := parse_rds(line, end)) or (found := parse_dotnet(line, start)):
         return {"time": time} | found
+    if line.startswith("\t", end) and (found := parse_tabs(line, end)):
+        return {"time": time} | found
     if (found := parse_logfmt(line, start)) is not None:
         return {"time" if "time" not in found else "time'": time} | found
     return _headed(line, end, {"time": time})
@@ -80,7 +96,7 @@ _TRAILING_LOGGER = re.compile(r"[A-Za-z_][\w$]*+(?:\.[\w$]++)++", re.ASCII)
 
 def _bracket(line: str) -> _Found:
     """Read a line that begins with a bracket: around a time, a level, ids, or the tags of Rails."""
-    if found := parse_apache_error(line):
+    if found := parse_apache_error(line) or parse_gin(line) or parse_envoy(line):
         return found
     time = TIME.match(line, 1)
     if time is None:
@@ -131,9 +147,13 @@ def _upper(line: str) -> _Found:
     first = _FIRST.match(line)
     if first and (first["level"] in _FIRST_LEVELS or (first["colon"] and first["level"] in LEVELS)):
         return _level_first(line, first)
-    if match := TIME.match(line):
-        return _headed(line, match.end(), {"time": match[0]})
-    return parse_glog(line) or parse_ruby(line) or parse_syslog(line) or _other(line)
+    if line[1:2].isdecimal() or line[1:2] == ",":
+        return parse_glog(line) or parse_ruby(line) or _other(line)
+    if line[3:4] == " " and line[4:6].strip().isdecimal():
+        if match := TIME.match(line):
+            return _headed(line, match.end(), {"time": match[0]})
+        return parse_syslog(line) or _other(line)
+    return _other(line)
 
 
 def _level_first(line: str, first: re.Match[str]) -> dict[str, str]:

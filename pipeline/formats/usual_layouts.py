@@ -1,4 +1,4 @@
-"""The usual layouts of Logback, log4j2 and Spring Boot, by one pattern: a fast path before the grammar of headers."""
+"""The usual layouts of Logback, log4j2, Spring Boot and Python: a fast path before the grammar of headers."""
 
 import re
 from collections.abc import Iterable
@@ -7,23 +7,25 @@ from pipeline.formats.line_header import BEGIN_IDS, FRACTION
 from pipeline.formats.line_ids import ID_PAIR, LEVELS, SPAN_CHARS, TRACE_CHARS, ids_of, put
 
 _BRACKETS = r"(?:\[([^\[\]]*+)\] ++)?+"
+_TIME = rf"((?:\d{{4}}-\d\d-\d\d[T ])?+\d\d:\d\d:\d\d{FRACTION}(?:Z|[+-]\d\d:?\d\d)?+)"
 _USUAL = re.compile(
-    rf"((?:\d{{4}}-\d\d-\d\d[T ])?+\d\d:\d\d:\d\d{FRACTION}(?:Z|[+-]\d\d:?\d\d)?+) ++{_BRACKETS}{_BRACKETS}"
-    rf"(TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL) ++{_BRACKETS}(?:(\d++) --- {_BRACKETS}{_BRACKETS}{_BRACKETS})?+"
-    rf"([A-Za-z_$][\w$.#/]*+) ++{_BRACKETS}[-:] (.*+)",
+    rf"{_TIME} ++{_BRACKETS}{_BRACKETS}(TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL) ++{_BRACKETS}"
+    rf"(?:(\d++) --- {_BRACKETS}{_BRACKETS}{_BRACKETS})?+([A-Za-z_$][\w$.#/]*+) ++{_BRACKETS}[-:] (.*+)",
     re.ASCII,
 )
+_PYTHON = re.compile(rf"{_TIME} - ([A-Za-z_][\w.]*+) - (DEBUG|INFO|WARNING|ERROR|CRITICAL) - (.*+)", re.ASCII)
 _ID_LENGTHS = frozenset({SPAN_CHARS, TRACE_CHARS, TRACE_CHARS + 1 + SPAN_CHARS})
 
 
 def usual_header(line: str) -> dict[str, str] | None:
     """Return the fields of a line of a usual layout, or None.
 
-    It reads a line as `line_header` does, or not at all. It costs about two thirds of parsing a JSON line.
+    It reads a line as `line_header` does, or not at all. It costs about as much as parsing a JSON line of
+    300 bytes, with ids in brackets up to three times as much.
     """
     match = _USUAL.match(line)
     if match is None:
-        return None
+        return _python(line)
     time, first, second, level, third, pid, one, two, three, logger, last, message = match.groups()
     if message[:1] in BEGIN_IDS and (message[:1] == "[" or ID_PAIR.match(message)):
         return None
@@ -43,6 +45,18 @@ def usual_header(line: str) -> dict[str, str] | None:
     else:
         return None
     return found
+
+
+def _python(line: str) -> dict[str, str] | None:
+    match = _PYTHON.match(line)
+    if match is None:
+        return None
+    time, logger, level, message = match.groups()
+    if logger.upper() in LEVELS:
+        return None
+    if message[:1] in BEGIN_IDS and (message[:1] == "[" or ID_PAIR.match(message)):
+        return None
+    return {"time": time, "level": level, "logger": logger, "message": message.strip()}
 
 
 def _without_ids(contents: Iterable[str | None], found: dict[str, str]) -> list[str] | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.formats.text_lines import parse_text_line
-from tests.kit.text_lines import TIME, TRACE, case
+from tests.kit.text_lines import CLOCK, DAY, TIME, TRACE, case
 
 CLF = "20/Nov/2026:08:15:30 +0000"
 GET = {"method": "GET", "path": "/a?b=c", "protocol": "HTTP/1.1", "status": "502"}
@@ -90,6 +90,25 @@ SERVERS = [
         user="u",
         database="d",
         **{"process.pid": "7", "client.ip": "10.0.0.7", "client.port": "5432"},
+    ),
+    case(
+        f'[{DAY}T{CLOCK}Z] "GET /a?b=c HTTP/1.1" 502 UF 0 91 57 - "10.0.0.7" "curl/8"',
+        "GET /a?b=c HTTP/1.1 502",
+        None,
+        f"{DAY}T{CLOCK}Z",
+        extra='UF 0 91 57 - "10.0.0.7" "curl/8"',
+        **GET,
+    ),
+    case(
+        '[GIN] 2026/11/20 - 08:15:30 | 502 |   1.2ms |      10.0.0.7 | GET      "/a"',
+        "GET /a 502",
+        None,
+        "2026/11/20 08:15:30",
+        status="502",
+        duration="1.2ms",
+        method="GET",
+        path="/a",
+        **{"client.ip": "10.0.0.7"},
     ),
 ]
 

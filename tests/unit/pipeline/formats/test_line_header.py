@@ -117,6 +117,7 @@ PYTHON = [
 ]
 UUID = "6bdb73cb-aaaa-d82d-e7c4-ca622575c8ca"
 OTHERS = [
+    case(f"{TIME}Z\t{UUID}\tERROR\tno\tcard", "no\tcard", time=f"{TIME}Z", **{"request.id": UUID}),
     case(f"[{UUID}] Started GET", "Started GET", None, None, **{"request.id": UUID}),
     case(
         f"[dd.trace_id=7 dd.span_id=9] [{UUID}] no card",

@@ -35,6 +35,16 @@ GO = [
         msg="no",
         trace_id=TRACE,
     ),
+    case(f"{TIME}\tERROR\tno card", "no card"),
+    case(
+        f"{TIME}\terror\tshop.pay\tpay/main.go:7\tno card\t{{}}",
+        "no card\t{}",
+        "error",
+        logger="shop.pay",
+        source="pay/main.go:7",
+    ),
+    case(f"{TIME}\tERROR\tfailed\t{{}}", "failed\t{}"),
+    case(f"{TIME}\tERROR\tno card\tat all", "no card\tat all"),
 ]
 
 
