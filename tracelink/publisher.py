@@ -21,7 +21,7 @@ from tracelink.kafka.client import PARTITIONER, Properties, client_log, client_p
 from tracelink.kafka.messages import LOGS, SPANS, EncodedRecord, RecordEncoder
 from tracelink.kafka.topics import TopicNames
 from tracelink.metrics import PublisherMetrics
-from tracelink.model.records import TRACE_ID_CHARS, LogRecord, Span
+from tracelink.model.records import LogRecord, Span
 from tracelink.model.repair import repaired_log, repaired_span
 from tracelink.model.truncation import truncated
 from tracelink.settings import PublisherSettings
@@ -31,6 +31,8 @@ R = TypeVar("R", Span, LogRecord)
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
+# Key and fields of a record in Kafka's format: librdkafka's limit includes up to 68 of them.
+_FRAME_BYTES = 128
 
 
 class Drop(StrEnum):
@@ -100,8 +102,7 @@ class RecordPublisher(ABC):
 
     def __init__(self, settings: PublisherSettings, metrics: PublisherMetrics) -> None:
         self._encoder = RecordEncoder(TopicNames(settings.topic_prefix))
-        # The producer's limit includes the key.
-        self._most_bytes = int(settings.max_record_bytes) - TRACE_ID_CHARS
+        self._most_bytes = int(settings.max_record_bytes) - _FRAME_BYTES
         self._metrics = metrics
         # A process must not fork while one of its threads is inside a metric; forks take this lock, too.
         self._lock = threading.Lock()
