@@ -332,13 +332,14 @@ def _line_differs(document: Document, record: Record) -> str | None:
     """Say in which field a log line's document is not what was sent."""
     body, source = record.body, document.source
     exception: Mapping[str, str] = body["exception"] or {}
+    unindexed = {one["name"]: one["value"] for one in source.get("unindexed", ())}
     seen = {
         "id": (document.id, body["id"]),
         "message": (source.get("message"), body["message"]),
         "level": (source["log"].get("level"), body["level"]),
         "logger": (source["log"].get("logger"), body["logger"]),
         "service": (source["service"].get("name"), body["service"]),
-        "labels": (source.get("labels"), body["fields"]),
+        "labels": (source.get("labels", {}) | unindexed, body["fields"]),
         "time": (datetime.fromisoformat(source["@timestamp"]).timestamp(), body["timestamp"] / 1_000_000),
         "trace": (source.get("trace", {}).get("id", _NO_TRACE), record.trace),
         "error": (

@@ -81,9 +81,9 @@ KINDS = (
     Poison("a span id that is not hex", _with(id="not hex"), ("zipkin",)),
     Poison("not a number", _with(tags={"rate": "NaN"}), ()),
     Poison(
-        "a field that the mapping refuses",
-        lambda key, _, body: (key, encode("log_record", body | {"fields": {"null\0byte": "x"}})),
-        ("elasticsearch",),
+        "a field that Elasticsearch cannot index",
+        lambda key, _, body: (key, encode("log_record", body | {"fields": {**body["fields"], "null\0byte": "x"}})),
+        (),
         topic="logs",
     ),
     Poison(

@@ -200,7 +200,8 @@ class _Maker:
         assert good.value
         key, value = kind.spoil(trace.encode(), good.value, good.record.body)
         # Odd, and a record all the same.
-        odd = None if kind.letters or value is None else replace(good.record, body=decode("span", value))
+        schema = "span" if kind.topic == "spans" else "log_record"
+        odd = None if kind.letters or value is None else replace(good.record, body=decode(schema, value))
         yield Message(at, kind.topic, key, value, odd, kind)
         yield make(at + 0.01, trace, errored=False)
 

@@ -16,7 +16,7 @@ from tests.kit.kafka import publish, read_all
 from tests.kit.kafka_topics import create
 from tests.kit.pipeline import pipeline_environment
 from tests.kit.processes import running, url_in
-from tests.kit.sink_examples import ERRORED, ROOT, log, new_trace_id, span
+from tests.kit.sink_examples import ERRORED, ROOT, YEAR_3000, log, new_trace_id, span
 from tests.kit.waiting import wait_for
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import LOG_RECORD, SPAN
@@ -109,7 +109,6 @@ def records(trace_id: bytes) -> Iterator[tuple[str, bytes]]:
     One line is refused for its date, in words that quote its id; one has a field that cannot be indexed.
     """
     now = time.time_ns() // 1000
-    year_3000 = 32_503_680_000_000_000
     tags: dict[str, str] = {**NAMED, "note": ALL, "error": ALL, "list.canary.mail@shop.example.com": "1"}
     yield (
         "spans",
@@ -129,7 +128,7 @@ def records(trace_id: bytes) -> Iterator[tuple[str, bytes]]:
     for own in (
         {"fields": {**NAMED, "note": ALL}},
         {"fields": {"null\0byte canary.mail@shop.example.com": ALL}},
-        {"id": "of canary.mail@shop.example.com", "timestamp": year_3000},
+        {"id": "of canary.mail@shop.example.com", "timestamp": YEAR_3000},
     ):
         yield (
             "logs",

@@ -14,6 +14,7 @@ from tracelink.model.records import Flag, LogRecord, Span
 
 START = 1_767_225_600_000_000
 """2026-01-01T00:00:00Z in microseconds."""
+YEAR_3000 = 32_503_680_000_000_000
 TOPIC = "traces"
 UNLINKED = "unlinked-logs"
 KINDS = record_kinds(TopicNames(""))

@@ -19,7 +19,7 @@ from sinks.elasticsearch.templates import set_up_now
 from sinks.elasticsearch.unindexable import LONGEST_NAME
 from tests.kit.http import http_request
 from tests.kit.http_stub import Answer, Request, stub
-from tests.kit.sink_examples import START, UNLINKED, batch, log, message, new_trace_id, part, span
+from tests.kit.sink_examples import START, UNLINKED, YEAR_3000, batch, log, message, new_trace_id, part, span
 from tests.kit.sink_targets import metrics, search
 from tracelink.errors import InvalidRecord, Unavailable, UserError
 from tracelink.model.codec import LOG_RECORD
@@ -359,7 +359,7 @@ def test_a_line_of_a_date_that_elasticsearch_has_not_is_a_dead_letter_and_a_span
     trace_id = new_trace_id()
     no_date, year_3000, too_long = (
         log(trace_id, timestamp=2**62),
-        log(trace_id, timestamp=32_503_680_000_000_000),
+        log(trace_id, timestamp=YEAR_3000),
         log(trace_id, id="x" * 513),
     )
     report = target.write(batch(part([span(trace_id, timestamp=2**62)], [log(trace_id), no_date, year_3000, too_long])))
