@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import orjson
 
 from pipeline.formats.envelopes import Entry
-from pipeline.formats.file_bytes import DAMAGED, decompressed, utf8_lines
+from pipeline.formats.file_bytes import DAMAGED, compression, decompressed, utf8_lines
 from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.log_lines import read_log_lines
 from tracelink.errors import UserError
@@ -61,13 +61,15 @@ class InputFile:
 
     Identities of values begin with a digest of the file's bytes on disk. A pipe can be read only once, so there they
     begin with a digest of the line. `size` is in bytes, None for a pipe. `modified` is the time of the last change of a
-    file, and the time at which a pipe was opened, in microseconds since the epoch.
+    file, and the time at which a pipe was opened, in microseconds since the epoch. `compression` is known as soon as
+    the first line is read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size: int | None = None
         self.modified = time.time_ns() // 1000
+        self.compression: str | None = None
         self._digest: str | None = None
         try:
             self._raw: BufferedReader = cast("BufferedReader", sys.stdin.buffer) if path == STDIN else path.open("rb")
@@ -100,6 +102,7 @@ class InputFile:
 
         def counted() -> Iterator[bytes]:
             nonlocal number
+            self.compression = compression(self._raw)
             for number, line in enumerate(utf8_lines(decompressed(self._raw)), 1):  # noqa: B007 - counted for refusals
                 yield line
 

@@ -9,7 +9,7 @@ from typing import IO, cast
 
 from pipeline.formats.invalid_input import InvalidInput
 
-_GZIP, _BZIP2, _XZ, _ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
+_MAGIC = {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00", "zstd": b"\x28\xb5\x2f\xfd"}
 _UTF8_BOM, _UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 _MAGIC_BYTES = 6
 
@@ -17,17 +17,23 @@ DAMAGED = (OSError, EOFError, lzma.LZMAError)
 """What reading a damaged compressed file raises, besides `zlib.error`."""
 
 
+def compression(raw: BufferedReader) -> str | None:
+    """Return the name of the compression of a stream that is at its beginning, or None if it has none."""
+    magic = raw.peek(_MAGIC_BYTES)
+    return next((name for name, begins in _MAGIC.items() if magic.startswith(begins)), None)
+
+
 def decompressed(raw: BufferedReader) -> IO[bytes]:
     """Return a stream's content, decompressed if it begins like gzip, bzip2 or xz; raises InvalidInput for zstd."""
-    magic = raw.peek(_MAGIC_BYTES)[:_MAGIC_BYTES]
-    if magic.startswith(_GZIP):
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
-    if magic.startswith(_BZIP2):
-        return cast("IO[bytes]", bz2.BZ2File(raw))
-    if magic.startswith(_XZ):
-        return cast("IO[bytes]", lzma.LZMAFile(raw))
-    if magic.startswith(_ZSTD):
-        raise InvalidInput("compressed", "the file is compressed with zstd: decompress it first (zstd -d)")
+    match compression(raw):
+        case "gzip":
+            return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
+        case "bzip2":
+            return cast("IO[bytes]", bz2.BZ2File(raw))
+        case "xz":
+            return cast("IO[bytes]", lzma.LZMAFile(raw))
+        case "zstd":
+            raise InvalidInput("compressed", "the file is compressed with zstd: decompress it first (zstd -d)")
     return raw
 
 

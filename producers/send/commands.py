@@ -91,6 +91,7 @@ def _as_json(outcome: "SendResult") -> dict[str, object]:
         "undelivered": outcome.counts.undelivered,
         "refused": outcome.refused,
         "formats": outcome.formats,
+        "compressed": outcome.compressed,
         "refusals": [{"place": one.place, "reason": one.reason, "detail": one.detail} for one in outcome.shown],
         "interrupted": outcome.interrupted,
     }
@@ -102,6 +103,8 @@ def _print(outcome: "SendResult") -> None:
         f"Sent {counts.sent['span']:,} spans, {counts.sent['log']:,} log lines and "
         f"{counts.sent['unlinked_log']:,} log lines without a trace; Kafka has acknowledged {counts.delivered:,}."
     )
+    if outcome.compressed:
+        click.echo(f"Decompressed: {', '.join(f'{path} ({name})' for path, name in outcome.compressed.items())}.")
     if outcome.formats:
         read = ", ".join(f"{count:,} in {name}" for name, count in sorted(outcome.formats.items()))
         click.echo(f"Spans in other formats than Zipkin v2: {read}.")

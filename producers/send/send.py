@@ -28,10 +28,12 @@ _LAST_SECONDS = 10.0
 class SendResult:
     """The result of sending files; `shown` has the first refusals.
 
-    `formats` has the numbers of spans in other formats than Zipkin v2.
+    `formats` has the numbers of spans in other formats than Zipkin v2, `compressed` the compression of each file that
+    has one.
     """
 
     counts: Counts
+    compressed: dict[str, str] = field(default_factory=dict)
     formats: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     shown: list[Refusal] = field(default_factory=list)
@@ -82,6 +84,9 @@ def send_files(
                 if not delivery.wait(_LAST_SECONDS):
                     delivery.give_up()
         outcome.formats = dict(parser.formats)
+        for source in (*span_sources, *log_sources):
+            if source.compression is not None:
+                outcome.compressed[str(source.path)] = source.compression
     return outcome
 
 

@@ -89,14 +89,14 @@ def check(*, file: Path) -> None:
     multiple=True,
     metavar="FILE",
     help="Spans as JSON of Zipkin (v2 or v1), OTLP or Jaeger: a list, a list of lists as downloaded from Zipkin's UI, "
-    "one value a line, or one for the whole file; plain or gzip; - for standard input. Repeatable.",
+    "one value a line, or one for the whole file; plain or compressed; - for standard input. Repeatable.",
 )
 @click.option(
     "--logs",
     type=click.Path(path_type=Path, allow_dash=True),
     multiple=True,
     metavar="FILE",
-    help="JSON log lines with ECS or plain names; plain or gzip; - for standard input. Repeatable.",
+    help="Log lines of any common logger, JSON or text; plain or compressed; - for standard input. Repeatable.",
 )
 @click.option("--skip-invalid", is_flag=True, help="Exit with 0 even if lines are invalid.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import lzma
 import os
 import signal
 import subprocess
@@ -58,12 +59,35 @@ def test_files_are_sent_and_counted(
         "undelivered": {},
         "refused": {},
         "formats": {},
+        "compressed": {str(spans): "gzip"},
         "refusals": [],
         "interrupted": False,
     }
     messages = read(settings(stack.kafka, topic_prefix))
     assert sorted(message.kind for message in messages) == [LOGS, SPANS, SPANS, SPANS, UNLINKED_LOGS]
     assert SPAN.decode(next(message.value for message in messages if message.kind == SPANS))["id"] == "a".zfill(16)
+
+
+def test_a_compressed_file_is_read_and_said(where: tuple[str, ...], tmp_path: Path) -> None:
+    logs = tmp_path / "app.jsonl.xz"
+    logs.write_bytes(lzma.compress(json.dumps(LOG_LINE).encode()))
+    done = send("--logs", logs, *where)
+    assert done.exit_code == 0, done.stderr
+    assert f"Decompressed: {logs} (xz)." in done.stdout
+
+
+def test_a_second_reading_of_lines_without_a_time_gives_the_same_messages(
+    where: tuple[str, ...], stack: Endpoints, topic_prefix: str, tmp_path: Path
+) -> None:
+    logs = lines(tmp_path / "app.log", "starting", "2026-11-20 08:15:30.123 [main] INFO shop.Pay - ready", "charged 7")
+    for _ in range(2):
+        assert send("--logs", logs, *where).exit_code == 0
+    values = [message.value for message in read(settings(stack.kafka, topic_prefix))]
+    assert len(values) == 6
+    assert len(set(values)) == 3
+    times = {one["message"]: one["timestamp"] for one in map(LOG_RECORD.decode, values)}
+    assert times["charged 7"] == times["ready"] == 1_795_162_530_123_000
+    assert times["starting"] == logs.stat().st_mtime_ns // 1000
 
 
 def test_spans_in_other_formats_are_sent_and_said(where: tuple[str, ...], tmp_path: Path) -> None:
@@ -98,12 +122,12 @@ def test_lines_come_from_standard_input(where: tuple[str, ...]) -> None:
 
 def test_a_refused_line_is_shown_with_its_place_and_the_rest_is_sent(where: tuple[str, ...], tmp_path: Path) -> None:
     spans = lines(tmp_path / "spans.jsonl", SPAN_LINE, "nonsense", {"traceId": "xyz", "id": "a"}, SPAN_LINE)
-    logs = lines(tmp_path / "logs.jsonl", *[{"message": "no time"}] * 20)
+    logs = lines(tmp_path / "logs.jsonl", *[{"time": "Nov 20 08:15:30", "message": "no year"}] * 20)
     done = send("--spans", spans, "--logs", logs, *where)
     assert done.exit_code == 1
     assert "Sent 2 spans" in done.stdout
-    assert "Refused 22: 1 no JSON, 20 no time, 1 traceId." in done.stderr
-    assert f"{logs}:1: no time" in done.stderr
+    assert "Refused 22: 1 no JSON, 20 time, 1 traceId." in done.stderr
+    assert f"{logs}:1: time" in done.stderr
     assert "… and 12 more" in done.stderr
 
     assert send("--spans", spans, *where, "--skip-invalid").exit_code == 0

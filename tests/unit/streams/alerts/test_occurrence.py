@@ -249,11 +249,11 @@ def test_the_errored_traces_of_train_ticket_are_four_problems() -> None:
 def test_the_problems_of_train_ticket_are_recognised_by_their_fingerprints_of_version_1() -> None:
     traces = recorded_traces("trainticket")
     for whole in traces:
-        for log in whole["logs"]:
-            log["exception"] = None  # version 1 came with a reader of lines that found none in a text
-    found = [one for whole in traces if (one := located(whole, USUAL, plain)) is not None]
+        for one in whole["logs"]:
+            one["exception"] = None  # version 1 came with a reader of lines that found none in a text
+    found = [problem for whole in traces if (problem := located(whole, USUAL, plain)) is not None]
     # Written down when version 1 was the only one.
-    assert Counter((one.occurrence["service"], one.former) for one in found) == {
+    assert Counter((problem.occurrence["service"], problem.former) for problem in found) == {
         ("ts-basic-service", "e41591c5d47d2bfa"): 38,
         ("ts-food-service", "b2da42142505c94a"): 7,
         ("ts-preserve-other-service", "6af9a8f16bfd2141"): 1,
