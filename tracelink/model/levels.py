@@ -44,7 +44,7 @@ def known_level(word: str) -> str | None:
     found = _KNOWN.get(word.upper())
     if found is not None or len(word) > _LONGEST:
         return found
-    plain = _COLOUR.sub("", word).strip(_PADDING).upper()
+    plain = plain_word(word)
     offset = _OFFSET.fullmatch(plain)
     if offset is None:
         return _KNOWN.get(plain)
@@ -53,6 +53,11 @@ def known_level(word: str) -> str | None:
     return _KNOWN.get(offset[1])
 
 
+def plain_word(word: str) -> str:
+    """Return a word in upper case, without colours and padding."""
+    return _COLOUR.sub("", word).strip(_PADDING).upper()
+
+
 def shown_level(word: str) -> str:
     """Return the level that a word stands for, or an unknown word in upper case, without colours and padding."""
-    return known_level(word) or _COLOUR.sub("", word).strip(_PADDING).upper()
+    return known_level(word) or plain_word(word)

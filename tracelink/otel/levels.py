@@ -1,12 +1,12 @@
 """The level of a log line: the word of its number, and the name that the service gave it."""
 
 import logging
-import re
 from functools import lru_cache
 from typing import NamedTuple
 
 from opentelemetry._logs import SeverityNumber
 
+from tracelink.model.levels import known_level, plain_word
 from tracelink.texts import text
 
 ORIGINAL_LEVEL = "level.original"
@@ -19,11 +19,6 @@ _NUMBERS = (
     (logging.INFO, SeverityNumber.INFO, "INFO"),
     (logging.DEBUG, SeverityNumber.DEBUG, "DEBUG"),
 )
-# The words of a severity that need no number; an unknown word is replaced by that of its number.
-_WORDS = frozenset(
-    {"TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "ALERT", "EMERGENCY", "PANIC"}
-)
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Level(NamedTuple):
@@ -39,23 +34,24 @@ def level_of_logging(number: object, name: object) -> Level:
     """Return the level of a line of `logging` by its number; one between two levels has the lower one's word."""
     shown = text(name) if name else None
     if not isinstance(number, int):  # a record that was made by hand
-        return Level(_cleaned(shown) or None if shown else None, None)
+        return Level(plain_word(shown) or None if shown else None, None)
     found = next(((severity, word) for least, severity, word in _NUMBERS if number >= least), None)
     severity, word = found or (SeverityNumber.TRACE, "TRACE")
-    return Level(word, shown if shown and _cleaned(shown) != word else None, severity)
+    return Level(word, shown if shown and plain_word(shown) != word else None, severity)
 
 
 @lru_cache(maxsize=256)
 def level_of_severity(name: object, number: object) -> Level:
-    """Return the level of a severity: its text in upper case, or the name of its number (`INFO2` is INFO).
+    """Return the level of a severity: that of its text, or the name of its number (`INFO2` is INFO).
 
     The number also counts if the text is no word for a severity.
     """
     severity = _severity(number)
     shown = text(name) if name else ""
-    cleaned = _cleaned(shown)
-    if cleaned in _WORDS or (cleaned and severity is None):
-        return Level(cleaned, None, severity)
+    plain = plain_word(shown)
+    level = known_level(shown) or (None if severity else plain)
+    if level:
+        return Level(level, None if plain == level else shown, severity)
     if severity is None:
         return Level(None)
     return Level(severity.name.rstrip("234"), shown or None, severity)
@@ -67,7 +63,3 @@ def _severity(number: object) -> SeverityNumber | None:
     except ValueError:
         return None
     return None if found is SeverityNumber.UNSPECIFIED else found
-
-
-def _cleaned(name: str) -> str:
-    return _COLOUR.sub("", name).strip().upper()
