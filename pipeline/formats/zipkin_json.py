@@ -12,7 +12,17 @@ from typing import Any
 from pipeline.formats import span_values as values
 from pipeline.formats.invalid_input import InvalidInput, kept, shown
 from pipeline.formats.span_values import FIRST_MICRO, LAST_MICRO, Spare
-from tracelink.model.records import Annotation, Endpoint, ErrorRule, Flag, Span, parse_trace_id, print_trace_id
+from pipeline.formats.trace_ids import read_trace_id
+from tracelink.model.records import (
+    NO_TRACE,
+    Annotation,
+    Endpoint,
+    ErrorRule,
+    Flag,
+    Span,
+    parse_trace_id,
+    print_trace_id,
+)
 
 # A tuple, because a kind may be an object or a list, which have no hash.
 _KINDS = (None, "CLIENT", "SERVER", "PRODUCER", "CONSUMER")
@@ -31,8 +41,8 @@ def parse_span(value: object, rule: ErrorRule) -> Span:
     """Return a decoded JSON value as a span; raises InvalidInput. `rule` decides if it is errored."""
     if not isinstance(value, dict):
         raise InvalidInput("no object", f"a span is a JSON object, not {shown(value)}")
-    trace_id, flags, span_id, parent_id = _ids(value)
     spare: Spare = {}
+    trace_id, flags, span_id, parent_id = _ids(value, spare)
     tags = _tags(value.get("tags"))
     kind = value.get("kind")
     name = value.get("name")
@@ -70,12 +80,16 @@ def parse_span(value: object, rule: ErrorRule) -> Span:
     return span
 
 
-def _ids(value: dict[str, Any]) -> tuple[bytes, int, str, str | None]:
-    """Return trace id, flags, id and parent id."""
+def _ids(value: dict[str, Any], spare: Spare) -> tuple[bytes, int, str, str | None]:
+    """Return trace id, flags, id and parent id; a trace id in another system's spelling is kept, too."""
+    text = values.id_text(value.get("traceId"), "traceId") or ""
     try:
-        trace_id, flags = parse_trace_id(values.id_text(value.get("traceId"), "traceId") or "")
+        trace_id, flags = parse_trace_id(text)
     except ValueError as error:
-        raise InvalidInput("traceId", str(error)) from None
+        foreign = read_trace_id(text)
+        if foreign is None or foreign.value == NO_TRACE:
+            raise InvalidInput("traceId", str(error)) from None
+        trace_id, flags, spare["traceId"] = foreign.value, foreign.flags, text
     span_id = values.span_id(value.get("id"), "id")
     if span_id is None:
         raise InvalidInput("id", "id must have 1 to 16 hex characters and not be zero")

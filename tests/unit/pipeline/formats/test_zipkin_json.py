@@ -368,3 +368,10 @@ def test_any_time_or_duration_is_read_or_kept(value: object) -> None:
             continue
         read = span[name]
         assert read is None or 0 < read < 2**63
+
+
+@pytest.mark.parametrize("text", ["a0d80a44-d446-5d53-7f86-3d6ff77acfc8", "0xa0d80a44d4465d537f863d6ff77acfc8"])
+def test_a_trace_id_in_another_spelling_is_that_of_log_lines_and_stays_a_tag(text: str) -> None:
+    span = parse_span({"traceId": text, "id": "a"}, ErrorRule())
+    assert span["traceId"].hex() == "a0d80a44d4465d537f863d6ff77acfc8"
+    assert span["tags"] == {"field.traceId": text}
