@@ -1,7 +1,7 @@
 """Opens what container runtimes and log shippers wrap around a line.
 
 Sources: Docker's json-file driver, CRI, `kubectl logs --prefix`, Compose, Fluent Bit, Filebeat, Logstash, journald's
-JSON export, AWS Lambda, exported documents of Elasticsearch.
+JSON export, AWS Lambda and CloudWatch, Splunk's HTTP event collector, exported documents of Elasticsearch.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,14 +14,17 @@ from pipeline.formats.text_lines import parse_text_line
 from pipeline.formats.times import parse_time
 
 # Fields in which runtimes and shippers keep the line of the application.
-_LINES = ("log", "message", "MESSAGE")
+_LINES = ("log", "message", "MESSAGE", "line")
+# Under these names a text is a line of the application even if it is not JSON.
+_TEXTS = frozenset({"log", "MESSAGE"})
 # Fields that a shipper adds; a logger's own line has none of them.
 _SHIPPERS = frozenset(
     {
         "@metadata", "agent", "beat", "input", "stream", "kubernetes", "container", "docker", "_SYSTEMD_UNIT",
-        "__CURSOR",
+        "__CURSOR", "source_type", "sourcetype", "container_id",
     }
 )  # fmt: skip
+_HOLDERS = frozenset({"log", "MESSAGE", "line", "_source"})
 # The parts of the record that the line of the application says, and not what is wrapped around it.
 _INNER = frozenset({Part.TIME, Part.LEVEL, Part.MESSAGE})
 
@@ -37,13 +40,17 @@ class Entry(NamedTuple):
 
 def may_be_envelope(names: Collection[str]) -> bool:
     """Return True if an object with these names may hold a line of the application in another field than `message`."""
-    return "log" in names or "MESSAGE" in names or "_source" in names or not _SHIPPERS.isdisjoint(names)
+    return not (_HOLDERS.isdisjoint(names) and _SHIPPERS.isdisjoint(names))
 
 
 def opened(value: dict[str, object], envelope: Entry | None) -> Entry:
     """Return a JSON object without its envelope; `envelope` is what was wrapped around the whole line."""
     if "_source" in value and "_index" in value and isinstance(source := value["_source"], dict):
         value = _joined(source, {name: field for name, field in value.items() if name != "_source"})
+    if "sourcetype" in value and isinstance(event := value.get("event"), dict):  # Splunk's HTTP event collector
+        others = {name: field for name, field in value.items() if name != "event"}
+        own = opened(event, None)
+        return Entry(_joined(own.fields, _outside(others)), own.time or _time_of(others), own.text)
     for name in _LINES:
         text = value.get(name)
         if not isinstance(text, str) or not text:
@@ -71,7 +78,7 @@ def opened_text(line: str, more: str, envelope: Entry | None) -> Entry:
 def _line_in(text: str, outer: Mapping[str, object], name: str) -> Entry | None:
     """Return the line of the application in a field, or None if the object itself is that line."""
     begins = text[:1] if text[:1] > " " else text.lstrip()[:1]
-    if begins != "{" and name == "message" and _SHIPPERS.isdisjoint(outer):
+    if begins != "{" and name not in _TEXTS and _SHIPPERS.isdisjoint(outer):
         return None
     if name == "message" and any(place.part is Part.LEVEL for field in outer for place in places(field)):
         return None
@@ -82,7 +89,7 @@ def _line_in(text: str, outer: Mapping[str, object], name: str) -> Entry | None:
             inner = None
         if isinstance(inner, dict):
             return opened(inner, None)
-    if name == "message" and _SHIPPERS.isdisjoint(outer):
+    if name not in _TEXTS and _SHIPPERS.isdisjoint(outer):
         return None
     first, _, more = text.rstrip("\r\n").partition("\n")
     return opened_text(first, more, None)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from pipeline.formats.names import Part, holds_lists, places
 
+_PAIR = {"key", "value"}
 # Deeper objects keep their JSON text.
 _MAX_DEPTH = 16
 
@@ -59,9 +60,15 @@ class LineFields:
                     self._look_into(field, full)  # type: ignore[arg-type] # `kind` says that it is a list
 
     def _look_into(self, values: Iterable[object], prefix: str) -> None:
-        """Find the fields of objects in a list, as .NET's scopes; the first of a name counts."""
+        """Find the fields of objects in a list, as .NET's scopes; the first of a name counts.
+
+        An object of a key and a value is a field, as in the lists of Log4j and OpenTelemetry.
+        """
         for value in values:
             if isinstance(value, dict):
+                if value.keys() == _PAIR and isinstance(value["key"], str):
+                    self._objects.setdefault(f"{prefix}.{value['key']}", value["value"])
+                    continue
                 for name, field in value.items():
                     self._objects.setdefault(f"{prefix}.{name}", field)
 

@@ -15,10 +15,16 @@ from pipeline.formats.text_lines import is_continuation
 # The container runtime interface: time, stream, partial or full, and the rest of the line.
 _CRI = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*) (stdout|stderr) ([FP])(?::\S*)? (.*)", re.DOTALL)
 # Names of objects that may be something else than a logger's line: spans, or OpenTelemetry's JSON.
-_OTHERS = frozenset({"resourceLogs", "resourceSpans", "startTimeUnixNano", "id", "data", "spans", "spanID"})
+_OTHERS = frozenset(
+    {"logEvents", "resourceLogs", "resourceSpans", "startTimeUnixNano", "id", "data", "spans", "spanID"}
+)
 _CRI_CHARS = 60
+_DOCKER = {"log", "stream", "time"}
 # First bytes of lines that are neither an object nor plain text.
-_UNUSUAL = frozenset({b"[", b"]", b",", b"\0", b" ", b"\t", b"\r", b"\n", b""})
+_UNUSUAL = frozenset({b"[", b"]", b",", b"\0", b"\x1e", b"\xef", b" ", b"\t", b"\r", b"\n", b""})
+# NUL is left by rotation in place, the record separator comes from RFC 7464, the mark from files that were joined.
+_NOISE = b"\0\x1e"
+_BOM = b"\xef\xbb\xbf"
 _LONGEST = 1 << 20
 """Bytes; records of several lines are not joined beyond it."""
 
@@ -55,7 +61,7 @@ class _Assembler:
         for number, line in enumerate(lines, 1):
             begins = line[:1]
             if self._json is not None or begins in _UNUSUAL or b" std" in line[:_CRI_CHARS]:
-                yield from self._line(number, line.strip(b"\0").rstrip(b"\r\n"))
+                yield from self._line(number, line.strip(_NOISE).removeprefix(_BOM).rstrip(b"\r\n"))
             elif begins != b"{":
                 yield from self._of_text(number, line.rstrip(b"\r\n"), None)
             elif (known := _plain(line)) is None:
@@ -106,7 +112,7 @@ class _Assembler:
         if values is not None:
             yield from self._end_text()
             for index, value in values:
-                yield from _records(number, index, value, envelope)
+                yield from self._whole(number, index, value, envelope)
         elif (depth := _depth(line)) > 0 and line != b"[":
             yield from self._end_text()
             self._json = number, line, depth
@@ -115,6 +121,19 @@ class _Assembler:
         elif line != b"[":
             yield from self._end_text()
             yield LogLine(number, (), _refusal(line))
+
+    def _whole(self, number: int, index: tuple[int, ...], value: object, envelope: Entry | None) -> Iterator[LogLine]:
+        """Join the parts into which Docker splits long lines: only the last one ends like a line."""
+        if not isinstance(value, dict) or not value.keys() >= _DOCKER or not isinstance(text := value["log"], str):
+            yield from _records(number, index, value, envelope)
+            return
+        stream = str(value["stream"]).encode()
+        first, before = self._partial.pop(stream, (number, b""))
+        whole = before.decode(errors="replace") + text
+        if text.endswith("\n") or len(whole) > _LONGEST:
+            yield from _records(first, index, value | {"log": whole}, envelope)
+        else:
+            self._partial[stream] = first, whole.encode(errors="replace")
 
     def _more_json(
         self, begun: tuple[int, bytes, int], number: int, line: bytes, envelope: Entry | None
@@ -198,6 +217,11 @@ def _records(number: int, index: tuple[int, ...], value: object, envelope: Entry
         yield LogLine(number, index, InvalidInput("no object", f"a log line is an object, not {value!r:.60}"))
     elif (name := span_format(value)) is not None:
         yield LogLine(number, index, InvalidInput("span", f"these are spans ({name}), not log lines: use --spans"))
+    elif isinstance(events := value.get("logEvents"), list):
+        others = {name: field for name, field in value.items() if name != "logEvents"}
+        for position, one in enumerate(events):
+            event = one | others if isinstance(one, dict) else one
+            yield from _records(number, (*index, position), event, envelope)
     elif "resourceLogs" in value:
         for position, one in enumerate(otlp_lines(value)):
             yield LogLine(number, (*index, position), one if isinstance(one, InvalidInput) else Entry(one, None))

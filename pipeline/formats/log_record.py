@@ -16,9 +16,10 @@ from tracelink.model.records import ErrorRule, Flag, LoggedException, LogRecord
 
 _MAX_MADE_MESSAGE = 512
 _DATE_CHARS = 10
+_CLOCK = re.compile(r"\s*\d{1,2}:\d{2}")
 # Names under which only words are levels, not numbers: HTTP statuses, and single letters of other meaning.
-_WORDS_ONLY = frozenset({"status", "s"})
-_LEVEL_WORDS = ("name", "Name", "label", "DisplayName", "displayName", "text")
+_WORDS_ONLY = frozenset({"status", "s", "label"})
+_LEVEL_WORDS = ("name", "Name", "label", "DisplayName", "displayName", "text", "levelStr")
 _MESSAGE_OBJECTS = frozenset({"message", "msg", "body"})
 _TEMPLATES = frozenset({"@mt", "messagetemplate"})
 _PLACEHOLDER = re.compile(r"\{[@$]?(\w+)(?:[,:][^}]*)?\}")
@@ -111,8 +112,13 @@ def _take_time(line: LineFields, otherwise: int | None, *, strict: bool) -> int:
             continue
         line.drop(name)
         return time
+    joined = _time_of_two(line) if day is not None or refused is not None else None
+    if joined is not None:
+        return joined
     if day is not None:
-        return _time_of_day(line, day)
+        time = parse_time(line.values[day])
+        line.drop(day)
+        return time
     if refused is not None and (strict or otherwise is None):
         raise refused
     if otherwise is None:
@@ -120,19 +126,21 @@ def _take_time(line: LineFields, otherwise: int | None, *, strict: bool) -> int:
     return otherwise
 
 
-def _time_of_day(line: LineFields, day: str) -> int:
+def _time_of_two(line: LineFields) -> int | None:
     """Take a time whose day is in one field and whose time of day is in another, if any."""
-    date = line.values.get(day)
-    line.drop(day)
-    for name, _ in line.candidates[Part.TIME]:
-        if isinstance(clock := line.values.get(name), str):
+    names = [name for name, _ in line.candidates[Part.TIME] if isinstance(line.values.get(name), str)]
+    for clock in names:
+        if _CLOCK.match(line.values[clock]) is None:
+            continue
+        for day in names:
             try:
-                time = parse_time(f"{date}T{clock}")
+                time = parse_time(f"{line.values[day]} {line.values[clock]}")
             except InvalidInput:
                 continue
-            line.drop(name)
+            line.drop(day)
+            line.drop(clock)
             return time
-    return parse_time(date)
+    return None
 
 
 def _take_level(line: LineFields) -> str | None:

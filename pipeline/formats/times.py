@@ -19,6 +19,8 @@ _UNITS = (
     (Decimal(10) ** 17, Decimal(1)),
     (Decimal(10) ** 20, Decimal(10) ** -3),
 )
+# Nanoseconds before September 2001 are ticks of .NET or Windows, which count from other years.
+_TICKS = (Decimal(10) ** 17, Decimal(10) ** 18)
 # Numbers of seconds before March 1973 are durations, counters and years.
 _LEAST_SECONDS = 10**8
 _LEAST_MILLIS, _LEAST_MICROS = 10**11, 10**14
@@ -26,7 +28,11 @@ _LONGEST = 80
 _LEAST_ISO = 15
 _DATE_DIGITS, _DATE_CHARS = 8, 10
 _MAX_MONTH = 12
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
+_MONTH_NUMBERS = {name[:length]: number for number, name in enumerate(_MONTHS, 1) for length in (3, 9)}
 
 # A duration or a count: no time, and no attempt to write one.
 _DURATION = re.compile(r"\s*[+-]?\d+(?:\.\d+)?\s*(?:ns|us|µs|μs|ms|s|m|h|sec|seconds|msec|millis)?\s*")
@@ -35,11 +41,15 @@ _NAMED_ZONE = r"(?:\[([A-Za-z_+\-0-9/]+)\]|\s+([A-Z][A-Za-z_]+/[A-Za-z_/]+))?"
 _ZONE = r"\s*\(?(Z|z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})?\)?" + _NAMED_ZONE
 _WEEKDAY = r"(?:[A-Z][a-z]{2},? +)?"
 _YEAR_FIRST = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}})[Tt ]\s*{_CLOCK}{_ZONE}")
-_DAY_FIRST = re.compile(rf"{_WEEKDAY}(\d{{1,2}})[-/ ]([A-Za-z]{{3}})[-/ ,]+(\d{{4}})[: ,T]+{_CLOCK}{_ZONE}")
-_MONTH_FIRST = re.compile(rf"{_WEEKDAY}([A-Za-z]{{3}}) +(\d{{1,2}}),? +(\d{{4}}),? +{_CLOCK}{_ZONE}")
-_CTIME = re.compile(rf"{_WEEKDAY}([A-Za-z]{{3}}) +(\d{{1,2}}) +{_CLOCK}(?: +(UTC|GMT|[+-]\d{{4}}))? +(\d{{4}})")
-_NUMBERS = re.compile(rf"(\d{{1,2}})([/.])(\d{{1,2}})\2(\d{{4}}),? +{_CLOCK}{_ZONE}")
-_DIGITS = re.compile(r"((?:19|20)\d{2})(\d{2})(\d{2})[T_-]?(\d{2})(\d{2})(\d{2})[.,]?(\d{1,9})?")
+_DAY_FIRST = re.compile(rf"{_WEEKDAY}(\d{{1,2}})[-/ ]([A-Za-z]{{3,9}})[-/ ,]+(\d{{4}})[: ,T]+{_CLOCK}{_ZONE}")
+_MONTH_FIRST = re.compile(rf"{_WEEKDAY}([A-Za-z]{{3,9}}) +(\d{{1,2}}),? +(\d{{4}}),? +{_CLOCK}{_ZONE}")
+_CTIME = re.compile(rf"{_WEEKDAY}([A-Za-z]{{3}}) +(\d{{1,2}}) +{_CLOCK}(?: +(UTC|GMT|Z|[+-]\d{{4}}))? +(\d{{4}})")
+_NUMBERS = re.compile(rf"(\d{{1,2}})([/.-])(\d{{1,2}})\2(\d{{4}}),? +{_CLOCK}{_ZONE}")
+_DIGITS = re.compile(r"((?:19|20)\d{2})(\d{2})(\d{2})[ T_-]?(\d{2}):?(\d{2}):?(\d{2})[.,]?(\d{1,9})?")
+# Go prints the zone's name behind its offset, and a monotonic clock behind the time.
+_MONOTONIC = re.compile(r" m=[+-][\d.]+$")
+_NAME_OF_OFFSET = re.compile(r"(?<=[+-]\d{4}) [A-Z]{3,5}$")
+_COMMA = re.compile(r"(\d{9,}),(\d+)")
 _JSON_NET = re.compile(r"\\?/Date\((-?\d+)(?:[+-]\d{4})?\)\\?/")
 
 
@@ -80,6 +90,7 @@ def _from_text(text: str) -> int:
     text = text.strip()
     if text[:1] == "[":
         text = text[1:].removesuffix("]")
+    text = _NAME_OF_OFFSET.sub("", _MONOTONIC.sub("", text))
     if not text or len(text) > _LONGEST:
         return -1
     if (number := _number(text)) is not None:
@@ -95,7 +106,7 @@ def _from_text(text: str) -> int:
 def _number(text: str) -> int | None:
     """Return the time of a text that is a number, -1 if that is none, or None if the text is no number."""
     try:
-        number = Decimal(text)
+        number = Decimal(_COMMA.sub(r"\1.\2", text) if "," in text else text)
     except InvalidOperation:
         return None
     if found := _DIGITS.fullmatch(text):
@@ -196,7 +207,12 @@ def _built(year: str | None, month: str | None, day: str | None, rest: list[str 
 
 
 def _month(text: str) -> int:
-    return int(text) if text.isdecimal() else _MONTHS.index(text.lower()) + 1
+    if text.isdecimal():
+        return int(text)
+    found = _MONTH_NUMBERS.get(text.lower())
+    if found is None:
+        raise ValueError(text)
+    return found
 
 
 def _micros(fraction: str | None) -> int:
@@ -229,7 +245,7 @@ def _since_epoch(moment: datetime) -> int:
 
 
 def _from_number(number: Decimal) -> int:
-    if not number.is_finite() or number < _LEAST_SECONDS:
+    if not number.is_finite() or number < _LEAST_SECONDS or _TICKS[0] <= number < _TICKS[1]:
         return -1
     for bound, factor in _UNITS:
         if number < bound:

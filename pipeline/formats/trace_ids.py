@@ -1,10 +1,12 @@
 """Trace and span ids as other systems spell them, mapped to ours; one function for log lines, spans and commands.
 
 Sources: W3C Trace Context (`traceparent`), B3 (https://github.com/openzipkin/b3-propagation), Jaeger's
-`uber-trace-id`, AWS X-Ray, Google's `projects/…/traces/…` and X-Cloud-Trace-Context, Datadog's decimals, SkyWalking.
+`uber-trace-id`, AWS X-Ray, Google's `projects/…/traces/…` and X-Cloud-Trace-Context, Datadog's decimals, SkyWalking,
+and the base64 of protobuf's JSON.
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
@@ -28,8 +30,13 @@ _XRAY_PARENT = re.compile(r";\s*Parent=([0-9a-fA-F]{16})")
 _GOOGLE = re.compile(r"projects/[^/]+/traces/([0-9a-fA-F]{32})")
 _GOOGLE_HEADER = re.compile(r"([0-9a-fA-F]{32})/(\d{1,20})(?:;.*)?")
 _UBER = re.compile(r"([0-9a-fA-F]{1,32}):([0-9a-fA-F]{1,16}):[0-9a-fA-F]{1,16}:[0-9a-fA-F]{1,2}")
+# protobuf's JSON writes bytes as base64.
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
+_BASE64_SPAN = re.compile(r"[A-Za-z0-9+/]{10}[AEIMQUYcgkosw048]=")
 # SkyWalking's Java agent: process id, thread and sequence.
 _SKYWALKING = re.compile(r"[0-9a-fA-F]{32}\.\d+\.\d{10,}")
+# Service, instance, trace, segment and span.
+_SKYWALKING_CONTEXT = re.compile(r"[^,]+,[^,]+,([^,]+),[^,]+,-?\d+")
 
 
 class TraceId(NamedTuple):
@@ -63,7 +70,7 @@ def read_trace_id(text: str, *, decimal: bool = False) -> TraceId | None:
         return UNTRACED
     if size < _WIDTH and _HEX.issuperset(text):
         return _from_hex(text) if size >= _LEAST_HEX and not text.isdecimal() else None
-    return _from_form(text.strip().strip("\"'{}[]"))
+    return _from_form(text.strip().strip("\"'{}[]").replace("%3A", ":"))
 
 
 def _from_form(text: str) -> TraceId | None:
@@ -78,9 +85,17 @@ def _from_form(text: str) -> TraceId | None:
     return None
 
 
+def _base64(found: re.Match[str]) -> TraceId:
+    return _from_hex(b64decode(found[0]).hex())
+
+
 def _xray(found: re.Match[str]) -> TraceId:
     parent = _XRAY_PARENT.search(found[0])
     return _from_hex(found[1] + found[2], parent[1].lower() if parent else None)
+
+
+def _context(found: re.Match[str]) -> TraceId | None:
+    return read_trace_id(found[1])
 
 
 def _skywalking(found: re.Match[str]) -> TraceId:
@@ -88,7 +103,7 @@ def _skywalking(found: re.Match[str]) -> TraceId:
     return TraceId(blake2b(found[0].encode(), digest_size=16).digest(), 0)
 
 
-_FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], TraceId]], ...] = (
+_FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], TraceId | None]], ...] = (
     (_PLAIN, lambda found: _from_hex(found[1])),
     (_UUID, lambda found: _from_hex("".join(found.groups()))),
     (_TRACEPARENT, lambda found: _from_hex(found[1], found[2])),
@@ -98,6 +113,8 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], TraceId]], ...] =
     (_GOOGLE_HEADER, lambda found: _from_hex(found[1], read_span_id(found[2], decimal=True) or None)),
     (_UBER, lambda found: _from_hex(found[1], read_span_id(found[2].zfill(_SPAN)) or None)),
     (_SKYWALKING, _skywalking),
+    (_SKYWALKING_CONTEXT, _context),
+    (_BASE64, _base64),
 )
 
 
@@ -132,6 +149,7 @@ def read_span_id(text: str, *, decimal: bool = False) -> str | None:
     if decimal and text.isdecimal():
         number = int(text) if len(text) <= len(str(_MAX_64)) else _MAX_64
         return f"{number:016x}" if number < _MAX_64 else None
-    if text[:2] in ("0x", "0X"):
-        return read_span_id(text[2:].zfill(_SPAN))
-    return text.lower().zfill(_SPAN) if len(text) <= _SPAN and _HEX.issuperset(text) else None
+    if _BASE64_SPAN.fullmatch(text):
+        text = b64decode(text).hex()
+    digits = text[2:] if text[:2] in ("0x", "0X") else text
+    return digits.lower().zfill(_SPAN) if 0 < len(digits) <= _SPAN and _HEX.issuperset(digits) else None

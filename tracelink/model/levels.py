@@ -35,6 +35,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _PADDING = " \t\r\n[](){}<>:|*."
 # A longer text is no level.
 _LONGEST = 64
+# With a symbol, the name of its type, or its number: "Level.SEVERE", "ERROR(3)".
+_DRESSED = re.compile(r"(?:[^\w\s]+\s+)?(?:[A-Z]+\.)*(\w+)(?:\(\d{1,5}\)?)?")
 _OFFSET = re.compile(r"([A-Z]+)([+-])\d{1,4}")
 
 
@@ -45,9 +47,13 @@ def known_level(word: str) -> str | None:
     if found is not None or len(word) > _LONGEST:
         return found
     plain = plain_word(word)
+    found = _KNOWN.get(plain)
+    if found is not None:
+        return found
     offset = _OFFSET.fullmatch(plain)
     if offset is None:
-        return _KNOWN.get(plain)
+        dressed = _DRESSED.fullmatch(plain)
+        return _KNOWN.get(dressed[1]) if dressed else None
     if offset[2] == "-" and offset[1] == "DEBUG":  # the lowest word that slog has
         return "TRACE"
     return _KNOWN.get(offset[1])

@@ -28,6 +28,8 @@ TEXT = orjson.dumps(INNER).decode()
             "1795162530123456",
         ),
         ({"log": TEXT, "kubernetes": {"pod_name": "p"}}, {"kubernetes": {"pod_name": "p"}}, None),
+        ({"line": TEXT, "job": "pay"}, {"job": "pay"}, None),
+        ({"event": INNER, "sourcetype": "json", "host": "h"}, {"sourcetype": "json", "host": "h"}, None),
     ],
 )
 def test_a_line_in_an_envelope_is_the_record_and_the_rest_its_fields(

@@ -48,6 +48,9 @@ def messages(text: bytes) -> list[object]:
         (b'{\n  "message": "hello"\n}\n{\n  "message":\n  "hello"\n}\n', [(1, ()), (4, ())]),
         (b'[\n  {\n    "message": "hello"\n  },\n  {\n    "message": "hello"\n  }\n]', [(2, ()), (5, ())]),
         (b"\0\0\0" + HELLO + b"\n", [(1, ())]),
+        (b"\x1e" + HELLO + b"\n\x1e" + HELLO, [(1, ()), (2, ())]),
+        (HELLO + b"\n\xef\xbb\xbf" + HELLO, [(1, ()), (2, ())]),
+        (b'{"logEvents":[' + HELLO + b"," + HELLO + b"]}", [(1, (0,)), (1, (1,))]),
     ],
 )
 def test_json_is_read_in_any_arrangement(text: bytes, places: list[tuple[int, tuple[int, ...]]]) -> None:
@@ -96,6 +99,14 @@ def test_a_stack_trace_belongs_to_the_line_of_text_before_it() -> None:
 )
 def test_the_lines_of_a_container_runtime_are_joined_by_stream(text: bytes, expected: list[str]) -> None:
     assert sorted(map(str, messages(text))) == sorted(expected)
+
+
+def test_the_parts_of_a_long_line_of_docker_are_joined_by_stream() -> None:
+    parts = [("stdout", '{"message":'), ("stderr", "other\n"), ("stdout", '"hello"}\n'), ("stdout", "cut o")]
+    lines = [
+        orjson.dumps({"log": part, "stream": stream, "time": "2026-11-20T08:15:30Z"}) + b"\n" for stream, part in parts
+    ]
+    assert messages(b"".join(lines)) == ["other", "hello", "cut o"]
 
 
 def test_a_container_runtimes_time_counts_where_the_line_has_none() -> None:

@@ -101,6 +101,8 @@ def test_a_trace_id_that_is_none_leaves_the_line_without_a_trace_and_stays_a_fie
         ({"_trace_id": TRACE, "_span_id": SPAN}, TRACE, SPAN, {}),
         ({"@tr": TRACE, "@sp": SPAN}, TRACE, SPAN, {}),
         ({"otel.trace_id": TRACE}, TRACE, None, {}),
+        ({"ctx": {"trace": {"id": TRACE}}}, TRACE, None, {}),
+        ({"a": {"headers": {"X-B3-TraceId": TRACE}}}, TRACE, None, {}),
         ({"traceparent": f"00-{TRACE}-{SPAN}-01"}, TRACE, SPAN, {"traceparent": f"00-{TRACE}-{SPAN}-01"}),
         ({"trace_id": f"0x{TRACE}"}, TRACE, None, {"trace_id": f"0x{TRACE}"}),
         ({"trace_id": "", "traceId": TRACE}, TRACE, None, {}),
@@ -131,6 +133,11 @@ def test_the_ids_in_a_list_of_scopes_are_found_and_the_list_stays_a_field() -> N
     record = parse({**LEAST, "Scopes": [{"RequestPath": "/"}, {"TraceId": TRACE, "SpanId": SPAN}]})
     assert (record["traceId"].hex(), record["spanId"]) == (TRACE, SPAN)
     assert orjson.loads(record["fields"]["Scopes"])[1]["TraceId"] == TRACE
+
+
+def test_the_ids_in_a_list_of_keys_and_values_are_found() -> None:
+    record = parse({**LEAST, "contextMap": [{"key": "traceId", "value": TRACE}, {"key": "user", "value": "u"}]})
+    assert record["traceId"].hex() == TRACE
 
 
 def test_a_number_that_is_no_id_of_datadogs_is_left_alone() -> None:
@@ -180,6 +187,7 @@ def test_a_level_has_one_word_and_what_it_does_not_say_stays_a_field(
         ({"time": "12.5ms", "ts": 1_674_984_128.552459}, 1_674_984_128_552_459),
         ({"time": 0.023, "ts": 1_674_984_128.552459}, 1_674_984_128_552_459),
         ({"date": "2023-01-29", "time": "09:22:08.552459"}, 1_674_984_128_552_459),
+        ({"date": "29.01.2023", "time": "09:22:08.552459"}, 1_674_984_128_552_459),
         ({"date": "2023-01-29"}, 1_674_950_400_000_000),
         ({"timestamp": {"seconds": 1_674_984_128, "nanos": 552_459_000}}, 1_674_984_128_552_459),
         ({"t": {"$date": "2023-01-29T09:22:08.552459Z"}}, 1_674_984_128_552_459),

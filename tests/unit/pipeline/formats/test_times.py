@@ -48,6 +48,11 @@ MICROSECONDS = 1_674_984_128_552_459
         "Jan 29, 2023, 09:22:08.552459",
         "29.01.2023 09:22:08,552459",
         "01/29/2023 09:22:08.552459",
+        "29-01-2023 09:22:08.552459",
+        "20230129 09:22:08.552459",
+        "29 January 2023 09:22:08.552459",
+        "2023-01-29 09:22:08.552459 +0000 UTC m=+0.000123",
+        "1674984128,552459",
         "29/01/2023 09:22:08.552459",
         {"seconds": 1_674_984_128, "nanos": 552_459_062},
         {"epochSecond": 1_674_984_128, "nanoOfSecond": 552_459_062},
@@ -103,6 +108,7 @@ def test_units_are_told_by_the_magnitude(value: object, expected: int) -> None:
         23,
         "2023",
         "2026-W47",
+        638_105_881_285_524_590,  # ticks of .NET
         "Jan 29 09:22:08.123",
         "01/02/2023 09:22:08",
         "2023-01-29 09:22:08 EST",
@@ -168,7 +174,7 @@ def test_a_time_is_read_back_from_any_form(naive: datetime, minutes: int, form: 
     assert parse_time(moment.strftime(form)) == expected
 
 
-@given(st.integers(10**14, 10**16))
+@given(st.integers(10**15, 10**16))
 def test_a_number_is_read_back_in_any_unit(micros: int) -> None:
     assert parse_time(micros) == parse_time(str(micros)) == parse_time(micros * 1000) == micros
     assert parse_time(micros // 1000) == micros // 1000 * 1000

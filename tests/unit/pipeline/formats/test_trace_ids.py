@@ -36,6 +36,9 @@ LONG, SHORT, SPAN = "45e7c977bbbdeae5c8d57fca53057a57", "48485a3953bb6124", "63a
         (f"TID:{LONG}", LONG, None),
         (f"[TID: {LONG}]", LONG, None),
         ("48485a3953bb612", "048485a3953bb612", None),
+        ("RefJd7u96uXI1X/KUwV6Vw==", LONG, None),
+        (f"{LONG}%3A{SPAN}%3A0%3A1", LONG, SPAN),
+        (f"[shop,shop@1,{LONG},56a5.7,-1]", LONG, None),
     ],
 )
 def test_one_id_in_another_spelling_is_the_same_id(text: str, trace_id: str, span_id: str | None) -> None:
@@ -109,6 +112,7 @@ def test_skywalkings_text_is_the_same_id_wherever_it_is_read() -> None:
         (SPAN.upper(), False, SPAN),
         (f"0x{SPAN}", False, SPAN),
         ("a", False, "000000000000000a"),
+        ("Y62bopgRUZ0=", False, SPAN),
         ("4539578763621486", True, f"{4539578763621486:016x}"),
         ("0", True, ""),
         ("0" * 16, False, ""),

@@ -39,6 +39,10 @@ from tracelink.model.records import ErrorRule
         ("SEVERE", "SEVERE"),
         ("emerg", "EMERGENCY"),
         ("LOG", "INFO"),
+        ("Level.SEVERE", "SEVERE"),
+        ("logging.ERROR", "ERROR"),
+        ("ERROR(3)", "ERROR"),
+        ("\u274c ERROR", "ERROR"),
     ],
 )
 def test_a_level_has_one_word_however_it_is_spelled(word: str, level: str) -> None:
