@@ -13,6 +13,7 @@ from benchmarks.cases import (
     replaying,
     scaling,
     steady,
+    windows,
     zipkin,
 )
 
@@ -28,6 +29,7 @@ CASES: dict[str, Case] = {
         scaling,
         publisher,
         parsing,
+        windows,
         zipkin,
         elasticsearch,
         pipeline,
