@@ -16,6 +16,8 @@ from tracelink.kafka.topics import TopicNames
 _TIMEOUT = 30.0
 JOINED = "tracelink_join_joined_records_total"
 """The metric that counts a worker's records in committed traces."""
+SHORT = ("--idle-gap", "5", "--root-grace", "0")
+"""Windows that wait as long as the peers of the cases do."""
 
 
 @dataclass(frozen=True, slots=True)

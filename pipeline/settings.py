@@ -86,7 +86,9 @@ class WindowSettings(ReplayedSettings):
 
     title = "The join's windows"
 
-    idle_gap: float = Field(5.0, gt=0, description="A part of a trace closes after this many seconds without a record.")
+    idle_gap: float = Field(
+        30.0, gt=0, description="A part of a trace closes after this many seconds without a record."
+    )
     max_age: float = Field(
         60.0, gt=0, description="A part closes at the latest this many seconds after its first record."
     )

@@ -6,7 +6,7 @@ from benchmarks.load import Load
 from benchmarks.result import Result, Row, Target
 from benchmarks.subject import measured, pace, peer, running
 from benchmarks.traffic import Shape
-from benchmarks.workers import JOINED, workers
+from benchmarks.workers import JOINED, SHORT, workers
 
 _OPEN_TRACES = "tracelink_join_open_parts"
 _OPEN_RECORDS = "tracelink_join_open_records"
@@ -35,7 +35,8 @@ def _measure_open(bench: Bench, traces: int) -> Row:
     load = _many_open(traces)
     records = sum(load.ensure(bench.servers.kafka, bench.say))
     closing = records - traces * 3
-    with workers(bench.servers.kafka, load) as group, group.worker("bench", "--max-open-bytes", "4GiB") as subject:
+    flags = ("--max-open-bytes", "4GiB", *SHORT)
+    with workers(bench.servers.kafka, load) as group, group.worker("bench", *flags) as subject:
         url = subject.url()
         samples = subject.follow(lambda: subject.metric(url, JOINED), closing * 0.9)
         found = pace(samples, since=closing * 0.05, until=closing)
@@ -57,6 +58,7 @@ def _run(bench: Bench) -> Result:
         measure_join(
             bench,
             Load(f"wide{spans}", Shape(spans, spans // 10).templates, _RECORDS // spans, gap=0),
+            *SHORT,
             subject_name=f"{spans:,} spans a trace",
         )
         for spans in _SPANS

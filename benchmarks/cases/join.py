@@ -9,7 +9,7 @@ from benchmarks.load import Load
 from benchmarks.result import Result, Row, Target
 from benchmarks.subject import measured, pace, peer, running
 from benchmarks.traffic import Shape, recorded
-from benchmarks.workers import JOINED, workers
+from benchmarks.workers import JOINED, SHORT, workers
 from tracelink.kafka.topics import TopicNames
 
 LOAD = Load("plain", Shape().templates, traces=200_000, gap=100)
@@ -54,7 +54,7 @@ def _recorded(folder: Path | None) -> list[Load]:
 def _run(bench: Bench) -> Result:
     stock = _measure_counting(bench, "counting loop, its client's defaults", {})
     counting = _measure_counting(bench, "counting loop", _TUNED)
-    join = measure_join(bench, LOAD)
+    join = measure_join(bench, LOAD, *SHORT)
     again = _measure_counting(bench, "counting loop, again", _TUNED)
     faust = measure_faust(bench, LOAD, _FAUST_RECORDS)
     collectors = [
@@ -63,7 +63,8 @@ def _run(bench: Bench) -> Result:
         measure_collector(bench, LOAD, exporter="kafka", spans_a_message=1),
     ]
     real = [
-        measure_join(bench, load, subject_name=f"tracelink join, {load.name}") for load in _recorded(bench.recorded)
+        measure_join(bench, load, *SHORT, subject_name=f"tracelink join, {load.name}")
+        for load in _recorded(bench.recorded)
     ]
     rates = [row.records_per_second or 0.0 for row in (counting, again)]
     targets = [

@@ -9,7 +9,7 @@ from benchmarks.cases.join import LOAD
 from benchmarks.load import PARTITIONS
 from benchmarks.result import Result, Row
 from benchmarks.subject import Sample, Subject, pace
-from benchmarks.workers import JOINED, workers
+from benchmarks.workers import JOINED, SHORT, workers
 from tracelink.errors import UserError
 
 _EVERY = 0.2
@@ -18,7 +18,7 @@ _PATIENCE = 300.0
 
 def _measure(bench: Bench, count: int, records: int) -> Row:
     with workers(bench.servers.kafka, LOAD) as group, ExitStack() as stack:
-        subjects = [stack.enter_context(group.worker(f"worker-{number}")) for number in range(count)]
+        subjects = [stack.enter_context(group.worker(f"worker-{number}", *SHORT)) for number in range(count)]
         samples, all_at_work = _follow(subjects, records)
         # Before `since` some workers still start; after `until` some have nothing left.
         found = pace(samples, since=all_at_work, until=records * 0.8)

@@ -256,8 +256,6 @@ def _service_variables(settings: KafkaSettings) -> dict[str, str]:
         "OTEL_LOGS_EXPORTER": "tracelink",
         "OTEL_METRICS_EXPORTER": "none",
         "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED": "true",
-        # The default of 5 s is as long as the join waits for the next record of a trace.
-        "OTEL_BSP_SCHEDULE_DELAY": "200",
     }
 
 

@@ -22,7 +22,9 @@ class JoinSettings(WorkerSettings, WindowSettings, JoinTopicSettings):
 
     title = "The join"
 
-    root_grace: float | None = Field(None, gt=0, description="Seconds after its root span until a part closes.")
+    root_grace: float = Field(
+        6.0, ge=0, description="Seconds after its root span until a part closes; 0 to wait for idle_gap instead."
+    )
     max_trace_records: int = Field(20_000, ge=1, description="Records at which a part closes.")
     late_for: float = Field(
         600.0, ge=0, description="Seconds for which the join remembers an errored trace, so that it alerts only once."
@@ -50,7 +52,7 @@ class JoinSettings(WorkerSettings, WindowSettings, JoinTopicSettings):
         return WindowLimits(
             idle_gap=round(self.idle_gap * 1000),
             max_age=round(self.max_age * 1000),
-            root_grace=None if self.root_grace is None else round(self.root_grace * 1000),
+            root_grace=round(self.root_grace * 1000) or None,
             max_records=self.max_trace_records,
             max_bytes=self.max_trace_bytes,
             max_record_bytes=self.max_record_bytes,

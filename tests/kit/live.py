@@ -134,6 +134,8 @@ def live_pipeline(stack: Endpoints, topic_prefix: str, index_prefix: str, logs: 
         "TRACELINK_INDEX_PREFIX": index_prefix,
         "TRACELINK_JOIN_GROUP": f"{topic_prefix}join",
         "TRACELINK_ALERTS_GROUP": f"{topic_prefix}alerts",
+        "TRACELINK_IDLE_GAP": "5",
+        "TRACELINK_ROOT_GRACE": "0",
         **more,
     }
     settings = JoinSettings(

@@ -201,7 +201,7 @@ def test_a_record_is_decoded_and_encoded_again(codec: Codec[Any], message: Messa
 
 
 def limits() -> WindowLimits:
-    return JoinSettings.load(idle_gap=SETTINGS["idle_gap"]).limits()
+    return JoinSettings.load(idle_gap=SETTINGS["idle_gap"], root_grace="0").limits()
 
 
 def joined(number: int, make: type[JoinPartition], inputs: tuple[str, str]) -> JoinPartition:

@@ -103,7 +103,6 @@ def setup(service: str, *, log_level: int | str | None = None, **settings: objec
 def _delay(variable: str) -> float | None:
     """Return the milliseconds between exports, or None if the user sets OpenTelemetry's own variable.
 
-    Its default of 5 s is as long as the join waits for the next record of a trace. The services of a trace export at
-    different times, so their trace would be split into parts.
+    Its default of 5 s for spans would add up to 5 s to the time until an alert.
     """
     return None if variable in os.environ else _EXPORT_MILLIS

@@ -54,6 +54,7 @@ def run_flood(
         workers=workers,
         TRACELINK_MAX_OPEN_BYTES=str(max_open_bytes),
         TRACELINK_IDLE_GAP=str(_CUTS.idle_gap / 1000),
+        TRACELINK_ROOT_GRACE="0",
         TRACELINK_MAX_AGE=str(_CUTS.max_age / 1000),
         TRACELINK_MAX_TRACE_RECORDS=str(_CUTS.max_records),
     ) as place:

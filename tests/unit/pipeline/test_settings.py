@@ -205,7 +205,7 @@ def test_options_carry_default_and_variable_into_help() -> None:
 
     shown = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
     assert "--idle-gap VALUE" in shown
-    assert "[default: 5.0] [env: TRACELINK_IDLE_GAP]" in shown
+    assert "[default: 30.0] [env: TRACELINK_IDLE_GAP]" in shown
 
 
 def test_an_unknown_command_and_an_unknown_option_name_the_nearest() -> None:
