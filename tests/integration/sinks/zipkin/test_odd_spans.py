@@ -40,7 +40,8 @@ class Odd(NamedTuple):
     def shown(self, url: str) -> list[Json]:
         """Return the trace as Zipkin does; empty if it does not have it yet."""
         answer = http_request("GET", f"{url}/api/v2/trace/{self.trace_id}")
-        assert answer.status in {200, 404}, f"{answer.status} {answer.data[:300]!r} for {self.odd}"
+        # While an index for another day is made, Elasticsearch has no shard to search in, and Zipkin answers 500.
+        assert answer.status in {200, 404, 500}, f"{answer.status} {answer.data[:300]!r} for {self.odd}"
         found: list[Json] = orjson.loads(answer.data) if answer.status == 200 else []
         return found if len(found) == len(self.sent()) else []
 
