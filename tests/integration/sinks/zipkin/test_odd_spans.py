@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from tracelink.model.records import ErrorRule, Span
 SPANS = int(os.environ.get("TRACELINK_TEST_ODD_SPANS", "300"))
 SEED = int(os.environ.get("TRACELINK_TEST_SEED", "1"))
 BATCH = 50
+_READERS = 6
 
 Json = dict[str, Any]
 
@@ -84,6 +86,10 @@ def readable(found: Sequence[Json], sent: Sequence[Json]) -> None:
         assert _annotations(shown) == _annotations(one)
 
 
+def _read_back(url: str, odd: Odd) -> None:
+    readable(wait_for(f"the trace of {odd.odd}", partial(odd.shown, url)), odd.sent())
+
+
 def _annotations(span: Json) -> set[tuple[int, str]]:
     return {(one["timestamp"], one["value"]) for one in span.get("annotations", ())}
 
@@ -95,8 +101,8 @@ def test_odd_spans_are_read_back_by_id_and_by_search(stack: Endpoints) -> None:
         report = sink.write(kit.batch(*(kit.part([each.odd, each.plain]) for each in batch)))
         assert not report.dead_letters
         assert report.parts == [Outcome.WRITTEN] * len(batch)
-        for each in batch:
-            readable(wait_for(f"the trace of {each.odd}", partial(each.shown, stack.zipkin)), each.sent())
+        with ThreadPoolExecutor(_READERS) as readers:
+            list(readers.map(partial(_read_back, stack.zipkin), batch))
         found = searched(stack.zipkin, f"{service}-{number * BATCH}")
         assert found == {each.trace_id for each in batch}
     sink.close()
