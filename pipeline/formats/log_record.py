@@ -19,6 +19,8 @@ _DATE_CHARS = 10
 _CLOCK = re.compile(r"\s*\d{1,2}:\d{2}")
 # Names under which only words are levels, not numbers: HTTP statuses, and single letters of other meaning.
 _WORDS_ONLY = frozenset({"status", "s", "label"})
+# Only these names have levels of an application's own; `priority` may be that of an order.
+_NAMES_OF_OWN_WORDS = ("level", "loglevel", "lvl", "severity", "@l")
 _LEVEL_WORDS = ("name", "Name", "label", "DisplayName", "displayName", "text", "levelStr")
 _MESSAGE_OBJECTS = frozenset({"message", "msg", "body"})
 _TEMPLATES = frozenset({"@mt", "messagetemplate"})
@@ -155,7 +157,7 @@ def _take_level(line: LineFields) -> str | None:
             if level is None:
                 number = _number(value)
                 level = _numbered(line, name, number) if number is not None else None
-                if number is None and value.strip() and canonical(name) not in _WORDS_ONLY:
+                if number is None and value.strip() and canonical(name).startswith(_NAMES_OF_OWN_WORDS):
                     unknown = unknown or name
             elif value.upper() == level and value == line.fields.get(name):
                 line.drop(name)

@@ -169,6 +169,7 @@ def test_a_trace_id_of_64_bits_is_marked_so() -> None:
         ({"status": 500}, None, {"status": "500"}),
         ({"status": "error"}, "ERROR", {}),
         ({"status": "paid"}, None, {"status": "paid"}),
+        ({"priority": "high"}, None, {"priority": "high"}),
         ({"level": True}, None, {"level": "true"}),
         ({"level": ""}, None, {"level": ""}),
     ],
