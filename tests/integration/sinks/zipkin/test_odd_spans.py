@@ -68,11 +68,11 @@ def batches(service: str) -> Iterator[list[Odd]]:
 
 
 def searched(url: str, service: str) -> set[str]:
-    """Return the ids of the traces that a search finds by their service."""
+    """Return the ids of the traces that a search finds by their service; empty if a busy Zipkin took too long."""
     times = f"endTs={START // 1000 + 60_000}&lookback=120000&limit={2 * BATCH}"
     answer = http_request("GET", f"{url}/api/v2/traces?serviceName={service}&{times}")
-    assert answer.status == 200, answer.data[:300]
-    return {trace[0]["traceId"] for trace in orjson.loads(answer.data)}
+    assert answer.status in {200, 500}, answer.data[:300]
+    return {trace[0]["traceId"] for trace in orjson.loads(answer.data)} if answer.status == 200 else set()
 
 
 def readable(found: Sequence[Json], sent: Sequence[Json]) -> None:
@@ -103,6 +103,6 @@ def test_odd_spans_are_read_back_by_id_and_by_search(stack: Endpoints) -> None:
         assert report.parts == [Outcome.WRITTEN] * len(batch)
         with ThreadPoolExecutor(_READERS) as readers:
             list(readers.map(partial(_read_back, stack.zipkin), batch))
-        found = searched(stack.zipkin, f"{service}-{number * BATCH}")
+        found = wait_for("the search", partial(searched, stack.zipkin, f"{service}-{number * BATCH}"))
         assert found == {each.trace_id for each in batch}
     sink.close()
