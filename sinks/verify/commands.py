@@ -99,16 +99,24 @@ def _compare(
     from pipeline.cli.progress_bar import bars
     from pipeline.cli.times import milliseconds_of
     from pipeline.kafka.admin import connect
+    from pipeline.kafka.join_windows import as_settings, given_windows, read_windows, resolved
     from pipeline.kafka.offsets import OffsetLookup
+    from pipeline.model.join_windows import periods
     from sinks.verify.run import AllSettings
     from sinks.verify.run import verify as compare
 
-    settings = AllSettings(window, ElasticsearchSettings.load_own(flags), ZipkinSettings.load_own(flags))
-    admin = connect(settings.join)
+    elasticsearch = ElasticsearchSettings.load_own(flags)
+    admin = connect(window)
     now = now_ms()
-    first, last = (milliseconds_of(text, now, settings.join, OffsetLookup(admin)) for text in (begin, end))
+    first, last = (milliseconds_of(text, now, window, OffsetLookup(admin)) for text in (begin, end))
     if first >= last:
         raise UserError(f"--from ({shown(first)}) is not before --to ({shown(last)}).")
+    if window.replay is None:
+        ran = periods(read_windows(window), first, last)
+        ran = resolved(ran, given_windows(window), beside=bool(elasticsearch.index_suffix))
+        longest = max((one.windows for one in ran), key=lambda one: one.max_age + one.idle_gap)
+        window = window.model_copy(update=as_settings(longest, WindowSettings.model_fields))
+    settings = AllSettings(window, elasticsearch, ZipkinSettings.load_own(flags))
     with bars() as on_progress:
         found = compare(
             settings, admin, first, last, only=only, on_progress=lambda *done: on_progress("comparing", *done)

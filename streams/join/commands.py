@@ -1,9 +1,17 @@
 """The command `tracelink join`."""
 
+from threading import Event
+from typing import TYPE_CHECKING
+
 import click
 
 from pipeline.cli.options import settings_options
 from streams.join.settings import JoinSettings
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from streams.join.handler import Join
 
 
 @click.command(short_help="Join spans and logs by trace id.")
@@ -23,11 +31,16 @@ def join(**flags: str | None) -> None:
       TRACELINK_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 tracelink join --instance-id join-1
     """
     from streams.app import run_worker
-    from streams.join.handler import Join
+    from streams.join.handler import Join as Handler
     from streams.join.metrics import JoinMetrics
-    from streams.replay.jobs import refuse_other_gap
+    from streams.replay.jobs import with_windows_of_job
+    from streams.replay.windows import record_windows
 
-    settings = JoinSettings.load(**flags)
-    if settings.replay is not None:
-        refuse_other_gap(settings)
-    run_worker(settings, settings.topics, lambda registry, stopping: Join(settings, JoinMetrics(registry), stopping))
+    settings = with_windows_of_job(JoinSettings.load(**flags))
+
+    def make(registry: "CollectorRegistry", stopping: Event) -> "Join":
+        if settings.replay is None:
+            record_windows(settings)
+        return Handler(settings, JoinMetrics(registry), stopping)
+
+    run_worker(settings, settings.topics, make)

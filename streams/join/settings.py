@@ -63,4 +63,5 @@ class JoinSettings(WorkerSettings, WindowSettings, JoinTopicSettings):
         """The topics that the join reads or writes."""
         names = names_of(self)
         journal = names.journal(self.group)
-        return names.spans, names.logs, names.traces, names.error_traces, names.dead_letters, journal
+        jobs = () if names.job else (names.jobs,)
+        return names.spans, names.logs, names.traces, names.error_traces, names.dead_letters, journal, *jobs

@@ -107,7 +107,10 @@ def replay(
     """Copy a time range of spans and logs to the topics of a job, which has a join and sinks of its own.
 
     The range is by broker time, at which records reached Kafka. Each trace with a record in the range is copied whole,
-    in both directions up to a pause longer than --idle-gap. All options that select traces apply together.
+    in both directions up to a pause longer than the join's idle gap. All options that select traces apply together.
+
+    The windows are those of the join in that range, which it has recorded; a range in which they changed becomes one
+    job for each of them. Others are refused, unless --index-suffix keeps their documents apart.
 
     Live processing is not affected. Documents keep their ids: existing documents in Elasticsearch stay as they are,
     and missing ones are written. Alerts are raised only with --alerts.
@@ -146,7 +149,7 @@ def replay(
     )
     settings = JoinSettings.load_own(flags)
     # Report invalid settings of the sinks before anything is copied.
-    _ELASTICSEARCH_SINK.load_own(flags)
+    suffix = getattr(_ELASTICSEARCH_SINK.load_own(flags), "index_suffix", "")
     _ZIPKIN_SINK.load_own(flags)
     given = {name: value for name, value in flags.items() if value is not None}
     how = How(
@@ -163,7 +166,7 @@ def replay(
         ),
     )
     try:
-        with session.replays(settings) as made:
+        with session.replays(settings, beside=bool(suffix)) as made:
             if dry_run:
                 session.dry_run_(made, settings, asked, how)
             elif resume is None:

@@ -1,16 +1,18 @@
 """The replay jobs in their compacted topic: a record for each job, and further records with its selected trace ids."""
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message, Producer
 
 from pipeline.kafka.admin import connect, no_such_job
 from pipeline.kafka.compacted import Newest
+from pipeline.kafka.join_windows import as_settings, given_windows, key_of, refuse_other_windows, windows_in
 from pipeline.kafka.offsets import OffsetLookup, OffsetRange
 from pipeline.kafka.reader import Reader
+from pipeline.model.join_windows import BEFORE, JoinWindows, Recorded
 from streams.join.settings import JoinSettings
 from streams.replay.plan import Range, Selection
 from tracelink.errors import InvalidRecord, UserError
@@ -62,10 +64,11 @@ JOB: Codec[Job] = Codec(load_schema("replay_job"))
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A job, and the keys of its selected traces (None for all)."""
+    """A job, the keys of its selected traces (None for all), and its windows (None in a job of an older version)."""
 
     job: Job
     keys: frozenset[bytes] | None
+    windows: JoinWindows | None = None
 
     def selection(self) -> Selection:
         """Return the job's selection."""
@@ -106,7 +109,7 @@ class Jobs:
                 continue
             parts = [newest.get(one, b"") for one in _parts_of(job)]
             keys = frozenset(_keys(b"".join(parts)))
-            found[job["name"]] = Stored(job, None if job["traces"] is None else keys)
+            found[job["name"]] = Stored(job, None if job["traces"] is None else keys, _windows(newest, job))
         return dict(sorted(found.items(), key=lambda one: one[1].job["created"]))
 
     def get(self, name: str) -> Stored:
@@ -128,6 +131,8 @@ class Jobs:
         packed = b"".join(map(bytes.fromhex, map(bytes.decode, sorted(stored.keys or ()))))
         size = _KEYS_AT_ONCE * _KEY_BYTES
         parts = {key: packed[number * size : (number + 1) * size] for number, key in enumerate(_parts_of(job))}
+        if stored.windows is not None:
+            parts[_windows_of(job)] = Recorded(0, 0, stored.windows).encode()
         self._produce({**parts, job["name"].encode(): JOB.encode(job)})
 
     def update(self, job: Job) -> None:
@@ -135,8 +140,16 @@ class Jobs:
         self._produce({job["name"].encode(): JOB.encode(job)})
 
     def delete(self, job: Job) -> None:
-        """Delete a job and its trace ids."""
-        self._produce(dict.fromkeys([job["name"].encode(), *_parts_of(job)]))
+        """Delete a job, its trace ids and its windows."""
+        self._produce(dict.fromkeys([job["name"].encode(), *_parts_of(job), _windows_of(job)]))
+
+    def windows(self) -> list[Recorded]:
+        """Return the history of the join's windows."""
+        return windows_in(self._newest())
+
+    def record(self, recorded: Recorded) -> None:
+        """Add windows to the history."""
+        self._produce({key_of(recorded): recorded.encode()})
 
     def _newest(self) -> Newest:
         whole = OffsetLookup(connect(self._settings)).whole(self._topic)
@@ -171,24 +184,41 @@ class Jobs:
         return max(times)
 
 
-def refuse_other_gap(settings: JoinSettings) -> None:
-    """Raise UserError if a job was copied for another idle gap: its records would be joined into other parts."""
+def with_windows_of_job(settings: JoinSettings) -> JoinSettings:
+    """Return settings with the windows for which a job was copied; raises UserError if they give others."""
     names = TopicNames(settings.topic_prefix)
     if settings.replay is None or names.jobs not in OffsetLookup(connect(settings)).topics():
-        return
+        return settings
     stored = Jobs(settings).read().get(settings.replay)
-    gap = round(settings.idle_gap * 1000) if stored is None else stored.job["gap"]
-    if gap != round(settings.idle_gap * 1000):
-        raise UserError(
-            f"The job {settings.replay} was copied for TRACELINK_IDLE_GAP={gap / 1000:g}, but the setting is "
-            f"{settings.idle_gap:g}: use --idle-gap {gap / 1000:g}."
-        )
+    if stored is None:
+        return settings
+    given = given_windows(settings)
+    windows = windows_to_join(stored, given)
+    refuse_other_windows(settings.replay, windows, given)
+    return settings.model_copy(update=as_settings(windows))
+
+
+def windows_to_join(stored: Stored, given: Mapping[str, int]) -> JoinWindows:
+    """Return the windows to join a job with: its own; a job of an older version has its gap alone."""
+    if stored.windows is not None:
+        return stored.windows
+    return replace(BEFORE, **{**given, "idle_gap": stored.job["gap"]})
 
 
 def _parts_of(job: Job) -> list[bytes]:
     """Return the keys of the records with a job's trace ids, which may be too many for one message."""
     count = -(-(job["traces"] or 0) // _KEYS_AT_ONCE)
     return [f"{job['name']}/{number}".encode() for number in range(count)]
+
+
+def _windows_of(job: Job) -> bytes:
+    """Return the key of the record with a job's windows."""
+    return f"{job['name']}/windows".encode()
+
+
+def _windows(newest: Mapping[bytes, bytes], job: Job) -> JoinWindows | None:
+    found = newest.get(_windows_of(job))
+    return None if found is None else Recorded.decode(found).windows
 
 
 def _keys(packed: bytes) -> Iterator[bytes]:

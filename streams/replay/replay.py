@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 
 from confluent_kafka import KafkaError, KafkaException
@@ -13,10 +13,12 @@ from confluent_kafka import KafkaError, KafkaException
 from pipeline.cli.progress_bar import OnProgress
 from pipeline.cli.times import milliseconds_of, shown
 from pipeline.kafka.admin import connect, create_job, no_such_job, require
+from pipeline.kafka.join_windows import as_settings, given_windows, resolved
 from pipeline.kafka.joined import JoinedParts
 from pipeline.kafka.offsets import OffsetLookup, group_offsets
 from pipeline.kafka.reader import Reader
 from pipeline.kafka.topic_specs import specs
+from pipeline.model.join_windows import Period, periods
 from streams.join.settings import JoinSettings
 from streams.replay.copy import Copied, Copier, fence
 from streams.replay.jobs import Job, Jobs, Stored
@@ -44,6 +46,8 @@ class Asked:
     services: frozenset[str] = frozenset()
     numbers: frozenset[int] | None = None
     all_partitions: bool = False
+    period: Period | None = None
+    """The part of the range with the same windows of the join; `Replays.split` sets it."""
 
     def words(self) -> str:
         """Describe the request in a line."""
@@ -57,10 +61,19 @@ class Asked:
         return ", ".join(words) or "all traces"
 
 
+class NothingSelectedError(UserError):
+    """No trace matches the selection."""
+
+
 class Replays:
     """Plans, copies and runs replays; raises UserError, and Stopped soon after `stopping` is set."""
 
-    def __init__(self, settings: JoinSettings, stopping: Event, on_progress: OnProgress) -> None:
+    def __init__(
+        self, settings: JoinSettings, stopping: Event, on_progress: OnProgress, *, beside: bool = False
+    ) -> None:
+        """`beside`: the documents have names of their own, so the windows may be others than the live join's were."""
+        self.given = given_windows(settings)
+        self._beside = beside
         # Ignore TRACELINK_REPLAY: it is for a job's workers, and would select that job's topics here.
         self._settings = settings = settings.model_copy(update={"replay": None})
         self._stopping = stopping
@@ -73,8 +86,8 @@ class Replays:
         self.jobs = Jobs(settings)
         self.observer = Observer(settings, self._admin)
 
-    def select(self, asked: Asked) -> Selection:
-        """Resolve the time specs and the traces of a request."""
+    def split(self, asked: Asked) -> list[Asked]:
+        """Resolve the time specs of a request, and cut it where the windows of the join changed."""
         now = round(time.time() * 1000)
         begin, end = (
             0 if text is None else milliseconds_of(text, now, self._settings, self._lookup)
@@ -82,12 +95,39 @@ class Replays:
         )
         if end <= begin:
             raise UserError(f"--from {shown(begin)} is not before --to {shown(end)}.")
+        found = self._without_empty(periods(self.jobs.windows(), begin, end))
+        return [replace(asked, period=one) for one in resolved(found, self.given, beside=self._beside)]
+
+    def _without_empty(self, found: list[Period]) -> list[Period]:
+        """Return the periods; one before all records that Kafka still has is part of the next one."""
+        inputs = [one for topic in (self._names.spans, self._names.logs) for one in self._lookup.partitions(topic)]
+        begins = self._lookup.begins(inputs) if found[1:] else {}
+        while found[1:] and self._lookup.at(inputs, found[0].end) == begins:
+            found = [found[1]._replace(begin=found[0].begin), *found[2:]]
+        return found
+
+    def select(self, asked: Asked) -> Selection:
+        """Resolve the traces of a request."""
+        return self._select(asked, self._period(asked))
+
+    def _period(self, asked: Asked) -> Period:
+        """Return the period of a request; raises UserError if `split` makes several of it."""
+        if asked.period is not None:
+            return asked.period
+        periods_asked = [one.period for one in self.split(asked) if one.period is not None]
+        if len(periods_asked) > 1:
+            raise UserError(f"The windows of the join changed at {shown(periods_asked[1].begin)}.")
+        return periods_asked[0]
+
+    def _select(self, asked: Asked, period: Period) -> Selection:
+        begin, end, windows, _ = period
         keys, numbers = asked.keys, asked.numbers
         count = len(self._lookup.partitions(self._names.spans))
         if missing := sorted(number for number in numbers or () if not 0 <= number < count):
             raise UserError(f"{self._names.spans} has no partition {missing[0]}: it has {count}, from 0 on.")
         if asked.errored or asked.services:
-            parts = JoinedParts(self._settings, self._lookup, begin, end)
+            settings = self._settings.model_copy(update=as_settings(windows))
+            parts = JoinedParts(settings, self._lookup, begin, end)
             found = joined_keys(
                 parts,
                 errored=asked.errored,
@@ -102,13 +142,13 @@ class Replays:
                 )
         if keys is not None:
             if not keys:
-                raise UserError("No trace matches the selection in this time range.")
+                raise NothingSelectedError("No trace matches the selection in this time range.")
             if not asked.all_partitions:
                 mapped = frozenset(partition_of(key, count) for key in keys)
                 numbers = mapped if numbers is None else numbers & mapped
                 if not numbers:
                     raise UserError("The selected traces are not in the partitions of --partition.")
-        return Selection(begin, end, round(self._settings.idle_gap * 1000), keys, numbers)
+        return Selection(begin, end, windows.idle_gap, keys, numbers)
 
     def plan(self, selection: Selection) -> Plan:
         """Work out which records of the inputs to copy."""
@@ -127,9 +167,10 @@ class Replays:
             raise UserError(
                 f"There are topics of a former replay job {name}. Delete them: tracelink replay delete {name}"
             )
-        selection = self.select(asked)
+        period = self._period(asked)
+        selection = self._select(asked, period)
         plan = self.plan(selection)
-        stored = Stored(_job(name, asked, plan), selection.keys)
+        stored = Stored(_job(name, asked, plan), selection.keys, period.windows)
         # Before its topics, so that the job can be resumed after any interruption from here on.
         self.jobs.write(stored)
         self._create_topics(stored)

@@ -42,7 +42,7 @@ def create(environment: dict[str, str], *names: str) -> None:
 @pytest.mark.parametrize(
     ("command", "topics"),
     [
-        ("join", {"spans", "logs", "traces", "error-traces", "dead-letters", "closed.g"}),
+        ("join", {"spans", "logs", "traces", "error-traces", "dead-letters", "closed.g", "replays"}),
         ("alerts", {"error-traces", "errors", "problems", "alerts", "dead-letters"}),
         ("sink zipkin", {"traces", "dead-letters"}),
         ("sink elasticsearch", {"traces", "unlinked-logs", "problems", "dead-letters"}),

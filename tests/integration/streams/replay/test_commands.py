@@ -172,7 +172,7 @@ def test_jobs_are_listed_shown_and_deleted_with_all_that_is_theirs(inputs: Input
     assert inputs.names.of_job("first").job_group("copy") in groups
     assert not [one for one in groups if one.startswith(prefix)]
     newest = {message.key(): message.value() for message in read_all(inputs.servers, inputs.names.jobs)}
-    assert {name for name, value in newest.items() if value is None} == {b"second", b"second/0"}
+    assert {name for name, value in newest.items() if value is None} == {b"second", b"second/0", b"second/windows"}
     assert refused(on(inputs, "--resume", "second")).startswith("There is no replay job second.")
 
 
@@ -259,7 +259,12 @@ def test_more_ids_than_fit_one_record_outlast_an_interrupt(inputs: Inputs, monke
     stored, plan = made.create("j", Asked(BEGIN, END, keys, all_partitions=True))
     with pytest.raises(Stopped):
         made.copy(stored, plan, None)
-    assert {message.key() for message in read_all(inputs.servers, inputs.names.jobs)} == {b"j", b"j/0", b"j/1"}
+    assert {message.key() for message in read_all(inputs.servers, inputs.names.jobs)} == {
+        b"j",
+        b"j/0",
+        b"j/1",
+        b"j/windows",
+    }
     assert Jobs(inputs.settings).get("j").keys == keys
     assert said(on(inputs, "--resume", "j", "--json"))["records"] == 10
     wanted = [message for message in inputs.records() if message.key() in keys]
