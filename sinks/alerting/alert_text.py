@@ -72,14 +72,25 @@ def title(event: Event | None, problem: Problem) -> str:
 
 
 def description(problem: Problem) -> str:
-    """Return a few lines: message, frequency, affected services, root span, and log lines of the root cause."""
+    """Return a few lines: message, callee, frequency, affected services, root span, log lines of the root cause."""
     said = [cut(problem["message"], _LONGEST_MESSAGE)] if problem["message"] else []
+    if called := callee(problem):
+        said.append(f"Called: {called}.")
     said.append(f"{frequency(problem)}.")
     if problem["services"]:
         said.append(f"Services: {services(problem)}.")
     if problem["root"]:
         said.append(f"Request: {one_line(problem['root'], _LONGEST_LINE)}.")
     return "\n".join([*said, *log_lines(problem)])
+
+
+def callee(problem: Problem) -> str | None:
+    """Return the callee, if the error began in a call and the trace has no span of its other side.
+
+    The callee may have caused the error: its spans may come later, in a further part, or not at all.
+    """
+    peer = problem["peer"]
+    return f"{one_line(peer, _LONGEST_LINE)} (callee's spans not received)" if peer else None
 
 
 def frequency(problem: Problem) -> str:

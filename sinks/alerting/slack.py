@@ -22,6 +22,7 @@ def body(alert: Alert, links: Links) -> Mapping[str, object]:
     title = alert_text.title(alert["event"], problem)
     fields = {
         "Severity": problem["severity"],
+        "Called": alert_text.callee(problem),
         "Seen": alert_text.frequency(problem).removeprefix("Seen "),
         "Services": alert_text.services(problem),
         "Request": problem["root"],
