@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.request import urlopen
@@ -213,3 +214,25 @@ def test_a_trace_that_is_still_open_is_left_to_the_live_join(live: Live) -> None
         finish(process)
     # Joined from the copy, the other would be a part of the right name with too few records.
     assert {content["trace"]["id"] for _, content in live.documents().values()} == {f"{1:016x}"}
+
+
+def test_a_replay_has_the_windows_that_the_join_had_then(live: Live) -> None:
+    begin = round((datetime.now(UTC) - timedelta(hours=3)).timestamp() * 1000)
+    pausing = [(1, begin, 2000), (2, begin + 60_000, 4000)]
+    live.publish_dated(one for trace, at, pause in pausing for one in a_trace(live, trace, at, pauses=(0, pause)))
+    with live.running():
+        wait_until_written(live, 4, 4)
+    short = replace(live, environment=live.environment | {"TRACELINK_IDLE_GAP": "0.5"})
+    with short.running():
+        for spans in (5, 6):  # the second comes when the first is written, as a part of its own
+            publish(live.stack.kafka, live.names.spans, [(key(3), span_message(3, timestamp=begin * 1000))])
+            wait_until_written(live, 4, spans)
+    parts = [where for where, _ in live.documents().items() if where[0].startswith("traces")]
+    assert len(parts) == 4
+    unset = {"TRACELINK_IDLE_GAP", "TRACELINK_ROOT_GRACE"}
+    later = replace(live, environment={name: one for name, one in live.environment.items() if name not in unset})
+    arguments = ("--from", "1d", "--run", "--sink", "elasticsearch", "--index-suffix=-again")
+    with replaying(later, *arguments) as process:
+        finish(process)
+    assert "The windows of the join changed in this range, so there are 2 jobs." in process.output()
+    assert contents(live, "-again") == contents(live)
