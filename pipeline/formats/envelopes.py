@@ -64,14 +64,11 @@ def opened(value: dict[str, object], envelope: Entry | None) -> Entry:
     return Entry(value, None) if envelope is None else _within(Entry(value, None), envelope)
 
 
-def opened_text(line: str, more: str, envelope: Entry | None) -> Entry:
-    """Return a line of text and the lines that continue it; JSON behind a prefix is opened."""
-    entry = None if more else _behind_prefix(line)
+def opened_text(text: str, envelope: Entry | None) -> Entry:
+    """Return a line of text, with the lines that continue it; JSON behind a prefix is opened."""
+    entry = None if "\n" in text else _behind_prefix(text)
     if entry is None:
-        fields: dict[str, object] = dict(parse_text_line(line))
-        if more:
-            fields["message"] = f"{fields.get('message', '')}\n{more}"
-        entry = Entry(fields, None, text=True)
+        entry = Entry(dict(parse_text_line(text)), None, text=True)
     return entry if envelope is None else _within(entry, envelope)
 
 
@@ -91,8 +88,7 @@ def _line_in(text: str, outer: Mapping[str, object], name: str) -> Entry | None:
             return opened(inner, None)
     if name not in _TEXTS and _SHIPPERS.isdisjoint(outer):
         return None
-    first, _, more = text.rstrip("\r\n").partition("\n")
-    return opened_text(first, more, None)
+    return opened_text(text.rstrip("\r\n"), None)
 
 
 def _behind_prefix(line: str) -> Entry | None:

@@ -10,7 +10,9 @@ from typing import IO, cast
 from pipeline.formats.invalid_input import InvalidInput
 
 _MAGIC = {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00", "zstd": b"\x28\xb5\x2f\xfd"}
-_UTF8_BOM, _UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+UTF8_BOM = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8."""
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _MAGIC_BYTES = 6
 
 DAMAGED = (OSError, EOFError, lzma.LZMAError)
@@ -52,7 +54,7 @@ def utf8_lines(stream: IO[bytes]) -> Iterator[bytes]:
             yield line.encode(errors="replace")
         return
     if first:
-        yield first.removeprefix(_UTF8_BOM)
+        yield first.removeprefix(UTF8_BOM)
     yield from stream
 
 

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from pipeline.formats.envelopes import Entry, may_be_envelope, opened, opened_text
+from pipeline.formats.file_bytes import UTF8_BOM
 from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.json_values import load_json, load_several
 from pipeline.formats.otlp_logs import otlp_lines
@@ -24,7 +26,6 @@ _DOCKER = {"log", "stream", "time"}
 _UNUSUAL = frozenset({b"[", b"]", b",", b"\0", b"\x1e", b"\xef", b" ", b"\t", b"\r", b"\n", b""})
 # NUL is left by rotation in place, the record separator comes from RFC 7464, the mark from files that were joined.
 _NOISE = b"\0\x1e"
-_BOM = b"\xef\xbb\xbf"
 _LONGEST = 1 << 20
 """Bytes; records of several lines are not joined beyond it."""
 
@@ -47,12 +48,26 @@ def read_log_lines(lines: Iterable[bytes]) -> Iterator[LogLine]:
     yield from _Assembler().read(lines)
 
 
+@dataclass(slots=True)
+class _Begun:
+    """A JSON value that spans lines: the number of the first, all so far with their size, and the open brackets."""
+
+    number: int
+    lines: list[bytes]
+    size: int
+    depth: int
+
+    @property
+    def text(self) -> bytes:
+        return b"\n".join(self.lines)
+
+
 class _Assembler:
     def __init__(self) -> None:
         self._partial: dict[bytes, tuple[int, bytes]] = {}
         """Parts of a line, by stream of a container."""
-        self._json: tuple[int, bytes, int] | None = None
-        """A JSON value that is not complete: the number of its first line, its text and its open brackets."""
+        self._json: _Begun | None = None
+        """A JSON value that is not complete."""
         self._text: tuple[int, list[str], Entry | None] | None = None
         """Lines of text that the next line may continue, and what was wrapped around the first of them."""
 
@@ -61,15 +76,18 @@ class _Assembler:
         for number, line in enumerate(lines, 1):
             begins = line[:1]
             if self._json is not None or begins in _UNUSUAL or b" std" in line[:_CRI_CHARS]:
-                yield from self._line(number, line.strip(_NOISE).removeprefix(_BOM).rstrip(b"\r\n"))
+                yield from self._line(number, line.strip(_NOISE).removeprefix(UTF8_BOM).rstrip(b"\r\n"))
             elif begins != b"{":
                 yield from self._of_text(number, line.rstrip(b"\r\n"), None)
-            elif (known := _plain(line)) is None:
+            elif (value := _decoded(line)) is None:
                 yield from self._line(number, line.rstrip(b"\r\n"))
             else:
                 if self._text is not None:
                     yield self._ended_text(self._text)
-                yield LogLine(number, (), known)
+                if (known := _plain(value)) is not None:
+                    yield LogLine(number, (), known)
+                else:
+                    yield from self._whole(number, (), value, None)
         for first, text in self._partial.values():
             yield from self._content(first, text, None)
         yield from self._end_json()
@@ -107,15 +125,16 @@ class _Assembler:
 
     def _start_json(self, number: int, line: bytes, envelope: Entry | None) -> Iterator[LogLine]:
         values = _values(line)
-        if values is None and _depth(line):
+        depth = 0 if values is not None else _depth(line)
+        if values is None and depth:
             values = _values(line.lstrip(b"[").rstrip(b"],"))  # the first or the last elements of an array
         if values is not None:
             yield from self._end_text()
             for index, value in values:
                 yield from self._whole(number, index, value, envelope)
-        elif (depth := _depth(line)) > 0 and line != b"[":
+        elif depth > 0 and line != b"[":
             yield from self._end_text()
-            self._json = number, line, depth
+            self._json = _Begun(number, [line], len(line), depth)
         elif line[:1] == b"[" and line != b"[":  # [pod/pay-7f/pay] or [2026-11-20 08:15:30]
             yield from self._of_text(number, line, envelope)
         elif line != b"[":
@@ -135,34 +154,31 @@ class _Assembler:
         else:
             self._partial[stream] = first, whole.encode(errors="replace")
 
-    def _more_json(
-        self, begun: tuple[int, bytes, int], number: int, line: bytes, envelope: Entry | None
-    ) -> Iterator[LogLine]:
+    def _more_json(self, begun: _Begun, number: int, line: bytes, envelope: Entry | None) -> Iterator[LogLine]:
         """Add a line to a JSON value that spans several."""
-        first, text, depth = begun
         # An object at the beginning of a line is no part of an indented one: the one before was cut off.
-        if (line[:1] == b"{" and text[:1] == b"{") or len(text) > _LONGEST:
-            self._json = None
-            yield LogLine(first, (), _refusal(text))
+        if (line[:1] == b"{" and begun.lines[0][:1] == b"{") or begun.size > _LONGEST:
+            yield from self._end_json()
             yield from self._content(number, line, envelope)
             return
-        text, depth = text + b"\n" + line, depth + _depth(line)
-        if depth > 0:
-            self._json = first, text, depth
+        begun.lines.append(line)
+        begun.size += 1 + len(line)
+        begun.depth += _depth(line)
+        if begun.depth > 0:
+            return
+        values = _values(begun.text)
+        if values is None:
+            yield from self._end_json()
             return
         self._json = None
-        values = _values(text)
-        if values is None:
-            yield LogLine(first, (), _refusal(text))
-        else:
-            for index, value in values:
-                yield from _records(first, index, value, envelope)
+        for index, value in values:
+            yield from _records(begun.number, index, value, envelope)
 
     def _end_json(self) -> Iterator[LogLine]:
+        """Refuse the JSON value that is not complete, if any."""
         if self._json is not None:
-            first, text, _ = self._json
-            self._json = None
-            yield LogLine(first, (), _refusal(text))
+            begun, self._json = self._json, None
+            yield LogLine(begun.number, (), _refusal(begun.text))
 
     def _of_text(self, number: int, line: bytes, envelope: Entry | None) -> Iterator[LogLine]:
         text = line.decode(errors="replace")
@@ -180,20 +196,23 @@ class _Assembler:
     def _ended_text(self, begun: tuple[int, list[str], Entry | None]) -> LogLine:
         number, lines, envelope = begun
         self._text = None
-        if len(lines) == 1:
-            return LogLine(number, (), opened_text(lines[0], "", envelope))
-        while not lines[-1]:
+        while len(lines) > 1 and not lines[-1]:
             lines.pop()
-        return LogLine(number, (), opened_text(lines[0], "\n".join(lines[1:]), envelope))
+        return LogLine(number, (), opened_text("\n".join(lines), envelope))
 
 
-def _plain(line: bytes) -> Entry | None:
-    """Return the record of a line that is one JSON object of a logger, as nearly all are; None for any other line."""
+def _decoded(line: bytes) -> dict[str, object] | None:
+    """Return the JSON object that a line is, or None for any other line."""
     try:
         value = load_json(line)
     except InvalidInput:
         return None
-    if not isinstance(value, dict) or not _may_be_plain(tuple(value)):
+    return value if isinstance(value, dict) else None
+
+
+def _plain(value: dict[str, object]) -> Entry | None:
+    """Return the record of an object that a logger wrote, as nearly all are; None for what may be something else."""
+    if not _may_be_plain(tuple(value)):
         return None
     message = value.get("message")
     if type(message) is str and not message[:1].isalnum():  # it may be JSON

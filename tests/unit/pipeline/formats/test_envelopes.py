@@ -74,7 +74,7 @@ def test_plain_text_in_an_envelope_is_a_line_of_text() -> None:
     "prefix", ["[pod/pay-7f/pay]", "pay-1  |", "2026-11-20T08:15:30.223Z\t03f9781d\tERROR", "pay-7f pay"]
 )
 def test_json_behind_a_prefix_is_the_record(prefix: str) -> None:
-    entry = opened_text(f"{prefix} {TEXT}", "", None)
+    entry = opened_text(f"{prefix} {TEXT}", None)
     assert {name: entry.fields[name] for name in INNER} == INNER
     assert entry.fields["prefix"] == prefix
     assert not entry.text
@@ -82,4 +82,4 @@ def test_json_behind_a_prefix_is_the_record(prefix: str) -> None:
 
 def test_json_that_a_line_of_text_is_about_is_no_record() -> None:
     line = 'charged {"order":7,"sum":9.5}'
-    assert opened_text(line, "", None).fields["message"] == line
+    assert opened_text(line, None).fields["message"] == line
