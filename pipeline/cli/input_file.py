@@ -13,7 +13,7 @@ import orjson
 
 from pipeline.formats.envelopes import Entry
 from pipeline.formats.file_bytes import DAMAGED, compression, decompressed, utf8_lines
-from pipeline.formats.invalid_input import InvalidInput
+from pipeline.formats.invalid_input import InvalidInput, kept
 from pipeline.formats.log_lines import read_log_lines
 from tracelink.errors import UserError
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STDIN = Path("-")
-_GZIP = b"\x1f\x8b"
 _DIGEST_CHARS = 32
 
 
@@ -80,7 +79,7 @@ class InputFile:
                 self._raw.seek(0)
         except OSError as error:
             raise UserError(f"Cannot read {path}: {error.strerror}.") from None
-        if path.suffix == ".gz" and self.size and self._raw.peek(2)[:2] != _GZIP:
+        if path.suffix == ".gz" and self.size and compression(self._raw) != "gzip":
             self._raw.close()
             raise UserError(f"{path} is not a gzip file, although its name ends in .gz: rename it.")
 
@@ -119,7 +118,7 @@ class InputFile:
             if isinstance(found.entry, InvalidInput):
                 yield Refusal(place, found.entry.reason, found.entry.detail)
                 continue
-            digest = self._digest or _digest(orjson.dumps(found.entry.fields, option=orjson.OPT_NON_STR_KEYS))
+            digest = self._digest or _digest(kept(found.entry.fields).encode())
             identity = "-".join([digest, str(found.number), *map(str, found.position)])
             yield LineItem(place, identity, found.entry)
 

@@ -1,13 +1,14 @@
 """Reading files: forms, places, identities, and files that are broken."""
 
 import gzip
+import io
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from pipeline.cli.input_file import InputFile, Item, Refusal
+from pipeline.cli.input_file import STDIN, InputFile, Item, LineItem, Refusal
 from tracelink.errors import UserError
 
 
@@ -121,3 +122,11 @@ def test_a_file_that_cannot_be_read_is_the_users_mistake(tmp_path: Path, name: s
         path.write_bytes(content)
     with pytest.raises(UserError, match=name):
         InputFile(path)
+
+
+def test_a_line_of_a_pipe_has_an_identity_whatever_numbers_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b'{"message":"x","n":136226447259282480168556905957809988804}\n'
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
+    (line,) = InputFile(STDIN).log_lines()
+    assert isinstance(line, LineItem)
+    assert line.identity.endswith("-1")
