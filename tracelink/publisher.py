@@ -110,27 +110,11 @@ class RecordPublisher(ABC):
 
     def publish_span(self, span: Span) -> None:
         """Publish a span, without waiting."""
-        try:
-            message = self._encoder.span(span)
-        except Exception:  # noqa: BLE001 - no record may raise in the service
-            self._publish_odd(SPANS, span, self._encoder.span, repaired_span, "tags")
-        else:
-            if len(message.value) <= self._most_bytes:
-                self._publish(message)
-            else:
-                self._publish_odd(SPANS, span, self._encoder.span, repaired_span, "tags")
+        self._publish_record(SPANS, span, self._encoder.span, repaired_span, "tags")
 
     def publish_log(self, record: LogRecord) -> None:
         """Publish a log record, without waiting; one with trace id zero goes to `unlinked-logs`."""
-        try:
-            message = self._encoder.log(record)
-        except Exception:  # noqa: BLE001 - as above
-            self._publish_odd(LOGS, record, self._encoder.log, repaired_log, "fields")
-        else:
-            if len(message.value) <= self._most_bytes:
-                self._publish(message)
-            else:
-                self._publish_odd(LOGS, record, self._encoder.log, repaired_log, "fields")
+        self._publish_record(LOGS, record, self._encoder.log, repaired_log, "fields")
 
     def drop(self, kind: str, reason: Drop) -> None:
         """Count a record that could not be mapped."""
@@ -138,7 +122,7 @@ class RecordPublisher(ABC):
             self._metrics.record(kind, 0)
         self._lose(reason)
 
-    def _publish_odd(
+    def _publish_record(
         self,
         kind: str,
         record: R,
@@ -146,11 +130,11 @@ class RecordPublisher(ABC):
         repair: Callable[[R], R],
         notes: Literal["tags", "fields"],
     ) -> None:
-        """Publish a record that does not fit its schema, or is too large; drop it if it has no valid ids."""
+        """Publish a record, repaired or cut where that is needed; drop it if it has no valid ids."""
         try:
             try:
                 message = encode(record)
-            except Exception:  # noqa: BLE001 - it is repaired for this reason
+            except Exception:  # noqa: BLE001 - its values may be anything
                 record = repair(record)
                 message = encode(record)
             excess = len(message.value) - self._most_bytes

@@ -1,7 +1,7 @@
 """Any value as text, for tags and fields: no value raises, and none is lost."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -19,6 +19,13 @@ _SMALL = 2**63
 # The common types of which JSON is the text: all others take longer to find out.
 _JSON = frozenset({bool, dict, float, list, tuple, type(None)})
 _WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}  # as OpenTelemetry spells them
+
+
+def free_name(taken: Container[str], name: str) -> str:
+    """Return a name that is not taken: with as many apostrophes behind it as that needs."""
+    while name in taken:
+        name += "'"
+    return name
 
 
 def text(value: object) -> str:

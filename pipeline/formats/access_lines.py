@@ -2,7 +2,8 @@
 
 import re
 
-from pipeline.formats.line_ids import pairs, put, unquoted
+from pipeline.formats.field_names import put
+from pipeline.formats.line_ids import pairs, unquoted
 
 _QUOTED = r"\"((?:[^\"\\]|\\.)*+)\""
 _ACCESS = re.compile(

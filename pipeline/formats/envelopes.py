@@ -12,6 +12,7 @@ from pipeline.formats.json_values import load_json
 from pipeline.formats.names import Part, places
 from pipeline.formats.text_lines import parse_text_line
 from pipeline.formats.times import parse_time
+from tracelink.texts import free_name
 
 # Fields in which runtimes and shippers keep the line of the application.
 _LINES = ("log", "message", "MESSAGE", "line")
@@ -122,10 +123,7 @@ def _joined(inner: Mapping[str, object], outer: Mapping[str, object]) -> dict[st
     """Return the fields of both; a name that both have gets an apostrophe in the outer one."""
     joined = dict(inner)
     for name, field in outer.items():
-        free = name
-        while free in joined:
-            free += "'"
-        joined[free] = field
+        joined[free_name(joined, name)] = field
     return joined
 
 

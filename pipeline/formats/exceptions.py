@@ -11,7 +11,7 @@ from pipeline.formats.stack_frames import are_frames, rendered_trace
 from pipeline.formats.stack_traces import exception_of_text, named_exception
 from tracelink.model.records import LoggedException
 
-__all__ = ["exception_of", "exception_of_text", "read_exception"]
+__all__ = ["exception_of", "exception_of_text", "header", "read_exception"]
 
 # Names without case, `_`, `-` and `@`; of several the first with a usable value.
 _TYPES = (
@@ -91,7 +91,7 @@ def _whole(found: LoggedException, text: str) -> LoggedException:
     """Return an exception that was found in a text, so that none of the text is lost."""
     if trace := found.get("stackTrace"):
         return found if trace == text else {**found, "stackTrace": text}
-    if text.strip() == ": ".join(part for part in (found.get("type"), found.get("message")) if part):
+    if text.strip() == header(found.get("type"), found.get("message")):
         return found
     return {**found, "stackTrace": text} if "\n" in text else {**found, "message": text}
 
@@ -166,7 +166,7 @@ def _put_together(kind: object, message: object, stack: object) -> LoggedExcepti
     said = None if message is None else _text(message)
     frames = stack.get("frames") if isinstance(stack, dict) else stack
     if isinstance(frames, list) and are_frames(frames):
-        return {"type": shown, "message": said, "stackTrace": rendered_trace(_header(shown, said), frames)}
+        return {"type": shown, "message": said, "stackTrace": rendered_trace(header(shown, said), frames)}
     trace = _joined(frames) if isinstance(frames, list) else frames
     found = exception_of_text(trace) or named_exception(trace) if isinstance(trace, str) else None
     if found is None and shown is None and said is not None and (named := named_exception(said)):
@@ -179,16 +179,17 @@ def _put_together(kind: object, message: object, stack: object) -> LoggedExcepti
 
 def _caused(found: LoggedException, cause: LoggedException) -> LoggedException:
     """Return an exception with its cause behind its stack trace, if that does not have it yet."""
-    header = _header(cause.get("type"), cause.get("message"))
-    trace = found.get("stackTrace") or _header(found.get("type"), found.get("message"))
-    if f"Caused by: {header}" in trace:
+    first = header(cause.get("type"), cause.get("message"))
+    trace = found.get("stackTrace") or header(found.get("type"), found.get("message"))
+    if f"Caused by: {first}" in trace:
         return found
     of_cause = cause.get("stackTrace") or ""
-    shown = of_cause if header in of_cause else f"{header}\n{of_cause}".strip("\n")
+    shown = of_cause if first in of_cause else f"{first}\n{of_cause}".strip("\n")
     return {**found, "stackTrace": f"{trace}\nCaused by: {shown}".strip("\n")}
 
 
-def _header(kind: str | None, message: str | None) -> str:
+def header(kind: str | None, message: str | None) -> str:
+    """Return the first line of an exception: its type and message, as far as they are known."""
     return ": ".join(part for part in (kind, message) if part)
 
 

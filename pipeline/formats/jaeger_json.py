@@ -9,6 +9,7 @@ in the form that OpenTelemetry publishes for Zipkin, those of an OpenTracing err
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.formats.field_names import put
 from pipeline.formats.invalid_input import InvalidInput, kept, shown
 from pipeline.formats.span_values import event_text
 from tracelink.model.endpoints import remote_endpoint
@@ -141,10 +142,7 @@ def _map(*tags: object) -> Json:
         else:
             continue
         for name, value in pairs:
-            free = name
-            while free in found and found[free] != value:
-                free += "'"
-            found[free] = value
+            put(found, name, value)
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.formats.field_names import put
 from pipeline.formats.invalid_input import InvalidInput
 
 # From here on, a float may have been an integer, whose digits orjson drops.
@@ -79,10 +80,7 @@ def _names(value: object) -> int:
 def _both(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
-        free = name
-        while free in found and found[free] != value:
-            free += "'"
-        found[free] = value
+        put(found, name, value)
     return found
 
 

@@ -7,11 +7,12 @@ journald), OpenTelemetry (1 to 24), Google Cloud's LogSeverity (100 to 800), Log
 from collections.abc import Collection
 from functools import lru_cache
 
-_SYSLOG_WORDS = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
+SYSLOG_LEVELS = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
+"""The levels of syslog's severities, from 0 on."""
 _OTEL = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 # Levels of these scales have these numbers only.
 _EXACT: dict[str, dict[float, str]] = {
-    "syslog": dict(enumerate(_SYSLOG_WORDS)),
+    "syslog": dict(enumerate(SYSLOG_LEVELS)),
     "otel": {number: _OTEL[(number - 1) // 4] for number in range(1, 25)},
     "monolog": {
         100: "DEBUG", 200: "INFO", 250: "NOTICE", 300: "WARNING", 400: "ERROR", 500: "CRITICAL", 550: "ALERT",
@@ -53,7 +54,7 @@ def level_of_number(number: float, name: str, line: Collection[str]) -> str | No
 
 def _scale(number: float, name: str, line: Collection[str]) -> str | None:
     """Return the scale of a number under a name that several loggers use."""
-    if number < len(_SYSLOG_WORDS):
+    if number < len(SYSLOG_LEVELS):
         gelf = all(field in line for field in _GELF)
         return "syslog" if gelf or not _SYSLOG.isdisjoint(line) else None
     if number < _TWO_DIGITS:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pipeline.formats.names import Part, holds_lists, places
+from tracelink.texts import free_name
 
 _PAIR = {"key", "value"}
 # Deeper objects keep their JSON text.
@@ -53,8 +54,8 @@ class LineFields:
                 self._objects[full] = field
                 self._flatten(field, f"{full}.", depth - 1)  # type: ignore[arg-type] # `kind` says that it is an object
             elif field is not None:
-                while full in fields:
-                    full += "'"
+                if full in fields:
+                    full = free_name(fields, full)
                 fields[full] = field
                 if kind is list and holds_lists(full):
                     self._look_into(field, full)  # type: ignore[arg-type] # `kind` says that it is a list

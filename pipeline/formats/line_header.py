@@ -7,7 +7,8 @@ count only if a level, ids, or a logger with its separator follow.
 
 import re
 
-from pipeline.formats.line_ids import ID_PAIR, LEVELS, SPAN_CHARS, ids_of, is_hex, named_id, put
+from pipeline.formats.field_names import put
+from pipeline.formats.line_ids import ID_PAIR, LEVELS, SPAN_CHARS, ids_of, is_hex, named_id
 
 _ZONE = r"(?: ?(?:Z|[+-]\d\d:?\d\d)(?![\w:])| (?:UTC|GMT|CES?T|E[SD]T|C[SD]T|M[SD]T|P[SD]T|BST|IST|JST|MSK)(?![\w]))?+"
 FRACTION = r"(?:[.,]\d{1,9})?+"

@@ -3,6 +3,8 @@
 import re
 from functools import lru_cache
 
+from pipeline.formats.field_names import put
+
 LEVELS = frozenset(
     {
         "TRACE", "TRC", "VERBOSE", "VRB", "FINEST", "FINER", "FINE", "CONFIG", "DEBUG", "DBG", "INFO", "INF",
@@ -32,13 +34,6 @@ ID_PAIR = re.compile(
 _PAIR = re.compile(
     r"(?P<name>[A-Za-z_@][\w.@/-]*+)=(?P<value>\"(?:[^\"\\]|\\.)*+\"|[^\s,;\"]*+)(?:[,;] ?| ++|\Z)", re.ASCII
 )
-
-
-def put(fields: dict[str, str], name: str, value: str) -> None:
-    """Add a field; if there is one of this name with another value, the name gets an apostrophe."""
-    while fields.get(name, value) != value:
-        name += "'"
-    fields[name] = value
 
 
 def named_id(name: str, value: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from pipeline.formats.envelopes import Entry
-from pipeline.formats.exceptions import exception_of, exception_of_text
+from pipeline.formats.exceptions import exception_of, exception_of_text, header
 from pipeline.formats.invalid_input import InvalidInput, kept, shown
 from pipeline.formats.level_numbers import level_of_number
 from pipeline.formats.line_fields import LineFields
@@ -188,10 +188,8 @@ def _unknown_level(line: LineFields, name: str) -> str | None:
 def _take_trace_id(line: LineFields) -> TraceId:
     """Take the trace id; one in another spelling than ours stays a field, too."""
     for name, decimal in line.candidates[Part.TRACE_ID]:
-        text = line.values.get(name)
-        if decimal and type(text) is int:
-            text = str(text)
-        if not isinstance(text, str) or (trace := read_trace_id(text, decimal=decimal)) is None:
+        text = _id_text(line, name, decimal=decimal)
+        if text is None or (trace := read_trace_id(text, decimal=decimal)) is None:
             continue
         if trace.value == UNTRACED.value:
             line.drop(name)
@@ -205,13 +203,19 @@ def _take_trace_id(line: LineFields) -> TraceId:
     return UNTRACED
 
 
+def _id_text(line: LineFields, name: str, *, decimal: bool) -> str | None:
+    """Return an id as text, which may be a number where ids are decimals; None for any other value."""
+    value = line.values.get(name)
+    if decimal and type(value) is int:
+        return str(value)
+    return value if isinstance(value, str) else None
+
+
 def _take_span_id(line: LineFields) -> str | None:
     """Take the span id; one in another spelling than ours stays a field, too."""
     for name, decimal in line.candidates[Part.SPAN_ID]:
-        text = line.values.get(name)
-        if decimal and type(text) is int:
-            text = str(text)
-        if not isinstance(text, str) or (span_id := read_span_id(text, decimal=decimal)) is None:
+        text = _id_text(line, name, decimal=decimal)
+        if text is None or (span_id := read_span_id(text, decimal=decimal)) is None:
             continue
         if not span_id or text.lower() == span_id.lstrip("0") or text.lower() == span_id:
             line.drop(name)
@@ -335,6 +339,4 @@ def _before(message: str, exception: LoggedException) -> str:
 
 def _text_of(exception: LoggedException | None) -> str | None:
     """Return the first line of an exception: its type and message."""
-    if exception is None:
-        return None
-    return ": ".join(text for text in (exception.get("type"), exception.get("message")) if text) or None
+    return (header(exception.get("type"), exception.get("message")) or None) if exception else None

@@ -2,7 +2,8 @@
 
 import re
 
-from pipeline.formats.line_ids import put, unquoted
+from pipeline.formats.field_names import put
+from pipeline.formats.line_ids import unquoted
 
 _BEGINS = re.compile(r"[A-Za-z_@][\w.@/-]*+=", re.ASCII)
 _PAIR = re.compile(r"(?P<name>[^\s=\"]++)=(?P<value>\"(?:[^\"\\]|\\.)*+\"|[^\s\"]*+)(?:\s++|\Z)")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from pipeline.formats.invalid_input import InvalidInput, shown
+from tracelink.texts import free_name
 
 Json = Mapping[str, object]
 
@@ -37,9 +38,7 @@ def attributes(found: object, depth: int = 32) -> dict[str, object]:
         key, value = one["key"], any_value(one.get("value"), depth)
         if value is None:
             continue
-        while key in pairs:
-            key += "'"
-        pairs[key] = value
+        pairs[free_name(pairs, key)] = value
     return pairs
 
 

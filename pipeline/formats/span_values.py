@@ -11,6 +11,7 @@ import orjson
 from pipeline.formats.invalid_input import InvalidInput, kept, shown
 from pipeline.formats.times import parse_time
 from tracelink.model.records import Endpoint
+from tracelink.texts import free_name
 
 Spare = dict[str, str]
 """Texts that no field of a span can hold, by their names."""
@@ -30,9 +31,7 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 def keep(spare: Spare, name: str, value: object) -> None:
     """Put a value aside under a name that is still free."""
-    while name in spare:
-        name += "'"
-    spare[name] = kept(value)
+    spare[free_name(spare, name)] = kept(value)
 
 
 def time(found: object, name: str, spare: Spare) -> int | None:

@@ -2,9 +2,9 @@
 
 import re
 
-from pipeline.formats.line_ids import put
+from pipeline.formats.field_names import put
+from pipeline.formats.level_numbers import SYSLOG_LEVELS
 
-_SEVERITIES = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
 _MOST_PRIORITY = 191
 _PRIORITY = re.compile(r"<(\d{1,3})>", re.ASCII)
 _RFC_5424 = re.compile(
@@ -33,7 +33,7 @@ def parse_syslog(line: str) -> dict[str, str] | None:
     found: dict[str, str] = {}
     at = 0
     if priority and int(priority[1]) <= _MOST_PRIORITY:
-        found = {"level": _SEVERITIES[int(priority[1]) & 7], "log.syslog.priority": priority[1]}
+        found = {"level": SYSLOG_LEVELS[int(priority[1]) & 7], "log.syslog.priority": priority[1]}
         at = priority.end()
         if match := _RFC_5424.match(line, at):
             return found | _named(match) | _structured(match["rest"])

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable
 
+from pipeline.formats.field_names import put
 from pipeline.formats.line_header import BEGIN_IDS, FRACTION
-from pipeline.formats.line_ids import ID_PAIR, LEVELS, SPAN_CHARS, TRACE_CHARS, ids_of, put
+from pipeline.formats.line_ids import ID_PAIR, LEVELS, SPAN_CHARS, TRACE_CHARS, ids_of
 
 _BRACKETS = r"(?:\[([^\[\]]*+)\] ++)?+"
 _TIME = rf"((?:\d{{4}}-\d\d-\d\d[T ])?+\d\d:\d\d:\d\d{FRACTION}(?:Z|[+-]\d\d:?\d\d)?+)"

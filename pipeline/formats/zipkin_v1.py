@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.formats import span_values as values
 from pipeline.formats.invalid_input import InvalidInput, shown
+from tracelink.texts import free_name
 
 Json = dict[str, Any]
 
@@ -75,9 +76,7 @@ class _Side:
 
     def put(self, name: str, value: object) -> None:
         """Add a tag; a second one of the same name gets an apostrophe."""
-        while name in self.tags:
-            name += "'"
-        self.tags[name] = value
+        self.tags[free_name(self.tags, name)] = value
 
 
 class _Sides:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from tracelink.model.codec import LOG_RECORD, SPAN, Schema
 from tracelink.model.records import LogRecord, Span
-from tracelink.texts import text
+from tracelink.texts import free_name, text
 
 INVALID = "tracelink.invalid."
 """The tag or field `tracelink.invalid.NAME` has the value that did not fit the field NAME."""
@@ -112,10 +112,8 @@ def _map(value: object) -> dict[str, str]:
         raise _Unfit
     found: dict[str, str] = {}
     for name, one in value.items():
-        shown = text(name)
-        while shown in found:  # names that differ only in what cannot be encoded
-            shown += "'"
-        found[shown] = text(one)
+        # Names may differ only in what cannot be encoded.
+        found[free_name(found, text(name))] = text(one)
     return found
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, cast
 
+from tracelink.texts import free_name
+
 R = TypeVar("R", bound=Mapping[str, Any])
 
 TRUNCATED = "tracelink.truncated"
@@ -78,10 +80,8 @@ def _restored(value: object) -> object:
     if isinstance(value, _Map):
         found: dict[str, str] = {}
         for name, one in value:
-            shown = str(name)
-            while shown in found:  # names that differ only in what was cut
-                shown += "'"
-            found[shown] = str(one)
+            # Names may differ only in what was cut.
+            found[free_name(found, str(name))] = str(one)
         return found
     if isinstance(value, dict):
         return {name: _restored(one) for name, one in value.items()}
