@@ -6,7 +6,7 @@ No two threads ever run at the same time.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
-from threading import Event, Semaphore, Thread
+from threading import Event, Lock, Thread
 from typing import Any, NamedTuple, Self, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -132,7 +132,10 @@ class _Life:
         self._metrics = metrics
         self._dead = False
         self._failure: BaseException | None = None
-        self._go, self._stopped = Semaphore(0), Semaphore(0)
+        # Locks, and no semaphores, which are Python: they are taken at every stop, and the test's time is that.
+        self._go, self._stopped = Lock(), Lock()
+        self._go.acquire()
+        self._stopped.acquire()
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
