@@ -51,6 +51,7 @@ class Load:
         self._messages = messages
         self._prefix = prefix
         self._enough = Event()
+        self._ended = Event()
         self._started = 0.0
         self._producer = Producer(
             {
@@ -72,6 +73,10 @@ class Load:
         self._started = time.monotonic()
         self._thread.start()
 
+    def is_on(self) -> bool:
+        """Tell whether it still has messages to send."""
+        return not self._ended.is_set()
+
     def finish(self, seconds: float) -> Manifest:
         """Send no more once so many seconds have passed since the start, and wait until all is answered."""
         self._enough.wait(self._started + seconds - time.monotonic())
@@ -86,6 +91,7 @@ class Load:
             if self._enough.is_set():
                 break
             self._send(message)
+        self._ended.set()
         self._producer.flush(_PATIENCE)
 
     def _send(self, message: Message) -> None:
