@@ -21,7 +21,7 @@ FIRST_MICRO, LAST_MICRO = 10**14, 10**17
 # Below this a number is no time of this age in any unit, and stays what Zipkin takes it for: microseconds.
 _NO_UNIT = 10**8
 _MAX_LONG = 2**63 - 1
-_MAX_PORT = 65535
+MAX_PORT = 65535
 _ID_CHARS = 16
 HEX = frozenset("0123456789abcdef")
 _KINDS = frozenset({"CLIENT", "SERVER", "PRODUCER", "CONSUMER"})
@@ -82,7 +82,7 @@ def port(found: object, name: str, spare: Spare) -> int | None:
     number = _number(found)
     if number == 0:
         return None
-    if number is None or not 0 < number <= _MAX_PORT or number != int(number):
+    if number is None or not 0 < number <= MAX_PORT or number != int(number):
         keep(spare, name, found)
         return None
     return int(number)

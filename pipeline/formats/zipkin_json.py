@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.formats import span_values as values
 from pipeline.formats.invalid_input import InvalidInput, kept, shown
-from pipeline.formats.span_values import FIRST_MICRO, LAST_MICRO, Spare
+from pipeline.formats.span_values import FIRST_MICRO, LAST_MICRO, MAX_PORT, Spare
 from pipeline.formats.trace_ids import read_trace_id
 from tracelink.model.records import (
     NO_TRACE,
@@ -34,7 +34,6 @@ _FIELDS = frozenset(
 )  # fmt: skip
 _ENDPOINT_FIELDS = frozenset({"serviceName", "ipv4", "ipv6", "port"})
 _ANNOTATION_FIELDS = frozenset({"timestamp", "value"})
-_MAX_PORT = 65535
 
 
 def parse_span(value: object, rule: ErrorRule) -> Span:
@@ -71,11 +70,17 @@ def parse_span(value: object, rule: ErrorRule) -> Span:
     for other in value.keys() - _FIELDS:
         if value[other] is not None:
             spare[other] = kept(value[other])
+    return completed(span, spare, rule)
+
+
+def completed(span: Span, spare: Spare, rule: ErrorRule) -> Span:
+    """Return a span with its flags, and with what its fields cannot hold as tags."""
+    tags = span["tags"]
     for field, text in spare.items():
         values.keep(tags, f"field.{field}", text)
     if rule.span(tags):
         span["flags"] |= Flag.ERROR
-    if parent_id is None:
+    if span["parentId"] is None:
         span["flags"] |= Flag.ROOT
     return span
 
@@ -112,7 +117,7 @@ def _endpoint(found: object, field: str, spare: Spare) -> Endpoint | None:
             values.address(text, f"{field}.{name}", endpoint, spare)
     port = found.get("port")
     if port is not None:
-        known = type(port) is int and 0 < port <= _MAX_PORT
+        known = type(port) is int and 0 < port <= MAX_PORT
         endpoint["port"] = port if known else values.port(port, f"{field}.port", spare)
     for other in found.keys() - _ENDPOINT_FIELDS:
         if found[other] is not None:
