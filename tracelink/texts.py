@@ -18,14 +18,36 @@ _LARGEST = 10**4000
 _SMALL = 2**63
 # The common types of which JSON is the text: all others take longer to find out.
 _JSON = frozenset({bool, dict, float, list, tuple, type(None)})
+# So many apostrophes behind a name are readable; more would make the names of a long input longer than the input.
+MOST_APOSTROPHES = 8
 _WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}  # as OpenTelemetry spells them
 
 
 def free_name(taken: Container[str], name: str) -> str:
-    """Return a name that is not taken: with as many apostrophes behind it as that needs."""
-    while name in taken:
+    """Return a name that is not taken: with as many apostrophes behind it as that needs, and a number after eight.
+
+    It takes few steps even if thousands of names are taken, as a sender may arrange it.
+    """
+    for _ in range(MOST_APOSTROPHES):
+        if name not in taken:
+            return name
         name += "'"
-    return name
+    return name if name not in taken else _numbered(taken, name)
+
+
+def _numbered(taken: Container[str], name: str) -> str:
+    """Return a name with a number behind it that is free, while the number before it is taken."""
+    free = 2
+    while f"{name}{free}" in taken:
+        free *= 2
+    last = free // 2
+    while free - last > 1:
+        middle = (free + last) // 2
+        if f"{name}{middle}" in taken:
+            last = middle
+        else:
+            free = middle
+    return f"{name}{free}"
 
 
 def text(value: object) -> str:

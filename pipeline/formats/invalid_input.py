@@ -32,7 +32,10 @@ def kept(value: object) -> str:
 
 def shown(value: object) -> str:
     """Return a short form of a value for a message."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"a {type(value).__name__} that is nested too deeply"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

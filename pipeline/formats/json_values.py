@@ -28,11 +28,12 @@ def load_json(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """
     try:
         value = orjson.loads(text)
+        nothing_lost = text.count(b'":') == _names(value)
     except orjson.JSONDecodeError as error:
         return _lenient(text, error)
-    if text.count(b'":') != _names(value):
-        return _lenient(text, None)
-    return value
+    except RecursionError:  # orjson takes values that are nested more deeply than Python's calls
+        raise InvalidInput("no JSON", "nested too deeply") from None
+    return value if nothing_lost else _lenient(text, None)
 
 
 def load_several(text: bytes) -> list[Any] | None:

@@ -32,6 +32,8 @@ _TRUE = frozenset({"true", "1"})
 _CALLERS = {"SERVER": "CLIENT", "CONSUMER": "PRODUCER"}
 _V2_ONLY = frozenset({"kind", "localEndpoint", "remoteEndpoint"})
 _CONVERTED = frozenset({"annotations", "binaryAnnotations", "timestamp", "duration"})
+# Each annotation is compared with the hosts before it; a span has one or two, and a broken one a few more.
+_MOST_HOSTS = 100
 _COMMON = ("traceId", "parentId", "id", "name", "debug")
 
 
@@ -87,7 +89,10 @@ class _Sides:
         self._addresses: dict[str, object] = {}
 
     def annotate(self, one: object) -> None:
-        """Add an annotation to the side of its host; a core annotation gives the side its kind."""
+        """Add an annotation to the side of its host; a core annotation gives the side its kind.
+
+        Raises InvalidInput.
+        """
         fields = one if isinstance(one, dict) else {}
         value, endpoint = fields.get("value"), fields.get("endpoint")
         core = _CORE.get(value) if isinstance(value, str) else None
@@ -103,7 +108,10 @@ class _Sides:
             side.core[edge] = fields
 
     def tag(self, one: object) -> None:
-        """Add a binary annotation as a tag to the side of its host, or keep it as the address of the other side."""
+        """Add a binary annotation as a tag to the side of its host, or keep it as the address of the other side.
+
+        Raises InvalidInput.
+        """
         if not isinstance(one, dict) or not isinstance(one.get("key"), str):
             raise InvalidInput("Zipkin v1", f"a binary annotation must have a key, not {shown(one)}")
         key, value, endpoint = one["key"], one.get("value"), one.get("endpoint")
@@ -141,12 +149,17 @@ class _Sides:
         return next((one for one in self.all if one.kind), side)
 
     def _at(self, endpoint: object, kind: str | None = None) -> _Side:
-        """Return the side of a host, by its service; of a service that called itself, the side of this kind."""
+        """Return the side of a host, by its service; of a service that called itself, the side of this kind.
+
+        Raises InvalidInput if there are more hosts than a span has.
+        """
         for side in self.all:
             same = endpoint is None or side.endpoint is None or _service(side.endpoint) == _service(endpoint)
             if same and (kind is None or side.kind in {None, kind}):
                 side.endpoint = side.endpoint or endpoint
                 return side
+        if len(self.all) == _MOST_HOSTS:
+            raise InvalidInput("Zipkin v1", f"a span has annotations of more than {_MOST_HOSTS} hosts")
         self.all.append(_Side(endpoint))
         return self.all[-1]
 

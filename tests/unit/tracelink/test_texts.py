@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelink.texts import json, text
+from tracelink.texts import MOST_APOSTROPHES, free_name, json, text
 
 
 class NoRepr:
@@ -219,3 +219,35 @@ def test_bytes_are_their_text_or_their_hex(value: bytes) -> None:
 @given(st.lists(st.integers(-(2**63), 2**63) | st.text() | st.none()))
 def test_both_ways_to_json_agree(value: list[object]) -> None:
     assert json([*value, math.nan]) == orjson.dumps([*value, "NaN"]).decode()
+
+
+def test_a_name_that_is_taken_gets_apostrophes_and_after_eight_of_them_a_number() -> None:
+    taken: list[str] = []
+    for _ in range(MOST_APOSTROPHES + 5):
+        taken.append(free_name(taken, "a"))
+    quoted = ["a" + "'" * number for number in range(MOST_APOSTROPHES + 1)]
+    assert taken == [*quoted, *(f"{quoted[-1]}{number}" for number in range(2, 6))]
+
+
+class Counted(dict[str, None]):
+    """Names that count how often they are asked for."""
+
+    asked = 0
+
+    def __contains__(self, name: object) -> bool:
+        self.asked += 1
+        return super().__contains__(name)
+
+
+def test_thousands_of_equal_names_stay_short_and_take_few_steps() -> None:
+    taken = Counted()
+    for _ in range(2_000):
+        taken[free_name(taken, "a")] = None
+    assert len(taken) == 2_000
+    assert max(map(len, taken)) < 20
+    assert taken.asked < 2_000 * 40
+
+
+@given(st.sets(st.from_regex(r"a'{0,9}[0-9]{0,2}", fullmatch=True)))
+def test_a_free_name_is_never_taken(taken: set[str]) -> None:
+    assert free_name(taken, "a") not in taken

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.formats.invalid_input import InvalidInput, kept
+from pipeline.formats.invalid_input import InvalidInput, kept, shown
 from pipeline.formats.json_values import load_json, load_several
 
 
@@ -34,11 +34,23 @@ def test_nothing_that_json_says_is_lost(text: bytes, value: object) -> None:
     assert load_json(text) == value
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"{'a': 1}", b'{"a":1}{"b":2}', b"[" * 100_000, b'{"a":' * 5000])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"{'a': 1}", b'{"a":1}{"b":2}', b"[" * 100_000, b'{"a":' * 5000, b"[" * 1000 + b"]" * 1000]
+)
 def test_a_text_that_is_no_json_is_refused(text: bytes) -> None:
     with pytest.raises(InvalidInput) as refused:
         load_json(text)
     assert refused.value.reason == "no JSON"
+
+
+def test_a_value_that_is_nested_too_deeply_has_a_short_form() -> None:
+    assert shown(orjson.loads(b"[" * 1000 + b"]" * 1000)) == "a list that is nested too deeply"
+
+
+def test_thousands_of_equal_names_in_an_object_are_all_kept_under_short_names() -> None:
+    found = load_json(b"{" + b",".join([b'"a":%d' % number for number in range(1_000)]) + b"}")
+    assert sorted(found.values()) == list(range(1_000))
+    assert max(map(len, found)) < 20
 
 
 def test_a_number_of_thousands_of_digits_keeps_them() -> None:

@@ -234,6 +234,14 @@ def test_a_span_that_says_nothing_or_has_a_wrong_shape_is_refused_in_words_that_
         assert "v1" in str(found)
 
 
+@pytest.mark.parametrize(("hosts", "taken"), [(100, True), (101, False)])
+def test_a_span_with_annotations_of_more_than_a_hundred_hosts_is_refused(hosts: int, *, taken: bool) -> None:
+    annotations = [at("retry", 0, {"serviceName": f"web-{number}"}) for number in range(hosts)]
+    found = SpanReader(ErrorRule()).read({**IDS, "annotations": annotations})
+    assert len(found) == (hosts if taken else 1)
+    assert isinstance(found[0], InvalidInput) is not taken
+
+
 def test_a_v2_span_whose_annotations_have_more_fields_stays_v2() -> None:
     reader = SpanReader(ErrorRule())
     (span,) = reader.read({**IDS, "kind": "SERVER", "annotations": [at("retry", 0)]})
