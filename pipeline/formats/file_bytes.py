@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import re
 from collections.abc import Iterator
 from io import BufferedReader, TextIOWrapper
 from typing import IO, cast
@@ -14,6 +15,8 @@ UTF8_BOM = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8."""
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _MAGIC_BYTES = 6
+# UTF-16 of two ASCII characters, or of one that a line feed follows, whose NUL is in the next line of bytes.
+_LITTLE = re.compile(rb"[\x01-\x7f]\0(?:[\x01-\x7f]\0|\n\Z)")
 
 DAMAGED = (OSError, EOFError, lzma.LZMAError)
 """What reading a damaged compressed file raises, besides `zlib.error`."""
@@ -42,11 +45,12 @@ def decompressed(raw: BufferedReader) -> IO[bytes]:
 def utf8_lines(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield the lines of a stream with their ends, as UTF-8 without a byte order mark; UTF-16 is decoded.
 
-    Bytes that are no UTF-8 stay as they are.
+    Bytes that are no UTF-8 stay as they are. Without a byte order mark it is UTF-16 if a NUL follows each of the first
+    two characters, or the only one of the first line.
     """
     first = stream.readline()
-    little = first[1:2] == b"\0" and first[:1].isascii()
-    if first[:2] in _UTF16_BOMS or (little and first[:1] != b"\0"):
+    little = _LITTLE.match(first) is not None
+    if first[:2] in _UTF16_BOMS or little:
         # The end of a line of UTF-16 has a second byte, which is in the next line of bytes.
         encoding = "utf-16" if first[:2] in _UTF16_BOMS else "utf-16-le"
         rest = TextIOWrapper(cast("BufferedReader", _Rejoined(first, stream)), encoding, errors="replace", newline="\n")
