@@ -27,6 +27,8 @@ _CALLER = (
     ("net.sock.peer.addr", "net.sock.peer.port"),
 )
 _MAX_PORT = 65535
+# A longer text is no address, and would fill the cache.
+_LONGEST = 256
 
 
 def remote_endpoint(kind: str | None, attributes: Mapping[str, object]) -> Endpoint | None:
@@ -36,7 +38,7 @@ def remote_endpoint(kind: str | None, attributes: Mapping[str, object]) -> Endpo
     for name, port_name in _CALLER if kind == "SERVER" else _CALLED:
         value = attributes.get(name)
         if value and isinstance(value, str):
-            endpoint = _endpoint(value)
+            endpoint = _endpoint(value) if len(value) <= _LONGEST else {"serviceName": value}
             port = attributes.get(port_name) if port_name else None
             return {**endpoint, "port": port} if type(port) is int and 0 < port <= _MAX_PORT else endpoint
     return None

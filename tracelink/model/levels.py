@@ -33,18 +33,22 @@ _WORDS = {
 _KNOWN = {word: level for level in LEVELS for word in (level, *_WORDS[level].upper().split())}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _PADDING = " \t\r\n[](){}<>:|*."
-# A longer text is no level.
+# A longer text is no level, and would fill the cache.
 _LONGEST = 64
 # With a symbol, the name of its type, or its number: "Level.SEVERE", "ERROR(3)".
 _DRESSED = re.compile(r"(?:[^\w\s]+\s+)?(?:[A-Z]+\.)*(\w+)(?:\(\d{1,5}\)?)?")
 _OFFSET = re.compile(r"([A-Z]+)([+-])\d{1,4}")
 
 
-@lru_cache(maxsize=4096)
 def known_level(word: str) -> str | None:
     """Return the level that a word stands for, in any case, padded, coloured or with an offset (`ERROR+4`), or None."""
+    return _known_level(word) if len(word) <= _LONGEST else None
+
+
+@lru_cache(maxsize=4096)
+def _known_level(word: str) -> str | None:
     found = _KNOWN.get(word.upper())
-    if found is not None or len(word) > _LONGEST:
+    if found is not None:
         return found
     plain = plain_word(word)
     found = _KNOWN.get(plain)

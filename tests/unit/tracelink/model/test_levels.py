@@ -1,5 +1,7 @@
 """Levels in one vocabulary, however a logger spells them."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,3 +84,10 @@ def test_the_rule_takes_a_level_in_any_spelling() -> None:
     assert [ErrorRule().log(word) for word in ("err", "\x1b[31mfatal\x1b[0m", "warn", "audit", None)] == [
         True, True, False, False, False,
     ]  # fmt: skip
+
+
+def test_a_long_text_is_no_level_and_is_not_kept_in_memory() -> None:
+    word = "error" * 100
+    before = sys.getrefcount(word)
+    assert known_level(word) is None
+    assert sys.getrefcount(word) == before
