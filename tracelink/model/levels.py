@@ -14,6 +14,8 @@ LEVELS = (
 """The vocabulary, by severity. `WARN` and `WARNING` are one level: half of the loggers have the one, half the other."""
 ERROR_LEVELS = frozenset(LEVELS[LEVELS.index("ERROR") :])
 """The levels that make a line errored."""
+ORIGINAL_LEVEL = "level.original"
+"""The field with a level's own name, if it differs from the level by more than colour, case and padding."""
 
 _WORDS = {
     "TRACE": "trc trce t verbose vrb v finest finer silly",
@@ -38,6 +40,9 @@ _LONGEST = 64
 # With a symbol, the name of its type, or its number: "Level.SEVERE", "ERROR(3)".
 _DRESSED = re.compile(r"(?:[^\w\s]+\s+)?(?:[A-Z]+\.)*(\w+)(?:\(\d{1,5}\)?)?")
 _OFFSET = re.compile(r"([A-Z]+)([+-])\d{1,4}")
+# OpenTelemetry's numbers from 1 to 24; four have one name.
+_NAMES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+_SEVERITIES: dict[object, str] = {4 * four + one: name for four, name in enumerate(_NAMES) for one in (1, 2, 3, 4)}
 
 
 def known_level(word: str) -> str | None:
@@ -71,3 +76,22 @@ def plain_word(word: str) -> str:
 def shown_level(word: str) -> str:
     """Return the level that a word stands for, or an unknown word in upper case, without colours and padding."""
     return known_level(word) or plain_word(word)
+
+
+def level_of_severity(name: str, number: object) -> tuple[str | None, str | None]:
+    """Return the level of a severity of OpenTelemetry, and the name that it had, if that differs.
+
+    The level is that of its text, or the name of its number (`INFO2` is INFO). `name` may be empty; a number outside of
+    1 to 24 is none.
+    """
+    return (_level_of_severity if len(name) <= _LONGEST else _level_of_severity.__wrapped__)(name, number)
+
+
+@lru_cache(maxsize=256)
+def _level_of_severity(name: str, number: object) -> tuple[str | None, str | None]:
+    numbered = _SEVERITIES.get(number)
+    plain = plain_word(name)
+    level = known_level(name) or (None if numbered else plain)
+    if level:
+        return level, None if plain == level else name
+    return numbered, (name or None) if numbered else None

@@ -7,7 +7,8 @@ import traceback
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.context import get_current
 
-from tracelink.otel.levels import ORIGINAL_LEVEL, level_of_logging
+from tracelink.model.levels import ORIGINAL_LEVEL
+from tracelink.otel.levels import level_of_logging
 from tracelink.texts import text
 
 # The attributes of every LogRecord; all others came as `extra`.

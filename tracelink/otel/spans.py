@@ -1,16 +1,23 @@
-"""Mapping of OpenTelemetry's spans to ours, by OpenTelemetry's published mapping to Zipkin.
-
-Links, dropped counts, trace state, resource and scope have no field in Zipkin and become tags: nothing is lost.
-"""
+"""Mapping of OpenTelemetry's spans to ours, by OpenTelemetry's published mapping to Zipkin."""
 
 from opentelemetry.sdk.resources import SERVICE_NAME
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, SpanKind, StatusCode
 
 from tracelink.model.endpoints import remote_endpoint
+from tracelink.model.otel_mapping import (
+    MICRO,
+    UNKNOWN_SERVICE,
+    Attributes,
+    add_rest,
+    add_status,
+    event_text,
+    link_shown,
+    with_own,
+)
 from tracelink.model.records import Annotation, ErrorRule, Flag, Span
-from tracelink.otel.values import MICRO, Attributes, Common, plain, texts
-from tracelink.texts import json, text
+from tracelink.otel.values import Common, plain
+from tracelink.texts import text
 
 _KINDS = {
     SpanKind.CLIENT: "CLIENT",
@@ -19,6 +26,7 @@ _KINDS = {
     SpanKind.CONSUMER: "CONSUMER",
     SpanKind.INTERNAL: None,
 }
+_CODES = {StatusCode.ERROR: "ERROR", StatusCode.OK: "OK"}
 _SHORT = 1 << 64
 
 
@@ -52,25 +60,22 @@ class SpanMapper:
             "name": text(span.name),
             "timestamp": timestamp,
             "duration": duration,
-            "localEndpoint": {"serviceName": text(span.resource.attributes.get(SERVICE_NAME, "unknown_service"))},
+            "localEndpoint": {"serviceName": text(span.resource.attributes.get(SERVICE_NAME, UNKNOWN_SERVICE))},
             "remoteEndpoint": remote_endpoint(kind, attributes),
             "annotations": [_annotation(event) for event in span.events],
             "tags": tags,
         }
 
     def _tags(self, span: ReadableSpan, attributes: Attributes) -> dict[str, str]:
-        common = self._common.tags(span.resource, span.instrumentation_scope)
-        tags = common.copy()
-        for name, value in attributes.items():
-            if name in common:  # the span's own attribute wins, the resource's is renamed
-                tags[f"resource.{name}"] = common[name]
-            tags[name] = value if type(value) is str and value.isascii() else text(value)
-        _add_status(tags, span)
-        _add_counts(tags, span)
-        if span.links:
-            tags["otel.links"] = json([_link(link) for link in span.links])
-        if span.context and span.context.trace_state:
-            tags["w3c.tracestate"] = span.context.trace_state.to_header()
+        tags = with_own(self._common.tags(span.resource, span.instrumentation_scope), attributes)
+        add_status(tags, _CODES.get(span.status.status_code), span.status.description)
+        state = span.context.trace_state if span.context else None
+        add_rest(
+            tags,
+            (span.dropped_attributes, span.dropped_events, span.dropped_links),
+            [_link(link) for link in span.links],
+            state.to_header() if state else "",
+        )
         return tags
 
 
@@ -86,37 +91,8 @@ def _times(span: ReadableSpan) -> tuple[int | None, int | None]:
         return start, None
 
 
-def _add_status(tags: dict[str, str], span: ReadableSpan) -> None:
-    """Set the status, and `error` only on a failed span: for Zipkin the mere presence of this tag is an error."""
-    status = span.status
-    code = status.status_code
-    if code is StatusCode.ERROR:
-        if "error" in tags:
-            tags["attribute.error"] = tags["error"]
-        tags["otel.status_code"] = "ERROR"
-        tags["error"] = text(status.description or "")
-    elif "error" in tags and (code is StatusCode.OK or tags["error"] in {"false", ""}):
-        tags["attribute.error"] = tags.pop("error")
-    if code is StatusCode.OK:
-        tags["otel.status_code"] = "OK"
-
-
-def _add_counts(tags: dict[str, str], span: ReadableSpan) -> None:
-    if span.dropped_attributes:
-        tags["otel.dropped_attributes_count"] = str(span.dropped_attributes)
-    if span.dropped_events:
-        tags["otel.dropped_events_count"] = str(span.dropped_events)
-    if span.dropped_links:
-        tags["otel.dropped_links_count"] = str(span.dropped_links)
-
-
 def _annotation(event: Event) -> Annotation:
-    value = text(event.name)
-    if event.attributes or event.dropped_attributes:
-        attributes = plain(event.attributes)
-        if event.dropped_attributes:
-            attributes = {**attributes, "otel.dropped_attributes_count": event.dropped_attributes}
-        value = f"{json(value)}: {json(attributes)}"
+    value = event_text(text(event.name), plain(event.attributes), event.dropped_attributes)
     try:
         return {"timestamp": event.timestamp // MICRO, "value": value}
     except TypeError:  # as above
@@ -124,9 +100,6 @@ def _annotation(event: Event) -> Annotation:
 
 
 def _link(link: Link) -> dict[str, object]:
-    shown: dict[str, object] = {"traceId": f"{link.context.trace_id:032x}", "spanId": f"{link.context.span_id:016x}"}
-    if link.context.trace_state:
-        shown["traceState"] = link.context.trace_state.to_header()
-    if link.attributes:
-        shown["attributes"] = texts(link.attributes)
-    return shown
+    context = link.context
+    state = context.trace_state.to_header() if context.trace_state else ""
+    return link_shown(f"{context.trace_id:032x}", f"{context.span_id:016x}", state, plain(link.attributes))

@@ -1,20 +1,14 @@
-"""Attribute values as text, for tags and fields."""
+"""Attributes of the SDK, and the tags that many records share."""
 
-from collections.abc import Mapping
 from typing import cast
 
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from tracelink.texts import text
-
-MICRO = 1000
-"""Nanoseconds in a microsecond."""
+from tracelink.model.otel_mapping import Attributes, common_tags
 
 # The cache is cleared at this size: a library that keeps making scopes must not fill the memory.
 _MAX_PAIRS = 1024
-
-Attributes = Mapping[str, object]
 
 
 def plain(attributes: Attributes | None) -> Attributes:
@@ -25,11 +19,6 @@ def plain(attributes: Attributes | None) -> Attributes:
         return cast("dict[str, object]", attributes).copy()
     except AttributeError:  # not a mapping of the SDK
         return dict(attributes)
-
-
-def texts(attributes: Attributes | None) -> dict[str, str]:
-    """Return attributes as tags."""
-    return {text(name): text(value) for name, value in plain(attributes).items()}
 
 
 class Common:
@@ -49,14 +38,11 @@ class Common:
             return known[2]
         if len(self._known) >= _MAX_PAIRS:
             self._known.clear()
-        tags = texts(resource.attributes)
-        tags.pop(SERVICE_NAME, None)
-        if resource.schema_url:
-            tags["otel.resource.schema_url"] = resource.schema_url
+        named: Attributes = {}
         if scope is not None:
-            tags |= {f"otel.scope.{name}": value for name, value in texts(scope.attributes).items()}
             named = {"name": scope.name, "version": scope.version, "schema_url": scope.schema_url}
-            tags |= {f"otel.scope.{name}": text(value) for name, value in named.items() if value}
+        scope_attributes = plain(scope.attributes if scope is not None else None)
+        tags = common_tags(plain(resource.attributes), resource.schema_url, scope_attributes, named)
         # A reference to the pair keeps both alive, so that no other object gets their ids.
         self._known[key] = (resource, scope, tags)
         return tags

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelink.model.levels import ERROR_LEVELS, LEVELS, known_level, shown_level
+from tracelink.model.levels import ERROR_LEVELS, LEVELS, known_level, level_of_severity, shown_level
 from tracelink.model.records import ErrorRule
 
 
@@ -91,3 +91,24 @@ def test_a_long_text_is_no_level_and_is_not_kept_in_memory() -> None:
     before = sys.getrefcount(word)
     assert known_level(word) is None
     assert sys.getrefcount(word) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "level", "original"),
+    [
+        ("", 1, "TRACE", None),
+        ("", 8, "DEBUG", None),
+        ("", 24, "FATAL", None),
+        ("", 25, None, None),
+        ("", -1, None, None),
+        ("audit", 25, "AUDIT", None),
+        ("audit", 10, "INFO", "audit"),
+        ("x" * 100, 17, "ERROR", "x" * 100),
+    ],
+)
+def test_a_severity_has_the_level_of_its_text_or_of_its_number(
+    name: str, number: int, level: str | None, original: str | None
+) -> None:
+    before = sys.getrefcount(name)
+    assert level_of_severity(name, number) == (level, original)
+    assert len(name) < 100 or sys.getrefcount(name) == before

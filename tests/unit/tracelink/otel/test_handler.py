@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 
 from tracelink.metrics import PublisherMetrics
 from tracelink.model.codec import LOG_RECORD
+from tracelink.model.levels import ORIGINAL_LEVEL
 from tracelink.model.records import Flag, LogRecord
 from tracelink.otel import TracelinkLogExporter
 from tracelink.otel.handler import OpenTelemetryHandler
-from tracelink.otel.levels import ORIGINAL_LEVEL
 from tracelink.settings import PublisherSettings
 from tracelink.testing import MemoryPublisher
 

@@ -9,9 +9,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
+from tracelink.model.levels import ORIGINAL_LEVEL
 from tracelink.model.records import NO_TRACE, ErrorRule, Flag
 from tracelink.model.records import LogRecord as OurLogRecord
-from tracelink.otel.levels import ORIGINAL_LEVEL
 from tracelink.otel.logs import LogMapper
 
 
