@@ -44,6 +44,11 @@ class Inflater:
         # What cannot be compressed becomes a little longer; more than that are empty blocks, which might never end.
         self._longest = most + _STEP
 
+    @property
+    def size(self) -> int:
+        """The inflated bytes so far."""
+        return self._body.tell()
+
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes as they were sent; raises TooLarge, or InvalidInput for broken data."""
         self._received += len(chunk)

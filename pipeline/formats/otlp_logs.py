@@ -1,10 +1,13 @@
 """Log records of OpenTelemetry's JSON (OTLP 1.5, `ExportLogsServiceRequest`), as fields for the reader of lines."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from pipeline.formats.invalid_input import InvalidInput
-from pipeline.formats.otlp_values import any_value, attributes, decode_base64, field
+from pipeline.formats.otlp_fields import field
+from pipeline.formats.otlp_values import any_value, attributes, decode_base64
+from tracelink.texts import text
 
 _READ_APART = frozenset({"attributes", "body", "traceId", "spanId", "trace_id", "span_id"})
 _ID_BYTES = frozenset({8, 16})
@@ -31,13 +34,22 @@ def _line(record: dict[str, Any], resource: object, scope: object) -> dict[str, 
         if name not in _READ_APART and not (name.endswith("UnixNano") and value in (0, "0", ""))
     }
     line["traceId"], line["spanId"] = _hex(field(record, "traceId")), _hex(field(record, "spanId"))
-    line["body"] = any_value(record.get("body"))
-    line["attributes"] = attributes(record.get("attributes"))
+    line["body"] = _in_json(any_value(record.get("body")))
+    line["attributes"] = _in_json(attributes(record.get("attributes")))
     if isinstance(resource, dict):
-        line["resource"] = attributes(resource.get("attributes"))
+        line["resource"] = _in_json(attributes(resource.get("attributes")))
     if isinstance(scope, dict) and isinstance(name := scope.get("name"), str):
         line["scope.name"] = name
     return line
+
+
+def _in_json(value: object) -> object:
+    """Return a value as it is in JSON: the text of bytes, of NaN and of infinities."""
+    if isinstance(value, dict):
+        return {name: _in_json(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_in_json(one) for one in value]
+    return text(value) if isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)) else value
 
 
 def _hex(found: object) -> object:

@@ -1,220 +1,179 @@
 """Spans from OTLP in JSON (opentelemetry-proto, trace.proto), as objects of Zipkin v2.
 
-The mapping is OpenTelemetry's own to Zipkin, as in `tracelink.otel.spans`: a span is the same record whether the SDK
-publishes it or a file of the Collector has it. Ids are hex, or base64 as protobuf's JSON has them; enums are numbers or
-names; 64-bit integers are texts or numbers. Envelopes of Tempo and Jaeger (`batches`, `trace`, `result`) are opened.
+The mapping is `tracelink.model.otel_mapping`: a span is the same record whether the SDK publishes it or a file of the
+Collector has it. Ids are hex, or base64 as protobuf's JSON has them; enums are numbers or names; 64-bit integers are
+texts or numbers. Envelopes of Tempo and Jaeger (`batches`, `trace`, `result`) are opened.
 """
 
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from pipeline.formats import span_values as values
 from pipeline.formats.invalid_input import InvalidInput, kept, shown
-from pipeline.formats.otlp_values import attributes, decode_base64, field
+from pipeline.formats.otlp_common import SPAN_BYTES, TRACE_BYTES, Common
+from pipeline.formats.otlp_fields import (
+    dropped,
+    field,
+    hex_id,
+    is_nano,
+    is_number,
+    nanoseconds,
+    object_field,
+    text_field,
+)
+from pipeline.formats.otlp_groups import Names, Reader, require_at_most
+from pipeline.formats.otlp_values import attributes
 from tracelink.model.endpoints import remote_endpoint
+from tracelink.model.otel_mapping import MICRO, add_rest, add_status, event_text, link_shown, with_own
+from tracelink.texts import text
 
 Json = dict[str, Any]
 
 _ENVELOPES = ("trace", "result")
-_RESOURCES = ("resourceSpans", "resource_spans", "batches")
-_SCOPES = ("scopeSpans", "scope_spans", "instrumentationLibrarySpans", "instrumentation_library_spans")
-_KINDS = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
+_NAMES = Names(
+    ("resourceSpans", "resource_spans", "batches"),
+    ("scopeSpans", "scope_spans", "instrumentationLibrarySpans", "instrumentation_library_spans"),
+    ("spans",),
+)
+KINDS = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
+"""The names of the numbers of kinds."""
+CODES = {1: "OK", 2: "ERROR"}
+"""The names of the numbers of a status; 0 is unset."""
 _ZIPKIN_KINDS = frozenset({"SERVER", "CLIENT", "PRODUCER", "CONSUMER"})
-_CODES = {1: "OK", 2: "ERROR"}
 _CONVERTED = frozenset(
     {
         "traceId", "spanId", "parentSpanId", "name", "kind", "startTimeUnixNano", "endTimeUnixNano", "attributes",
         "events", "links", "status", "traceState", "flags", "droppedAttributesCount", "droppedEventsCount",
         "droppedLinksCount",
+        "trace_id", "span_id", "parent_span_id", "start_time_unix_nano", "end_time_unix_nano", "trace_state",
+        "dropped_attributes_count", "dropped_events_count", "dropped_links_count",
     }
 )  # fmt: skip
-_TRACE_BYTES, _SPAN_BYTES = 16, 8
+_NO_SHARED = Common(None, {}, None)
+_SHORT = "0" * TRACE_BYTES
 
 
 def is_otlp(value: Json) -> bool:
     """Return True for spans in OTLP, in any of its envelopes, or one span of it."""
     inner = _opened(value)
-    return any(name in inner for name in (*_RESOURCES, *_SCOPES)) or _is_span(inner)
+    return any(name in inner for name in (*_NAMES.resources, *_NAMES.scopes)) or _is_span(inner)
 
 
-def v2_spans(value: Json) -> Iterator[tuple[str, Json | InvalidInput]]:
-    """Yield each span as an object of Zipkin v2, or why it is none, with its place in the value."""
+def v2_spans(
+    value: Json, notes: Counter[str] | None = None, *, unknown: bool = True
+) -> Iterator[tuple[str, Json | InvalidInput]]:
+    """Yield each span as an object of Zipkin v2, or why it is none, with its place in the value.
+
+    `notes` counts ids in base64. `unknown`: fields that OTLP does not have stay with the object.
+    """
     value = _opened(value)
+    converter = _Converter(Counter() if notes is None else notes, unknown=unknown)
+    reader = Reader(_NAMES, converter.convert)
     if _is_span(value):
-        yield from _spans([value], {}, {}, "")
-    elif any(name in value for name in _SCOPES):
-        yield from _resource(value, "")
+        try:
+            yield "", converter.convert(value, _NO_SHARED)
+        except InvalidInput as error:
+            yield "", error
+    elif any(name in value for name in _NAMES.scopes):
+        yield from reader.resource(value)
     else:
-        for name in _RESOURCES:
-            for place, found in _each(value, name, ""):
-                yield from [(place, found)] if isinstance(found, InvalidInput) else _resource(found, f"{place}.")
+        yield from reader.request(value)
+
+
+def require_at_most_spans(most: int, value: Json) -> None:
+    """Raise TooManyRecords if a value has more spans than `most`; see `Limit`."""
+    value = _opened(value)
+    is_resource = any(name in value for name in _NAMES.scopes)
+    require_at_most(most, {_NAMES.resources[0]: [value]} if is_resource else value, _NAMES)
 
 
 def _opened(value: Json) -> Json:
     return next((value[name] for name in _ENVELOPES if isinstance(value.get(name), dict)), value)
 
 
-def _resource(group: Json, path: str) -> Iterator[tuple[str, Json | InvalidInput]]:
-    try:
-        resource = attributes(_object(group, "resource").get("attributes"))
-        service = resource.pop("service.name", None)
-        if url := field(group, "schemaUrl"):
-            resource["otel.resource.schema_url"] = url
-        endpoint = {"serviceName": service}
-        for name in _SCOPES:
-            for place, scope in _each(group, name, path):
-                yield from (
-                    [(place, scope)] if isinstance(scope, InvalidInput) else _scope(scope, endpoint, resource, place)
-                )
-    except InvalidInput as error:
-        yield path.removesuffix("."), error
+class _Converter:
+    def __init__(self, notes: Counter[str], *, unknown: bool) -> None:
+        self._notes = notes
+        self._unknown = unknown
 
+    def convert(self, span: object, common: Common) -> Json:
+        """Return a span as an object of Zipkin v2; raises InvalidInput."""
+        if not isinstance(span, dict):
+            raise InvalidInput("OTLP", f"a span is a JSON object, not {shown(span)}")
+        own = attributes(span.get("attributes"))
+        kind = _kind(span.get("kind"))
+        trace_id = hex_id(span, "traceId", TRACE_BYTES, self._notes)
+        if isinstance(trace_id, str) and len(trace_id) == len(_SHORT) * 2:
+            trace_id = trace_id.removeprefix(_SHORT)  # as the SDK, which has numbers
+        start, took, spare = times(nanoseconds(span, "startTimeUnixNano"), nanoseconds(span, "endTimeUnixNano"))
+        found = {
+            "traceId": trace_id,
+            "id": hex_id(span, "spanId", SPAN_BYTES, self._notes),
+            "parentId": hex_id(span, "parentSpanId", SPAN_BYTES, self._notes),
+            "kind": kind,
+            "name": text_field(span, "name"),
+            "timestamp": start,
+            "duration": took,
+            "localEndpoint": {"serviceName": common.service},
+            "remoteEndpoint": remote_endpoint(kind if kind in _ZIPKIN_KINDS else None, own),
+            "annotations": [_annotation(event) for event in _items(span, "events")],
+            "tags": self._tags(span, with_own(common.tags, own)),
+        } | spare
+        return {name: span[name] for name in span.keys() - _CONVERTED} | found if self._unknown else found
 
-def _scope(group: Json, endpoint: Json, resource: Json, path: str) -> Iterator[tuple[str, Json | InvalidInput]]:
-    try:
-        common = resource | _scope_tags(group)
-    except InvalidInput as error:
-        yield path, error
-    else:
-        yield from _spans(group.get("spans"), endpoint, common, f"{path}.spans")
+    def _tags(self, span: Json, tags: dict[str, str]) -> dict[str, str]:
+        status = object_field(span, "status")
+        add_status(tags, _code(status.get("code")), text_field(status, "message"))
+        counts = (dropped(span, "Attributes"), dropped(span, "Events"), dropped(span, "Links"))
+        links = [self._link(link) for link in _items(span, "links")]
+        add_rest(tags, counts, links, text_field(span, "traceState"))
+        return tags
 
-
-def _scope_tags(group: Json) -> Json:
-    scope = _object(group, "scope") or _object(group, "instrumentationLibrary")
-    tags = {f"otel.scope.{name}": value for name, value in attributes(scope.get("attributes")).items()}
-    named = {"name": scope.get("name"), "version": scope.get("version"), "schema_url": field(group, "schemaUrl")}
-    return tags | {f"otel.scope.{name}": value for name, value in named.items() if value}
-
-
-def _spans(found: object, endpoint: Json, common: Json, path: str) -> Iterator[tuple[str, Json | InvalidInput]]:
-    if found is not None and not isinstance(found, list):
-        yield path, InvalidInput("OTLP", f"spans must be a list, not {shown(found)}")
-        return
-    for number, span in enumerate(found or ()):
-        place = f"{path}[{number}]" if path else ""
-        try:
-            if not isinstance(span, dict):
-                raise InvalidInput("OTLP", f"a span is a JSON object, not {shown(span)}")
-            yield place, _converted(span, endpoint, common)
-        except InvalidInput as error:
-            yield place, error
-
-
-def _converted(span: Json, endpoint: Json, common: Json) -> Json:
-    own = attributes(span.get("attributes"))
-    kind = _kind(span.get("kind"))
-    tags = common | own
-    for name in common.keys() & own.keys():  # the span's own attribute wins, the resource's is renamed
-        tags[f"resource.{name}"] = common[name]
-    _add_status(tags, _object(span, "status"))
-    for what in "attributes", "events", "links":
-        if count := field(span, f"dropped{what.title()}Count"):
-            tags[f"otel.dropped_{what}_count"] = count
-    if links := _items(span, "links"):
-        tags["otel.links"] = [_link(link) for link in links]
-    if state := field(span, "traceState"):
-        tags["w3c.tracestate"] = state
-    start, end = field(span, "startTimeUnixNano"), field(span, "endTimeUnixNano")
-    took = _duration(start, end)
-    rest = {name: one for name, one in span.items() if _camel(name) not in _CONVERTED}
-    if took is None and end not in (None, "", "0", 0):
-        rest["endTimeUnixNano"] = end
-    return rest | {
-        "traceId": _id(field(span, "traceId"), _TRACE_BYTES),
-        "id": _id(field(span, "spanId"), _SPAN_BYTES),
-        "parentId": _id(field(span, "parentSpanId"), _SPAN_BYTES),
-        "kind": kind,
-        "name": span.get("name"),
-        "timestamp": start,
-        "duration": took,
-        "localEndpoint": endpoint,
-        "remoteEndpoint": remote_endpoint(kind if kind in _ZIPKIN_KINDS else None, own),
-        "annotations": [_annotation(event) for event in _items(span, "events")],
-        "tags": tags,
-    }
+    def _link(self, link: Json) -> dict[str, object]:
+        trace_id = hex_id(link, "traceId", TRACE_BYTES, self._notes)
+        span_id = hex_id(link, "spanId", SPAN_BYTES, self._notes)
+        state = text_field(link, "traceState")
+        return link_shown(text(trace_id or ""), text(span_id or ""), state, attributes(link.get("attributes")))
 
 
 def _kind(found: object) -> str | None:
     """Return one of Zipkin's kinds, None for an internal or unspecified one, any other value as text."""
     if isinstance(found, str):
         found = found.upper().removeprefix("SPAN_KIND_")
-        found = int(found) if found.isdecimal() else found
-    name = _KINDS.get(found, found) if isinstance(found, int) else found
+        found = int(found) if is_number(found) else found
+    name = KINDS.get(found, found) if isinstance(found, int) else found
     return None if name in (None, "", 0, "INTERNAL", "UNSPECIFIED") else kept(name)
 
 
-def _add_status(tags: Json, status: Json) -> None:
-    """Set the status, and `error` only on a failed span, as `tracelink.otel.spans` does."""
-    code = status.get("code")
-    code = _CODES.get(code, code) if isinstance(code, int) else str(code or "").upper().removeprefix("STATUS_CODE_")
-    code = _CODES.get(int(code), code) if isinstance(code, str) and code.isdecimal() else code
-    message = status.get("message")
-    if code == "ERROR":
-        if "error" in tags:
-            tags["attribute.error"] = tags["error"]
-        tags["error"] = message or ""
-    elif "error" in tags and (code == "OK" or kept(tags["error"]) in {"false", ""}):
-        tags["attribute.error"] = tags.pop("error")
-    if code in {"ERROR", "OK"}:
-        tags["otel.status_code"] = code
-    if message and code != "ERROR":
-        tags["otel.status_description"] = message
+def _code(found: object) -> str | None:
+    """Return the name of a status, which may be a number or a text."""
+    name = text(found).upper().removeprefix("STATUS_CODE_")
+    return CODES.get(int(name), name) if is_number(name) else name
 
 
 def _annotation(event: Json) -> Json:
-    found = attributes(event.get("attributes"))
-    if dropped := field(event, "droppedAttributesCount"):
-        found["otel.dropped_attributes_count"] = dropped
-    return {"timestamp": field(event, "timeUnixNano"), "value": values.event_text(kept(event.get("name") or ""), found)}
+    value = event_text(text_field(event, "name"), attributes(event.get("attributes")), dropped(event, "Attributes"))
+    time = nanoseconds(event, "timeUnixNano")
+    return {"timestamp": time // MICRO if is_nano(time) else time, "value": value}
 
 
-def _link(link: Json) -> Json:
-    shown_link: Json = {
-        "traceId": _id(field(link, "traceId"), _TRACE_BYTES),
-        "spanId": _id(field(link, "spanId"), _SPAN_BYTES),
-    }
-    if state := field(link, "traceState"):
-        shown_link["traceState"] = state
-    if found := attributes(link.get("attributes")):
-        shown_link["attributes"] = {name: kept(value) for name, value in found.items()}
-    return shown_link
+def times(start: object, end: object) -> tuple[object, int | None, Json]:
+    """Return the start of a span, its microseconds, at least one, and the end if it gives no duration.
 
-
-def _id(found: object, size: int) -> object:
-    """Return an id as hex: base64 of so many bytes is decoded, anything else is left as it is."""
-    if not isinstance(found, str) or not found:
-        return None if found == "" else found
-    decoded = None if set(found.lower()) <= values.HEX else decode_base64(found)
-    return decoded.hex() if decoded is not None and len(decoded) == size else found
-
-
-def _duration(start: object, end: object) -> int | None:
-    """Return the microseconds from start to end, at least one; None if one is missing or they are in wrong order."""
+    The start is in microseconds if both are in nanoseconds, as they should be; else it is as it came. There is no
+    duration if one of them is missing, or the end is before the start.
+    """
+    if is_nano(start) and is_nano(end) and start <= end:
+        return start // MICRO, (end - start) // MICRO or 1, {}
     begun, ended = values.instant(start), values.instant(end)
-    if not begun or not ended or ended < begun:
-        return None
-    nanos = [int(one) for one in (start, end) if isinstance(one, int) or (isinstance(one, str) and one.isdecimal())]
-    if len(nanos) == 2 and min(nanos) >= values.LAST_MICRO:  # noqa: PLR2004 - both are in the unit that they should have
-        return max(1, (nanos[1] - nanos[0]) // 1000)
-    return max(1, ended - begun)
+    if begun and ended and begun <= ended:
+        return start, max(1, ended - begun), {}
+    return start, None, {} if end is None else {"endTimeUnixNano": end}
 
 
 def _is_span(value: Json) -> bool:
     return bool(field(value, "spanId") and field(value, "startTimeUnixNano"))
-
-
-@lru_cache(maxsize=256)
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(word.title() for word in rest)
-
-
-def _object(value: Json, name: str) -> Json:
-    found = value.get(name)
-    if found is not None and not isinstance(found, dict):
-        raise InvalidInput("OTLP", f"{name} must be an object, not {shown(found)}")
-    return found or {}
 
 
 def _items(value: Json, name: str) -> list[Json]:
@@ -223,16 +182,3 @@ def _items(value: Json, name: str) -> list[Json]:
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise InvalidInput("OTLP", f"{name} must be a list of objects, not {shown(found)}")
     return found
-
-
-def _each(value: Json, name: str, path: str) -> Iterable[tuple[str, Json | InvalidInput]]:
-    """Yield the elements of a list with their places."""
-    found = value.get(name)
-    if found is None:
-        return
-    if not isinstance(found, list):
-        yield f"{path}{name}", InvalidInput("OTLP", f"{name} must be a list, not {shown(found)}")
-        return
-    for number, one in enumerate(found):
-        place = f"{path}{name}[{number}]"
-        yield place, one if isinstance(one, dict) else InvalidInput("OTLP", f"not an object: {shown(one)}")

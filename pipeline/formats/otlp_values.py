@@ -2,52 +2,35 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable
 
 from pipeline.formats.invalid_input import InvalidInput, shown
 from tracelink.texts import free_name
 
-Json = Mapping[str, object]
+# The parser of protobuf takes 47 levels, so that JSON gives the same as far as there is the same.
+_DEEPEST = 64
 
 
-def field(value: Json, name: str) -> object:
-    """Return a field by its name in JSON (`traceId`), or by its name in the protocol (`trace_id`)."""
-    found = value.get(name)
-    return value.get(_snake(name)) if found is None else found
-
-
-@lru_cache(maxsize=64)
-def _snake(name: str) -> str:
-    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
-
-
-def attributes(found: object, depth: int = 32) -> dict[str, object]:
-    """Return a list of key-value pairs as a map; a second value of a key gets an apostrophe. Raises InvalidInput.
-
-    A pair whose value is null or missing is left out.
-    """
+def attributes(found: object, depth: int = _DEEPEST) -> dict[str, object]:
+    """Return a list of key-value pairs as a map; a second value of a key gets an apostrophe. Raises InvalidInput."""
     if not found:
         return {}
     if not isinstance(found, list):
         raise InvalidInput("OTLP", f"attributes must be a list, not {shown(found)}")
     pairs: dict[str, object] = {}
     for one in found:
-        if not isinstance(one, dict) or not isinstance(one.get("key"), str):
-            raise InvalidInput("OTLP", f"an attribute must have a key, not {shown(one)}")
-        key, value = one["key"], any_value(one.get("value"), depth)
-        if value is None:
-            continue
-        pairs[free_name(pairs, key)] = value
+        if not isinstance(one, dict) or not isinstance(key := one.get("key") or "", str):
+            raise InvalidInput("OTLP", f"an attribute is an object with a key, not {shown(one)}")
+        pairs[free_name(pairs, key)] = any_value(one.get("value"), depth)
     return pairs
 
 
-def any_value(found: object, depth: int = 32) -> object:
-    """Return an AnyValue as a plain value: bytes as hex; a value without a type as it is. Raises InvalidInput."""
+def any_value(found: object, depth: int = _DEEPEST) -> object:
+    """Return an AnyValue as a plain value, bytes too; a value without a type as it is. Raises InvalidInput."""
     if not isinstance(found, dict) or len(found) != 1 or not depth:
         return None if found == {} else found
     ((kind, value),) = found.items()
-    read = _READERS.get(kind.removesuffix("Value").removesuffix("_value"))
+    read = _READERS.get(kind)
     return found if read is None else read(value, depth - 1)
 
 
@@ -59,7 +42,10 @@ def _integer(value: object, _: int) -> object:
 
 
 def _double(value: object, _: int) -> object:
-    return float(value) if type(value) is int else value
+    try:
+        return float(value) if isinstance(value, str) or type(value) is int else value
+    except (ValueError, OverflowError):
+        return value
 
 
 def _array(value: object, depth: int) -> object:
@@ -73,10 +59,10 @@ def _pairs(value: object, depth: int) -> object:
 
 def _bytes(value: object, _: int) -> object:
     decoded = decode_base64(value)
-    return value if decoded is None else decoded.hex()
+    return value if decoded is None else decoded
 
 
-_READERS: dict[str, Callable[[object, int], object]] = {
+_KINDS: dict[str, Callable[[object, int], object]] = {
     "string": lambda value, _: value,
     "bool": lambda value, _: value,
     "int": _integer,
@@ -85,6 +71,10 @@ _READERS: dict[str, Callable[[object, int], object]] = {
     "kvlist": _pairs,
     "bytes": _bytes,
 }
+# By their names in JSON, in the protocol, and without a suffix.
+_READERS = {f"{kind}{suffix}": read for kind, read in _KINDS.items() for suffix in ("Value", "_value", "")}
+# An index into a table that only profiles have.
+_READERS |= dict.fromkeys(("stringValueStrindex", "string_value_strindex"), lambda _value, _depth: None)
 
 
 def decode_base64(found: object) -> bytes | None:

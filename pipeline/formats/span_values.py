@@ -18,6 +18,8 @@ Spare = dict[str, str]
 
 FIRST_MICRO, LAST_MICRO = 10**14, 10**17
 """A whole number from the first to below the last is a time in microseconds, from 1973 to 5138."""
+FIRST_NANO = 10**18
+"""A number from here on is a time in nanoseconds, after September 2001."""
 # Below this a number is no time of this age in any unit, and stays what Zipkin takes it for: microseconds.
 _NO_UNIT = 10**8
 _MAX_LONG = 2**63 - 1

@@ -5,9 +5,9 @@ Protobuf refuses a message if any string in it is not UTF-8, so a span has a sec
 
 from typing import Any
 
-from google.protobuf import descriptor_pb2  # type: ignore[import-untyped] # protobuf has no types
-from google.protobuf.descriptor_pool import DescriptorPool  # type: ignore[import-untyped] # as above
-from google.protobuf.message_factory import GetMessageClass  # type: ignore[import-untyped] # as above
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
 
 _PACKAGE = "zipkin.proto3"
 _TAG = "Span.TagsEntry"

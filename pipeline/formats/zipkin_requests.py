@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import orjson
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # protobuf has no types
+from google.protobuf.message import DecodeError
 
 from pipeline.formats import zipkin_v1
 from pipeline.formats.decoded import Decoded, TooManyRecords

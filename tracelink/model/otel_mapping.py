@@ -6,7 +6,7 @@ have no field there and become tags: nothing is lost.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tracelink.model.levels import ORIGINAL_LEVEL, level_of_severity
 from tracelink.model.records import NO_TRACE, ErrorRule, Flag, LoggedException, LogRecord
@@ -60,11 +60,22 @@ def with_own(common: dict[str, str], attributes: Attributes) -> dict[str, str]:
 
     If both have a name, the record's own attribute wins, and the resource's is renamed.
     """
+    tags: dict[str, Any] = common.copy()
+    tags.update(attributes)
+    if len(tags) != len(common) + len(attributes):
+        return _with_renamed(common, attributes)
+    for name, value in attributes.items():
+        if type(value) is not str or not value.isascii():
+            tags[name] = text(value)
+    return tags
+
+
+def _with_renamed(common: dict[str, str], attributes: Attributes) -> dict[str, str]:
     tags = common.copy()
     for name, value in attributes.items():
         if name in common:
             tags[f"resource.{name}"] = common[name]
-        tags[name] = value if type(value) is str and value.isascii() else text(value)
+        tags[name] = text(value)
     return tags
 
 
@@ -127,7 +138,7 @@ def log_record(
     trace_id: bytes,
     span_id: str | None,
     timestamp: int,
-    service: str,
+    service: str | None,
     logger: str | None,
 ) -> LogRecord:
     """Return a log record; `rule` or the severity's number decides if it is errored.

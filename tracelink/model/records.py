@@ -99,9 +99,9 @@ def parse_trace_id(text: str) -> tuple[bytes, int]:
     Raises ValueError if it is empty, too long, not hex, or zero: such a record belongs to no trace.
     """
     if not 1 <= len(text) <= TRACE_ID_CHARS:
-        raise ValueError(f"a trace id has 1 to {TRACE_ID_CHARS} hex characters, not {text!r}")
+        raise ValueError(f"a trace id has 1 to {TRACE_ID_CHARS} hex characters, not {text!r:.60}")
     if not text.isalnum():  # bytes.fromhex would skip white space
-        raise ValueError(f"a trace id is hex, not {text!r}")
+        raise ValueError(f"a trace id is hex, not {text!r:.60}")
     value = bytes.fromhex(text.zfill(TRACE_ID_CHARS))
     if value == NO_TRACE:
         raise ValueError("a trace id is not zero")

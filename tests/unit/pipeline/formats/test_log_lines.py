@@ -134,6 +134,9 @@ def test_the_log_records_of_opentelemetrys_json_are_lines() -> None:
                                     {"key": "n", "value": {"intValue": "7"}},
                                     {"key": "list", "value": {"arrayValue": {"values": [{"boolValue": True}]}}},
                                     {"key": "map", "value": {"kvlistValue": {"values": []}}},
+                                    {"key": "raw", "value": {"bytesValue": "AP8="}},
+                                    {"key": "odd", "value": {"arrayValue": {"values": [{"doubleValue": "NaN"}]}}},
+                                    {"key": "none"},
                                 ],
                             },
                             {
@@ -165,6 +168,8 @@ def test_the_log_records_of_opentelemetrys_json_are_lines() -> None:
         "attributes.n": "7",
         "attributes.list": "[true]",
         "attributes.map": "{}",
+        "attributes.raw": "00ff",
+        "attributes.odd": '["NaN"]',
     }
     assert reader.read(second.entry, "f-1-1")["timestamp"] == 1_674_984_128_552_459
 

@@ -1,24 +1,19 @@
-"""OTLP JSON as spans: the same record as the SDK's mapping, in every spelling of ids, numbers and names."""
+"""OTLP JSON as spans, in every spelling of ids, numbers and names; `test_otlp_mapping` compares it with the SDK's."""
 
 import json
+import math
 from typing import Any
 
 import pytest
-from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # it has no types
+from google.protobuf.json_format import MessageToDict
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1 import trace_pb2
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.otlp_values import any_value
 from pipeline.formats.spans import SpanReader
-from tracelink.model.codec import SPAN as SPAN_CODEC
 from tracelink.model.records import ErrorRule, Flag, Span
-from tracelink.otel.spans import SpanMapper
 
 TRACE_ID, SPAN_ID, PARENT_ID = "463ac35c9f6413ad48485a3953bb6124", "a2fb4a1d1a96d312", "00000000000000ab"
 START = 1_795_162_530_123_456_789
@@ -72,99 +67,6 @@ def test_a_span_has_its_ids_times_kind_service_and_scope() -> None:
     }
 
 
-# The attributes of OTLP have types, so that a mapped span depends on nothing but them.
-ATTRIBUTES: dict[str, Any] = {
-    "http.response.status_code": 503,
-    "server.address": "10.0.0.7",
-    "server.port": 8080,
-    "ratio": 1.0,
-    "cold": True,
-    "sizes": [1, 2],
-    "host.name": "own",
-    "big": 2**53 + 1,
-}
-
-
-@pytest.mark.parametrize(
-    ("kind", "status", "attributes"),
-    [
-        (SpanKind.CLIENT, Status(StatusCode.UNSET), ATTRIBUTES),
-        (SpanKind.SERVER, Status(StatusCode.ERROR, "no such card"), ATTRIBUTES),
-        (SpanKind.INTERNAL, Status(StatusCode.OK), {"error": True, **ATTRIBUTES}),
-        (SpanKind.PRODUCER, Status(StatusCode.ERROR), {"error": "x"}),
-        (SpanKind.CONSUMER, Status(StatusCode.UNSET), {"error": False}),
-    ],
-)
-def test_a_span_is_the_same_record_through_otlp_as_through_the_sdk(
-    kind: SpanKind, status: Status, attributes: dict[str, Any]
-) -> None:
-    link = Link(SpanContext(0xABC, 0xDEF, is_remote=True), {"why": "retry"})
-    event = Event("exception", {"exception.type": "Declined", "tries": 2}, START)
-    span = ReadableSpan(
-        "POST /pay",
-        context=SpanContext(int(TRACE_ID, 16), int(SPAN_ID, 16), is_remote=False),
-        parent=SpanContext(int(TRACE_ID, 16), int(PARENT_ID, 16), is_remote=True),
-        resource=Resource({"service.name": "pay", "host.name": "h1"}, "https://example.org/1"),
-        attributes=attributes,
-        events=(event, Event("retry", {}, START)),
-        links=(link,),
-        kind=kind,
-        status=status,
-        start_time=START,
-        end_time=START + 77,
-        instrumentation_scope=InstrumentationScope("flask", "3.1", "https://example.org/2", {"pool": "a"}),
-    )
-    (found,) = read(MessageToDict(_as_proto(span)))
-    assert not isinstance(found, InvalidInput)
-    mapped = SpanMapper(ErrorRule()).map(span)
-    assert found["tags"] == mapped["tags"]
-    assert SPAN_CODEC.decode(SPAN_CODEC.encode(found)) == SPAN_CODEC.decode(SPAN_CODEC.encode(mapped))
-
-
-def _as_proto(span: ReadableSpan) -> trace_pb2.TracesData:
-    data = trace_pb2.TracesData()
-    group = data.resource_spans.add(schema_url=span.resource.schema_url)
-    _set(group.resource.attributes, span.resource.attributes)
-    scope = span.instrumentation_scope
-    assert scope is not None
-    spans = group.scope_spans.add(schema_url=scope.schema_url or "")
-    spans.scope.name, spans.scope.version = scope.name, scope.version or ""
-    _set(spans.scope.attributes, scope.attributes)
-    made = spans.spans.add(
-        trace_id=bytes.fromhex(TRACE_ID),
-        span_id=bytes.fromhex(SPAN_ID),
-        parent_span_id=bytes.fromhex(PARENT_ID),
-        name=span.name,
-        # The numbers of OTLP are those of the API plus one.
-        kind=trace_pb2.Span.SpanKind.Name(span.kind.value + 1),
-        start_time_unix_nano=span.start_time or 0,
-        end_time_unix_nano=span.end_time or 0,
-    )
-    _set(made.attributes, span.attributes)
-    for event in span.events:
-        _set(made.events.add(name=event.name, time_unix_nano=event.timestamp).attributes, event.attributes)
-    for link in span.links:
-        ids = {"trace_id": link.context.trace_id.to_bytes(16), "span_id": link.context.span_id.to_bytes(8)}
-        _set(made.links.add(**ids).attributes, link.attributes)
-    made.status.code = span.status.status_code.value
-    made.status.message = span.status.description or ""
-    return data
-
-
-def _set(target: Any, attributes: Any) -> None:  # noqa: ANN401 - protobuf's lists have no types
-    for key, value in (attributes or {}).items():
-        _value(target.add(key=key).value, value)
-
-
-def _value(target: Any, value: object) -> None:  # noqa: ANN401 - as above
-    if isinstance(value, list | tuple):
-        for inner in value:
-            _value(target.array_value.values.add(), inner)
-    else:
-        name = {bool: "bool_value", int: "int_value", float: "double_value", str: "string_value"}[type(value)]
-        setattr(target, name, value)
-
-
 @pytest.mark.parametrize(
     ("trace_id", "span_id"),
     [
@@ -201,8 +103,20 @@ def test_a_kind_is_a_number_or_a_name(kind: object, expected: str | None) -> Non
     assert "field.kind" not in span["tags"]
 
 
-def test_an_unknown_kind_is_kept() -> None:
-    assert one(kind=9)["tags"]["field.kind"] == "9"
+@pytest.mark.parametrize("kind", [9, "9" * 5000], ids=["one digit", "5000 digits"])
+def test_an_unknown_kind_is_kept(kind: object) -> None:
+    assert one(kind=kind)["tags"]["field.kind"] == str(kind)
+
+
+def test_numbers_of_thousands_of_digits_are_no_time_and_no_status() -> None:
+    many = "9" * 5000
+    found = one(startTimeUnixNano=many, status={"code": many}, events=[{"timeUnixNano": many}])
+    assert (found["timestamp"], found["annotations"], found["tags"]["field.timestamp"]) == (None, [], many)
+
+
+def test_the_ids_of_a_link_are_in_lower_case() -> None:
+    link = {"traceId": TRACE_ID.upper(), "spanId": SPAN_ID.upper()}
+    assert json.loads(one(links=[link])["tags"]["otel.links"]) == [{"traceId": TRACE_ID, "spanId": SPAN_ID}]
 
 
 @pytest.mark.parametrize(
@@ -240,15 +154,18 @@ def test_the_message_of_an_error_is_its_tag() -> None:
         ({"int_value": "7"}, 7),
         ({"intValue": "seven"}, "seven"),
         ({"doubleValue": 1}, 1.0),
-        ({"doubleValue": "NaN"}, "NaN"),
+        ({"doubleValue": "-Infinity"}, -math.inf),
+        ({"doubleValue": "1.5"}, 1.5),
+        ({"doubleValue": 10**400}, 10**400),
         ({"boolValue": False}, False),
-        ({"bytesValue": "AAH/"}, "0001ff"),
+        ({"bytesValue": "AAH/"}, b"\x00\x01\xff"),
         ({"bytesValue": "no base64!"}, "no base64!"),
         ({"arrayValue": {"values": [{"intValue": "1"}, {"stringValue": "a"}]}}, [1, "a"]),
         ({"arrayValue": {}}, []),
         ({"kvlistValue": {"values": [attribute("k", intValue="1")]}}, {"k": 1}),
         ({"arrayValue": {"values": [{"kvlistValue": {"values": [attribute("k", boolValue=True)]}}]}}, [{"k": True}]),
         ({}, None),
+        ({"stringValueStrindex": 3}, None),
         ({"unknownValue": 1}, {"unknownValue": 1}),
         ("untyped", "untyped"),
     ],
@@ -314,6 +231,7 @@ def test_nothing_of_a_span_is_dropped() -> None:
         "otel.links": json.dumps([{**ids, "traceState": "c=d", "attributes": {"n": "1"}}], separators=(",", ":")),
         "a": "x",
         "a'": "y",
+        "none": "null",
     }
 
 
@@ -365,10 +283,10 @@ def test_a_single_span_without_its_resource_is_taken() -> None:
         (exported({**SPAN, "attributes": {"a": 1}}), "spans[0]: attributes must be a list"),
         (exported({**SPAN, "events": ["retry"]}), "spans[0]: events must be a list of objects"),
         (exported({**SPAN, "status": "Error"}), "spans[0]: status must be an object"),
-        (exported(SPAN, attributes=["a"]), "resourceSpans[0]: an attribute must have a key"),
+        (exported(SPAN, attributes=["a"]), "resourceSpans[0]: an attribute is an object with a key"),
         ({"resourceSpans": [7]}, "OTLP resourceSpans[0]: not an object"),
         (
-            {"resourceSpans": [{"scopeSpans": [{"scope": 7}]}]},
+            {"resourceSpans": [{"scopeSpans": [{"scope": 7, "spans": [SPAN]}]}]},
             "resourceSpans[0].scopeSpans[0]: scope must be an object",
         ),
         ({"resourceSpans": {"a": 1}}, "resourceSpans: resourceSpans must be a list"),
@@ -379,6 +297,14 @@ def test_an_invalid_span_is_refused_with_its_place(value: object, place: str) ->
     (error,) = read(value)
     assert isinstance(error, InvalidInput)
     assert place in error.detail
+
+
+def test_each_span_of_a_broken_resource_or_scope_is_refused() -> None:
+    groups = exported(SPAN, SPAN)["resourceSpans"]
+    broken = {"resource": {"attributes": 7}, "scopeSpans": [{"spans": [SPAN, SPAN]}, {"spans": [SPAN]}]}
+    scope = {"scopeSpans": [{"scope": {"attributes": 7}, "spans": [SPAN, SPAN]}, {"scope": 7, "spans": []}]}
+    found = read({"resourceSpans": [*groups, broken, scope]})
+    assert [isinstance(each, InvalidInput) for each in found] == [False] * 2 + [True] * 5
 
 
 def test_the_valid_spans_beside_an_invalid_one_are_taken() -> None:
