@@ -41,6 +41,10 @@ class Failpoint(StrEnum):
     """The target has answered for the batch; its dead letters are not sent."""
     SINK_BEFORE_COMMIT = "sink-before-commit"
     """The batch and its dead letters are delivered; the offsets are not committed."""
+    GATEWAY_PRODUCED = "gateway-produced"
+    """The gateway has produced the records of some requests; Kafka has not acknowledged them."""
+    GATEWAY_ACKNOWLEDGED = "gateway-acknowledged"
+    """Kafka has acknowledged the records; the requests are not answered."""
 
 
 _hooks: list[Callable[[Failpoint], None]] = []

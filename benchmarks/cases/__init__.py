@@ -4,6 +4,7 @@ from benchmarks.case import Case
 from benchmarks.cases import (
     alerting,
     elasticsearch,
+    gateway,
     growth,
     join,
     parsing,
@@ -29,6 +30,7 @@ CASES: dict[str, Case] = {
         scaling,
         publisher,
         parsing,
+        gateway,
         windows,
         zipkin,
         elasticsearch,

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from producers.canary import metrics as canary
 from producers.canary.settings import CANARY_STAGES
+from producers.gateway import metrics as gateway
 from sinks.base import metrics as sinks
 from sinks.elasticsearch.span_metrics import ServiceMetrics
 from streams.alerts import metrics as alerts
@@ -43,6 +44,7 @@ SECTIONS = (
     Section("Each sink", lambda registry: sinks.SinkMetrics(registry, "any"), (sinks.EQUATION,)),
     Section("`tracelink sink elasticsearch`: the traced services", ServiceMetrics),
     Section("`tracelink canary`", lambda registry: canary.CanaryMetrics(registry, CANARY_STAGES), (canary.EQUATION,)),
+    Section("`tracelink gateway`", gateway.GatewayMetrics, (gateway.EQUATION,)),
     Section("All processes, on Linux", lambda registry: ProcessCollector(registry=registry)),
 )
 

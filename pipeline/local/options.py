@@ -1,4 +1,4 @@
-"""The options that `tracelink stack`, `up` and `demo` share: directory, ports, servers."""
+"""The options that `tracelink stack`, `up` and `demo` share: directory, ports, servers, gateway."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from tracelink.settings import flag_of, variable_of
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PORTS = {"kafka": 9092, "zipkin": 9411, "elasticsearch": 9200}
+GATEWAY_PORT = 4318
+"""The port of OTLP over HTTP."""
 _SETTINGS = {
     "kafka_bootstrap_servers": "Use this Kafka instead of starting one.",
     "zipkin_url": "Use this Zipkin instead of starting one.",
@@ -30,6 +32,7 @@ class Request:
     fresh: bool
     maven_repository: str | None
     ports: dict[str, int | None]
+    gateway_port: int | None
     settings: dict[str, str | None]
 
 
@@ -79,10 +82,11 @@ def pipeline_options(command: F) -> F:
     def with_request(*, directory: Path | None, fresh: bool, maven_repository: str | None, **others: Any) -> Any:  # noqa: ANN401 - whatever the command takes and returns
         ports = {name: others.pop(f"{name}_port") for name in _PORTS}
         settings = {name: others.pop(name) for name in _SETTINGS}
-        return command(request=Request(directory, fresh, maven_repository, ports, settings), **others)
+        gateway = others.pop("gateway_port")
+        return command(request=Request(directory, fresh, maven_repository, ports, gateway, settings), **others)
 
     decorated: Any = with_request
-    for option in reversed(_settings_options()):
+    for option in reversed([_port_option("gateway", GATEWAY_PORT), *_settings_options()]):
         decorated = option(decorated)
     wrapped: F = stack_options(decorated)
     return wrapped

@@ -14,7 +14,7 @@ from pydantic import Field
 from rich.console import Console
 
 from pipeline.kafka.admin import apply, connect
-from pipeline.local.options import Request
+from pipeline.local.options import GATEWAY_PORT, Request
 from pipeline.local.paths import default_directory
 from pipeline.local.ports import Ports, free_port, is_free
 from pipeline.local.stack import SERVERS, Endpoints, Stack
@@ -30,6 +30,7 @@ PROCESSES = {
     "alerts": ("alerts",),
     "sink-zipkin": ("sink", "zipkin"),
     "sink-elasticsearch": ("sink", "elasticsearch"),
+    "gateway": ("gateway",),
 }
 """The arguments of each process, by the name of its settings; in the order of their ports."""
 
@@ -53,6 +54,8 @@ class Pipeline:
     stop: Event
     urls: Mapping[str, str]
     """The base URL of /metrics, /healthz and /readyz of each process."""
+    gateway: str
+    """The base URL of the gateway, for senders of other makers."""
     services: Mapping[str, str]
     """The environment variables with which a service publishes to this pipeline."""
     settings: LocalSettings
@@ -128,6 +131,7 @@ def pipeline(
         cleanup.enter_context(_alone(directory))
         given = _given(checked)
         _refuse_taken_ports(checked)
+        listen = _gateway_address(request)
         if given.kafka:
             _apply_topics(checked, given)
         endpoints, stack = _servers(request, directory, given, console, cleanup)
@@ -140,6 +144,7 @@ def pipeline(
             **{name: getattr(endpoints, server) for server, name in _SERVER_SETTINGS.items()},
             "topic_prefix": checked.topic_prefix,
             "index_prefix": checked.index_prefix,
+            "gateway_listen": listen,
         }
         programs = _programs(checked, {**_not_set(defaults or {}), **_variables(settings)})
         supervisor = Supervisor(programs, directory / "logs", echo=echo, notice=notice)
@@ -152,6 +157,7 @@ def pipeline(
             servers=_Servers(stack, notice),
             stop=stop,
             urls={program.name: program.url for program in programs},
+            gateway=f"http://{listen.partition(',')[0]}",
             services=_service_variables(final),
             settings=final,
             directory=directory,
@@ -175,7 +181,7 @@ def _alone(directory: Path) -> Iterator[None]:
             raise UserError(
                 f"`tracelink up` or `tracelink demo` already uses {directory}: process {file.read() or 'unknown'}. "
                 "Stop it first, or use another directory: --dir OTHER --kafka-port 0 --zipkin-port 0 "
-                "--elasticsearch-port 0."
+                "--elasticsearch-port 0 --gateway-port 0."
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -191,6 +197,19 @@ def _refuse_taken_ports(checked: LocalSettings) -> None:
                 f"Port {port} is taken by another process: TRACELINK_HTTP_PORT={first} needs {len(PROCESSES)} "
                 "consecutive ports, one for the metrics of each process. Choose another, or unset it for free ports."
             )
+
+
+def _gateway_address(request: Request) -> str:
+    """Return the addresses on which the gateway listens; raises UserError if the port is taken."""
+    if given := os.environ.get(variable_of("gateway_listen")):
+        return given
+    port = GATEWAY_PORT if request.gateway_port is None else request.gateway_port
+    if port and not is_free(port):
+        raise UserError(
+            f"Port {port}, for the gateway, is taken by another process. "
+            "Choose another with --gateway-port (0: any free one)."
+        )
+    return f"127.0.0.1:{port or free_port()}"
 
 
 def _servers(

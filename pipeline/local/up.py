@@ -20,17 +20,18 @@ _TICK_SECONDS = 0.1
 @pipeline_options
 @click.option("--json", "as_json", is_flag=True, help="Print all addresses as JSON when everything is ready.")
 def up(*, request: Request, as_json: bool) -> None:
-    """Run the whole pipeline on this machine for your own services: servers, topics, join, alerts and two sinks.
+    """Run the whole pipeline on this machine for your own services: servers, topics, join, alerts, two sinks, gateway.
 
     Kafka, Zipkin and Elasticsearch are started if they do not run, as by `tracelink stack up`, unless an option or its
-    variable names another one. The join, the alerts and the sinks of Zipkin and Elasticsearch are processes that are
-    restarted when they end. Set their settings with variables (TRACELINK_IDLE_GAP=10 tracelink up); with
-    TRACELINK_HTTP_PORT=N they serve their metrics on N to N+3, in this order. Ctrl-C stops everything that was started.
+    variable names another one. The join, the alerts, the sinks of Zipkin and Elasticsearch, and the gateway are
+    processes that are restarted when they end. Set their settings with variables (TRACELINK_IDLE_GAP=10 tracelink up);
+    with TRACELINK_HTTP_PORT=N they serve their metrics on N to N+4, in this order. Ctrl-C stops everything that was
+    started.
 
     \b
     Examples:
       tracelink up
-      tracelink up --fresh --kafka-port 0 --zipkin-port 0 --elasticsearch-port 0 --dir ./pipeline
+      tracelink up --fresh --kafka-port 0 --zipkin-port 0 --elasticsearch-port 0 --gateway-port 0 --dir ./pipeline
       tracelink up --kafka-bootstrap-servers kafka:9092 --zipkin-url http://zipkin:9411 \\
         --elasticsearch-url https://es:9200
     """
@@ -56,7 +57,13 @@ def _printers(console: "Console") -> "tuple[OnLine, OnLine]":
     """Return the printers of processes' lines, after their names, and of the supervisor's messages."""
     from rich.text import Text
 
-    colours = {"join": "cyan", "alerts": "magenta", "sink-zipkin": "yellow", "sink-elasticsearch": "green"}
+    colours = {
+        "join": "cyan",
+        "alerts": "magenta",
+        "sink-zipkin": "yellow",
+        "sink-elasticsearch": "green",
+        "gateway": "blue",
+    }
     width = max(map(len, colours))
 
     def echo(name: str, line: str) -> None:
@@ -72,6 +79,7 @@ def _printers(console: "Console") -> "tuple[OnLine, OnLine]":
 def _announce(running: "Pipeline", *, as_json: bool) -> None:
     """Print all addresses, and the environment variables for a service."""
     where = {
+        "gateway": running.gateway,
         "zipkin": running.endpoints.zipkin,
         "elasticsearch": running.endpoints.elasticsearch,
         "kafka": running.endpoints.kafka,
@@ -97,4 +105,10 @@ def _announce(running: "Pipeline", *, as_json: bool) -> None:
         "",
     ]
     lines += [f"  export {name}={value}" for name, value in running.services.items()]
+    lines += [
+        "",
+        "Any other OpenTelemetry SDK sends to the gateway with these, and a Zipkin reporter to its /api/v2/spans:",
+        "",
+        f"  export OTEL_EXPORTER_OTLP_ENDPOINT={running.gateway} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+    ]
     click.echo("\n".join([*lines, ""]))

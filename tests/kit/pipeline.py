@@ -19,6 +19,7 @@ def pipeline_environment(stack: Endpoints, topic_prefix: str, index_prefix: str)
         "TRACELINK_ALERTS_GROUP": f"{topic_prefix}alerts",
         "TRACELINK_SINK_GROUP": f"{topic_prefix}sink",
         "TRACELINK_INSTANCE_ID": topic_prefix,
+        "TRACELINK_STACK_GATEWAY_PORT": "0",
         "TRACELINK_PARTITIONS": "2",
     }
 

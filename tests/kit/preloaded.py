@@ -2,6 +2,7 @@
 # ruff: noqa: F401 - to have been imported
 
 import producers.canary.process
+import producers.gateway.process
 import producers.send.send
 import sinks.alerting.alertmanager
 import sinks.alerting.webhook

@@ -11,7 +11,7 @@ from tests.kit.processes import running
 from tests.kit.terminal import in_terminal
 from tests.kit.waiting import wait_for
 
-_STAGES, _SERVICES = 4, 5
+_STAGES, _SERVICES = 5, 5
 _RUN_SECONDS = 240.0
 
 

@@ -11,6 +11,7 @@ from pipeline.cli.root import main
 from pipeline.kafka.admin import connect
 from pipeline.local.commands import down
 from pipeline.local.commands import up as stack_up
+from pipeline.local.up import up
 from pipeline.settings import processes, settings_of, without_credentials
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from streams.join.settings import JoinSettings
@@ -158,7 +159,7 @@ def test_the_names_that_a_service_knows_are_all_that_there_are() -> None:
     stack = {name for name in NAMES if name.startswith("stack_")}
     assert NAMES - stack == {name for settings in processes().values() for name in settings.model_fields}
     assert {f"TRACELINK_{name.upper()}" for name in stack} == {
-        option.envvar for command in (stack_up, down) for option in command.params if option.envvar
+        option.envvar for command in (stack_up, down, up) for option in command.params if option.envvar
     } | {f"TRACELINK_STACK_{server}_HEAP" for server in ("KAFKA", "ZIPKIN", "ELASTICSEARCH")}
 
 

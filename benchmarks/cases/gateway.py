@@ -1,0 +1,110 @@
+"""The gateway's work on a request of OTLP, from compressed bytes to encoded messages: one process, without a server."""
+
+import gzip
+import time
+import zlib
+from collections.abc import Callable
+from statistics import median
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from benchmarks.case import Bench, Case
+from benchmarks.result import Result, Row, Target
+from pipeline.formats.inflate import Inflater
+from pipeline.formats.otlp_requests import spans_of_protobuf
+from producers.gateway.protocol import Encoder
+from producers.gateway.settings import GatewaySettings
+from tracelink.model.codec import SPAN
+from tracelink.model.records import Span
+
+_SPANS, _ATTRIBUTES, _RESOURCE_ATTRIBUTES = 100, 13, 20
+_ROUNDS, _REPEATS = 15, 10
+_MOST_BYTES = 1 << 26
+_MOST = 1.35
+_NANOSECONDS = 1_795_162_530_123_456_789
+
+
+def _attributes(prefix: str, count: int, seed: int) -> list[KeyValue]:
+    """Return attributes of which every fourth is a number."""
+    return [
+        KeyValue(
+            key=f"{prefix}.attribute.{number}",
+            value=AnyValue(int_value=seed * number)
+            if number % 4 == 0
+            else AnyValue(string_value=f"the value {number} of {prefix} {seed}"),
+        )
+        for number in range(count)
+    ]
+
+
+def _request(resource_attributes: int) -> bytes:
+    """Return a request as an SDK sends it, with gzip."""
+    request = ExportTraceServiceRequest()
+    group = request.resource_spans.add()
+    service = KeyValue(key="service.name", value=AnyValue(string_value="checkout"))
+    group.resource.attributes.extend([service, *_attributes("resource", resource_attributes, 1)])
+    scope = group.scope_spans.add()
+    scope.scope.name = "shop.checkout"
+    for number in range(_SPANS):
+        scope.spans.add(
+            trace_id=(number + 1 << 96).to_bytes(16, "big"),
+            span_id=(number + 1).to_bytes(8, "big"),
+            parent_span_id=(number + 2).to_bytes(8, "big"),
+            name="POST /orders",
+            kind=2,
+            start_time_unix_nano=_NANOSECONDS + number,
+            end_time_unix_nano=_NANOSECONDS + number + 1_000_000,
+            attributes=_attributes("http", _ATTRIBUTES, number),
+        )
+    return gzip.compress(request.SerializeToString(), 6)
+
+
+def _read(body: bytes, encoder: Encoder) -> list[Span]:
+    """Read a request as the gateway does; returns its spans."""
+    inflater = Inflater("gzip", _MOST_BYTES)
+    inflater.feed(body)
+    decoded = spans_of_protobuf(inflater.finish(), encoder.rule, encoder.most_records)
+    encoder.spans(decoded)
+    return decoded.records
+
+
+def _alone(body: bytes, spans: list[Span]) -> None:
+    """Inflate and parse a request, and encode as many spans: nothing is mapped."""
+    ExportTraceServiceRequest.FromString(zlib.decompress(body, 31))
+    for span in spans:
+        SPAN.encode(span)
+
+
+def _us(run: Callable[[], object]) -> float:
+    """Return the CPU microseconds a span."""
+    begun = time.process_time_ns()
+    for _ in range(_REPEATS):
+        run()
+    return (time.process_time_ns() - begun) / _REPEATS / _SPANS / 1000
+
+
+def _measure(resource_attributes: int) -> tuple[Row, Target]:
+    """Measure both ways in turn, since the speed of a shared machine changes from second to second."""
+    encoder = Encoder(GatewaySettings())
+    body = _request(resource_attributes)
+    spans = _read(body, encoder)
+    pairs = [(_us(lambda: _read(body, encoder)), _us(lambda: _alone(body, spans))) for _ in range(_ROUNDS)]
+    ratio = median(ours / alone for ours, alone in pairs)
+    alone = median(alone for _, alone in pairs)
+    title = f"OTLP, {_ATTRIBUTES} attributes and {resource_attributes} of the resource"
+    row = Row(
+        title,
+        cpu_us=median(ours for ours, _ in pairs),
+        note=f"{len(body) // _SPANS} bytes a span with gzip; {ratio:.2f} times the {alone:.1f} µs of inflating, "
+        "parsing and encoding alone",
+    )
+    return row, Target(f"{title}: multiple of these alone, at most {_MOST}", ratio, _MOST, at_most=True)
+
+
+def _run(_: Bench) -> Result:
+    measured = [_measure(count) for count in (0, _RESOURCE_ATTRIBUTES)]
+    return Result("gateway", CASE.about, [row for row, _ in measured], [target for _, target in measured])
+
+
+CASE = Case("gateway", "requests of OTLP from compressed bytes to encoded messages", (), _run)

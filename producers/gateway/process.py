@@ -1,0 +1,154 @@
+"""The process of the gateway: its HTTP servers, and the delivery to Kafka."""
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Self
+
+from granian.constants import Interfaces, SSLProtocols
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+from prometheus_client import CollectorRegistry
+
+from pipeline.runtime.process import run_process
+from producers.gateway.access import Senders
+from producers.gateway.delivery import Delivery
+from producers.gateway.http_app import HttpApp
+from producers.gateway.metrics import GatewayMetrics
+from producers.gateway.settings import Address, GatewaySettings
+from tracelink.errors import UserError
+from tracelink.kafka.topics import TopicNames
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG = 1024
+_END_SECONDS = 5.0
+"""Time for connections to close after the last answer."""
+
+
+def run(settings: GatewaySettings) -> None:
+    """Take requests until stopped; see `run_process`. Raises UserError."""
+    settings.check()
+    names = TopicNames(settings.topic_prefix)
+    run_process(
+        settings,
+        partial(Gateway, settings),
+        Gateway.run,
+        kafka=settings,
+        topics=(names.spans, names.logs, names.unlinked_logs),
+    )
+
+
+class Gateway:
+    """The servers of all addresses, in one event loop; a context manager that ends the delivery.
+
+    `not_ready` and `stop` may be called from any thread, and from signal handlers. Raises UserError for wrong settings.
+    """
+
+    watchdog = None  # every request has a deadline
+    group = ""
+
+    def __init__(self, settings: GatewaySettings, registry: CollectorRegistry) -> None:
+        self._settings = settings
+        file = settings.gateway_tokens_file
+        senders = None if file is None else Senders(file)
+        metrics = GatewayMetrics(registry)
+        for address in settings.addresses:
+            _refuse_taken(address)
+        self._delivery = Delivery(settings, metrics, within=settings.answer_within)
+        self._app = HttpApp(settings, self._delivery, senders, metrics)
+        self._stopping = threading.Event()
+        self._running = False
+        self._wake: Callable[[], object] = _nothing
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._delivery.close()
+
+    def stop(self) -> None:
+        """End soon: requests in hand are answered, later ones are refused."""
+        self._stopping.set()
+        self._wake()
+
+    def not_ready(self) -> str | None:
+        """Return why it cannot take records, or None."""
+        if not self._running:
+            return "The gateway is ending." if self._stopping.is_set() else "The gateway is not listening yet."
+        return self._delivery.unavailable()
+
+    def run(self) -> None:
+        """Serve until stopped. Raises UserError if it cannot listen."""
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._wake = partial(loop.call_soon_threadsafe, stop.set)
+        if self._stopping.is_set():
+            stop.set()
+        servers = [_server(self._app, address, self._settings) for address in self._settings.addresses]
+        serving = [asyncio.create_task(server.serve()) for server in servers]
+        stopped = asyncio.create_task(stop.wait())
+        scheme = "http" if self._settings.gateway_certificate is None else "https"
+        for address in self._settings.addresses:
+            _log.info("takes spans and log lines on %s://%s", scheme, address)
+        self._running = True
+        await asyncio.wait([*serving, stopped], return_when=asyncio.FIRST_COMPLETED)
+        self._running = False
+        self._wake = _nothing
+        failed = [one for one in serving if one.done()]
+        self._app.closing = True
+        _log.info("ends after %d requests in hand", self._app.in_hand.requests)
+        await self._end(servers, serving)
+        for one in failed:
+            raise UserError(f"The gateway cannot listen: {one.exception() or 'its server has ended'}.")
+
+    async def _end(self, servers: Sequence[Server], serving: Sequence[asyncio.Task[None]]) -> None:
+        """Answer what is in hand, then close the connections."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.answer_within + _END_SECONDS):
+                await self._app.in_hand.none.wait()
+        for server in servers:
+            server.stop()  # type: ignore[no-untyped-call]  # it has no annotations
+        await asyncio.wait(serving, timeout=_END_SECONDS)
+
+
+def _server(app: HttpApp, address: Address, settings: GatewaySettings) -> Server:
+    return Server(
+        app,
+        address=address.host,
+        port=address.port,
+        interface=Interfaces.RSGI,
+        backlog=_BACKLOG,
+        backpressure=settings.max_connections,
+        websockets=False,
+        http1_settings=HTTP1Settings(header_read_timeout=round(settings.header_timeout * 1000)),
+        log_enabled=False,
+        ssl_cert=settings.gateway_certificate,
+        ssl_key=settings.gateway_key,
+        ssl_protocol_min=SSLProtocols.tls12,
+        ssl_ca=settings.gateway_client_ca,
+        ssl_client_verify=settings.gateway_client_ca is not None,
+    )
+
+
+def _refuse_taken(address: Address) -> None:
+    """Raise UserError if nothing can listen on an address."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+        except OSError as error:
+            raise UserError(
+                f"Cannot listen on {address} ({error.strerror}): choose another address with --gateway-listen."
+            ) from None
+
+
+def _nothing() -> None:
+    """Wake no loop: none runs."""

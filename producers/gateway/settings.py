@@ -1,0 +1,110 @@
+"""The settings of the gateway."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from pydantic import AfterValidator, ByteSize, Field
+
+from pipeline.settings import MonitoringSettings
+from tracelink.errors import UserError
+from tracelink.settings import RecordSettings, flag_of, variable_of
+
+_MIB = 1024 * 1024
+_MAX_PORT = 65535
+
+
+class Address(NamedTuple):
+    """An address to listen on."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """True if only this machine can connect to it."""
+        return ip_address(self.host).is_loopback
+
+
+def _address(text: str) -> Address:
+    """Parse IP:PORT; raises ValueError."""
+    host, colon, port = text.strip().rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (colon and port.isdecimal() and int(port) <= _MAX_PORT):
+        raise ValueError(f"{text.strip()!r} is not IP:PORT")
+    try:
+        return Address(str(ip_address("127.0.0.1" if host == "localhost" else host)), int(port))
+    except ValueError:
+        raise ValueError(f"{host!r} is not an IP address; for all addresses of this machine write 0.0.0.0") from None
+
+
+def _addresses(text: str) -> str:
+    for one in text.split(","):
+        _address(one)
+    return text
+
+
+class GatewaySettings(MonitoringSettings, RecordSettings):
+    """The settings of the gateway: addresses, access, limits."""
+
+    title = "The gateway"
+
+    gateway_listen: Annotated[str, AfterValidator(_addresses)] = Field(
+        "127.0.0.1:4318", description="Addresses to listen on, IP:PORT[,IP:PORT…]; each serves all paths."
+    )
+    gateway_tokens_file: Path | None = Field(
+        None,
+        description="File of the senders that may send, NAME:TOKEN on each line; it is read again when it changes.",
+    )
+    gateway_open: bool = Field(
+        False,  # noqa: FBT003 - a default
+        description="Listen beyond this machine without tokens: true or false.",
+    )
+    gateway_certificate: Path | None = Field(None, description="File of the TLS certificate chain (PEM).")
+    gateway_key: Path | None = Field(None, description="File of the certificate's private key (PEM, PKCS #8).")
+    gateway_client_ca: Path | None = Field(
+        None, description="File of CA certificates (PEM): only clients with a certificate of theirs may connect."
+    )
+    max_body_bytes: ByteSize = Field(
+        ByteSize(64 * _MIB), ge=1024, description="Largest body of a request, decompressed."
+    )
+    max_request_records: int = Field(100_000, ge=1, description="Most spans or log records in a request.")
+    max_in_hand_bytes: ByteSize = Field(
+        ByteSize(256 * _MIB),
+        ge=1024,
+        description="Most bytes of all requests that are not answered yet, decompressed; more are answered 503.",
+    )
+    max_connections: int = Field(1000, ge=1, description="Most connections of each address; more wait.")
+    header_timeout: float = Field(10.0, gt=0, description="Seconds for the headers of a request.")
+    body_timeout: float = Field(30.0, gt=0, description="Seconds for the body of a request.")
+    answer_within: float = Field(
+        4.0, gt=0, description="Seconds to wait for Kafka's acknowledgement before a request is answered 503."
+    )
+    error_http_status: int = Field(500, ge=100, le=600, description="Spans with this HTTP status or above are errored.")
+
+    @property
+    def addresses(self) -> list[Address]:
+        """The addresses to listen on."""
+        return [_address(one) for one in self.gateway_listen.split(",")]
+
+    def check(self) -> None:
+        """Raise UserError if the settings contradict each other, or a file is missing."""
+        for name in ("gateway_tokens_file", "gateway_certificate", "gateway_key", "gateway_client_ca"):
+            path: Path | None = getattr(self, name)
+            if path is not None and not path.is_file():
+                raise UserError(f"{variable_of(name)} (or {flag_of(name)}): there is no file {str(path)!r}.")
+        if (self.gateway_certificate is None) != (self.gateway_key is None):
+            raise UserError("--gateway-certificate and --gateway-key belong together: give both or none.")
+        if self.gateway_client_ca is not None and self.gateway_certificate is None:
+            raise UserError("--gateway-client-ca needs TLS: give --gateway-certificate and --gateway-key, too.")
+        beyond = [str(one) for one in self.addresses if not one.is_loopback]
+        protected = self.gateway_tokens_file or self.gateway_client_ca or self.gateway_open
+        if beyond and not protected:
+            raise UserError(
+                f"On {', '.join(beyond)} everybody on the network could send. Name a file of tokens "
+                "(--gateway-tokens-file) or CA certificates of clients (--gateway-client-ca), "
+                "or give --open if the network is trusted."
+            )

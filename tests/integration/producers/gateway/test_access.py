@@ -1,0 +1,113 @@
+"""Who may send to the gateway: tokens, TLS, certificates of clients."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import urllib3
+
+from tests.kit.gateway import gateway
+from tests.kit.processes import running
+from tests.kit.waiting import wait_for
+from tracelink.settings import KafkaSettings
+
+
+class _Files(NamedTuple):
+    """The files of a CA, of a certificate of 127.0.0.1 that it has signed, and of that one's key."""
+
+    ca: str
+    certificate: str
+    key: str
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> _Files:
+    folder = tmp_path_factory.mktemp("tls")
+    files = _Files(*(str(folder / name) for name in ("ca.pem", "cert.pem", "key.pem")))
+    ca_key = str(folder / "ca-key.pem")
+    _certify("/CN=tests", files.ca, ca_key)
+    signed = ("-CA", files.ca, "-CAkey", ca_key, "-addext", "basicConstraints=critical,CA:FALSE")
+    _certify("/CN=gateway", files.certificate, files.key, *signed, "-addext", "subjectAltName=IP:127.0.0.1")
+    return files
+
+
+def _certify(name: str, certificate: str, key: str, *options: str) -> None:
+    """Make a key and its certificate."""
+    command = [shutil.which("openssl") or "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", name, "-keyout", key, "-out", certificate, *options]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_without_a_valid_token_nothing_is_taken(where: KafkaSettings, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("shop:s3cret\n")
+    with (
+        gateway(where.kafka_bootstrap_servers, where.topic_prefix, tmp_path, gateway_tokens_file=str(tokens)) as door,
+        urllib3.PoolManager(retries=False) as pool,
+    ):
+
+        def post(**headers: str) -> int:
+            return pool.request("POST", f"{door.url}/api/v2/spans", body=b"[]", headers=headers).status
+
+        assert post() == 401
+        assert post(Authorization="Bearer wrong") == 401
+        assert post(Authorization="Bearer s3cret") == 202
+        assert post(**urllib3.make_headers(basic_auth="shop:s3cret")) == 202
+        tokens.write_text("shop:an0ther-one\n")
+        wait_for("the new token to count", lambda: post(Authorization="Bearer an0ther-one") == 202)
+        assert post(Authorization="Bearer s3cret") == 401
+        assert "s3cret" not in door.process.output()
+
+
+def test_tls_and_the_certificates_of_clients_are_checked(where: KafkaSettings, tls: _Files, tmp_path: Path) -> None:
+    settings = {
+        "gateway_certificate": tls.certificate,
+        "gateway_key": tls.key,
+        "gateway_client_ca": tls.ca,
+    }
+    with gateway(where.kafka_bootstrap_servers, where.topic_prefix, tmp_path, **settings) as door:
+        url = f"https://127.0.0.1:{door.port}/api/v2/spans"
+        with urllib3.PoolManager(ca_certs=tls.ca, cert_file=tls.certificate, key_file=tls.key, retries=False) as known:
+            assert known.request("POST", url, body=b"[]").status == 202
+        with (
+            urllib3.PoolManager(ca_certs=tls.ca, retries=False) as unknown,
+            pytest.raises(urllib3.exceptions.HTTPError),
+        ):
+            unknown.request("POST", url, body=b"[]")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"TRACELINK_GATEWAY_LISTEN": "0.0.0.0:4318"}, "--gateway-tokens-file"),
+        ({"TRACELINK_GATEWAY_LISTEN": "gateway:4318"}, "TRACELINK_GATEWAY_LISTEN"),
+        ({"TRACELINK_GATEWAY_TOKENS_FILE": "/nowhere"}, "no file"),
+    ],
+)
+def test_a_wrong_setting_ends_it_in_one_line(
+    where: KafkaSettings, settings: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    environment = {
+        "TRACELINK_KAFKA_BOOTSTRAP_SERVERS": where.kafka_bootstrap_servers,
+        "TRACELINK_TOPIC_PREFIX": where.topic_prefix,
+        **settings,
+    }
+    with running("gateway", log=tmp_path / "gateway.log", **environment) as process:
+        assert process.wait() == 1
+        assert process.output().startswith("Error: ")
+        assert said in process.output()
+        assert process.output().count("\n") == 1
+
+
+def test_a_port_that_is_taken_ends_it_in_one_line(where: KafkaSettings, tmp_path: Path) -> None:
+    with gateway(where.kafka_bootstrap_servers, where.topic_prefix, tmp_path) as door:
+        environment = {
+            "TRACELINK_KAFKA_BOOTSTRAP_SERVERS": where.kafka_bootstrap_servers,
+            "TRACELINK_TOPIC_PREFIX": where.topic_prefix,
+            "TRACELINK_GATEWAY_LISTEN": f"127.0.0.1:{door.port}",
+        }
+        with running("gateway", log=tmp_path / "second.log", **environment) as second:
+            assert second.wait() == 1
+            assert f"Cannot listen on 127.0.0.1:{door.port}" in second.output()
