@@ -13,8 +13,8 @@ from tracelink.settings import flag_of, variable_of
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PORTS = {"kafka": 9092, "zipkin": 9411, "elasticsearch": 9200}
-GATEWAY_PORT = 4318
-"""The port of OTLP over HTTP."""
+GATEWAY_PORTS = {"gateway": 4318, "gateway_grpc": 4317}
+"""The ports of the gateway: those of OTLP over HTTP and over gRPC."""
 _SETTINGS = {
     "kafka_bootstrap_servers": "Use this Kafka instead of starting one.",
     "zipkin_url": "Use this Zipkin instead of starting one.",
@@ -32,7 +32,7 @@ class Request:
     fresh: bool
     maven_repository: str | None
     ports: dict[str, int | None]
-    gateway_port: int | None
+    gateway_ports: dict[str, int | None]
     settings: dict[str, str | None]
 
 
@@ -66,12 +66,13 @@ def stack_options(command: F) -> F:
 
 
 def _port_option(name: str, usual: int) -> Callable[[F], F]:
+    shown = name.replace("_grpc", ", of gRPC")
     return click.option(
-        f"--{name}-port",
+        f"--{name.replace('_', '-')}-port",
         type=click.IntRange(0, 65535),
         envvar=f"TRACELINK_STACK_{name.upper()}_PORT",
         show_envvar=True,
-        help=f"Port of {name}, if the command starts it; 0 for any free one.  [default: {usual}]",
+        help=f"Port of {shown}, if the command starts it; 0 for any free one.  [default: {usual}]",
     )
 
 
@@ -82,11 +83,12 @@ def pipeline_options(command: F) -> F:
     def with_request(*, directory: Path | None, fresh: bool, maven_repository: str | None, **others: Any) -> Any:  # noqa: ANN401 - whatever the command takes and returns
         ports = {name: others.pop(f"{name}_port") for name in _PORTS}
         settings = {name: others.pop(name) for name in _SETTINGS}
-        gateway = others.pop("gateway_port")
+        gateway = {name: others.pop(f"{name}_port") for name in GATEWAY_PORTS}
         return command(request=Request(directory, fresh, maven_repository, ports, gateway, settings), **others)
 
+    gateway_options = [_port_option(name, usual) for name, usual in GATEWAY_PORTS.items()]
     decorated: Any = with_request
-    for option in reversed([_port_option("gateway", GATEWAY_PORT), *_settings_options()]):
+    for option in reversed([*gateway_options, *_settings_options()]):
         decorated = option(decorated)
     wrapped: F = stack_options(decorated)
     return wrapped

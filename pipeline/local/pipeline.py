@@ -14,7 +14,7 @@ from pydantic import Field
 from rich.console import Console
 
 from pipeline.kafka.admin import apply, connect
-from pipeline.local.options import GATEWAY_PORT, Request
+from pipeline.local.options import GATEWAY_PORTS, Request
 from pipeline.local.paths import default_directory
 from pipeline.local.ports import Ports, free_port, is_free
 from pipeline.local.stack import SERVERS, Endpoints, Stack
@@ -23,7 +23,7 @@ from pipeline.local.view import showing
 from pipeline.runtime.signals import ending_by_signal, stopping_on_signal, undisturbed
 from pipeline.settings import ElasticsearchAccess, MonitoringSettings, TopicSettings, ZipkinAccess, settings_of
 from tracelink.errors import UserError
-from tracelink.settings import KafkaSettings, variable_of
+from tracelink.settings import KafkaSettings, flag_of, variable_of
 
 PROCESSES = {
     "join": ("join",),
@@ -55,7 +55,9 @@ class Pipeline:
     urls: Mapping[str, str]
     """The base URL of /metrics, /healthz and /readyz of each process."""
     gateway: str
-    """The base URL of the gateway, for senders of other makers."""
+    """The address of the gateway, HOST:PORT, for senders of other makers."""
+    gateway_grpc: str
+    """Its address for OTLP over gRPC; empty if it takes none."""
     services: Mapping[str, str]
     """The environment variables with which a service publishes to this pipeline."""
     settings: LocalSettings
@@ -131,7 +133,7 @@ def pipeline(
         cleanup.enter_context(_alone(directory))
         given = _given(checked)
         _refuse_taken_ports(checked)
-        listen = _gateway_address(request)
+        gateway = {f"{name}_listen": _gateway_address(name, request) for name in GATEWAY_PORTS}
         if given.kafka:
             _apply_topics(checked, given)
         endpoints, stack = _servers(request, directory, given, console, cleanup)
@@ -144,7 +146,7 @@ def pipeline(
             **{name: getattr(endpoints, server) for server, name in _SERVER_SETTINGS.items()},
             "topic_prefix": checked.topic_prefix,
             "index_prefix": checked.index_prefix,
-            "gateway_listen": listen,
+            **gateway,
         }
         programs = _programs(checked, {**_not_set(defaults or {}), **_variables(settings)})
         supervisor = Supervisor(programs, directory / "logs", echo=echo, notice=notice)
@@ -157,7 +159,8 @@ def pipeline(
             servers=_Servers(stack, notice),
             stop=stop,
             urls={program.name: program.url for program in programs},
-            gateway=f"http://{listen.partition(',')[0]}",
+            gateway=gateway["gateway_listen"].partition(",")[0],
+            gateway_grpc=gateway["gateway_grpc_listen"].partition(",")[0],
             services=_service_variables(final),
             settings=final,
             directory=directory,
@@ -181,7 +184,7 @@ def _alone(directory: Path) -> Iterator[None]:
             raise UserError(
                 f"`tracelink up` or `tracelink demo` already uses {directory}: process {file.read() or 'unknown'}. "
                 "Stop it first, or use another directory: --dir OTHER --kafka-port 0 --zipkin-port 0 "
-                "--elasticsearch-port 0 --gateway-port 0."
+                "--elasticsearch-port 0 --gateway-port 0 --gateway-grpc-port 0."
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -199,15 +202,17 @@ def _refuse_taken_ports(checked: LocalSettings) -> None:
             )
 
 
-def _gateway_address(request: Request) -> str:
-    """Return the addresses on which the gateway listens; raises UserError if the port is taken."""
-    if given := os.environ.get(variable_of("gateway_listen")):
+def _gateway_address(name: str, request: Request) -> str:
+    """Return the addresses of a server of the gateway; raises UserError if the port is taken."""
+    given = os.environ.get(variable_of(f"{name}_listen"))
+    if given is not None:
         return given
-    port = GATEWAY_PORT if request.gateway_port is None else request.gateway_port
+    asked = request.gateway_ports[name]
+    port = GATEWAY_PORTS[name] if asked is None else asked
     if port and not is_free(port):
         raise UserError(
             f"Port {port}, for the gateway, is taken by another process. "
-            "Choose another with --gateway-port (0: any free one)."
+            f"Choose another with {flag_of(f'{name}_port')} (0: any free one)."
         )
     return f"127.0.0.1:{port or free_port()}"
 

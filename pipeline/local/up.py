@@ -31,7 +31,8 @@ def up(*, request: Request, as_json: bool) -> None:
     \b
     Examples:
       tracelink up
-      tracelink up --fresh --kafka-port 0 --zipkin-port 0 --elasticsearch-port 0 --gateway-port 0 --dir ./pipeline
+      tracelink up --fresh --kafka-port 0 --zipkin-port 0 --elasticsearch-port 0 --gateway-port 0 \\
+        --gateway-grpc-port 0 --dir ./pipeline
       tracelink up --kafka-bootstrap-servers kafka:9092 --zipkin-url http://zipkin:9411 \\
         --elasticsearch-url https://es:9200
     """
@@ -79,7 +80,8 @@ def _printers(console: "Console") -> "tuple[OnLine, OnLine]":
 def _announce(running: "Pipeline", *, as_json: bool) -> None:
     """Print all addresses, and the environment variables for a service."""
     where = {
-        "gateway": running.gateway,
+        "gateway": f"http://{running.gateway}",
+        "gateway_grpc": running.gateway_grpc,
         "zipkin": running.endpoints.zipkin,
         "elasticsearch": running.endpoints.elasticsearch,
         "kafka": running.endpoints.kafka,
@@ -95,10 +97,11 @@ def _announce(running: "Pipeline", *, as_json: bool) -> None:
         }
         click.echo(orjson.dumps(everything, option=orjson.OPT_INDENT_2))
         return
-    shown = where | {"zipkin": f"{running.endpoints.zipkin}/zipkin/"}
-    shown |= {name: f"{url}/metrics" for name, url in running.urls.items()} | {"logs": str(running.logs)}
+    shown = {name.replace("_grpc", ", gRPC"): place for name, place in where.items() if place}
+    shown["zipkin"] = f"{running.endpoints.zipkin}/zipkin/"
+    shown |= {f"{name} metrics": f"{url}/metrics" for name, url in running.urls.items()} | {"logs": str(running.logs)}
     lines = ["", "The pipeline is ready; Ctrl-C stops it.", ""]
-    lines += [f"  {name:<20} {place}" for name, place in shown.items()]
+    lines += [f"  {name:<28} {place}" for name, place in shown.items()]
     lines += [
         "",
         "A service publishes here with tracelink.setup(service=…) or OpenTelemetry's auto-instrumentation, and:",
@@ -109,6 +112,6 @@ def _announce(running: "Pipeline", *, as_json: bool) -> None:
         "",
         "Any other OpenTelemetry SDK sends to the gateway with these, and a Zipkin reporter to its /api/v2/spans:",
         "",
-        f"  export OTEL_EXPORTER_OTLP_ENDPOINT={running.gateway} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+        f"  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{running.gateway} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
     ]
     click.echo("\n".join([*lines, ""]))

@@ -46,7 +46,8 @@ def demo(*, once: bool, requests: int, rate: float, within: float, as_json: bool
     Examples:
       tracelink demo
       tracelink demo --once --requests 200 --rate 20 --json
-      tracelink demo --dir ./demo --kafka-port 0 --zipkin-port 0 --elasticsearch-port 0 --gateway-port 0
+      tracelink demo --dir ./demo --kafka-port 0 --zipkin-port 0 --elasticsearch-port 0 --gateway-port 0 \\
+        --gateway-grpc-port 0
     """
     from importlib.util import find_spec
 

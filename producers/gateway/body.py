@@ -1,9 +1,7 @@
-"""Reads the body of a request: whole, decompressed, within the limits; and counts what is in hand."""
+"""Reads the body of an HTTP request: whole, decompressed, within the limits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Protocol, cast
 
@@ -11,19 +9,8 @@ from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope
 
 from pipeline.formats.inflate import Inflater, TooLarge
 from pipeline.formats.invalid_input import InvalidInput
-from producers.gateway.metrics import GatewayMetrics
+from producers.gateway.in_hand import InHand, Refused, Share
 from producers.gateway.settings import GatewaySettings
-
-_MIB = 1024 * 1024
-
-
-class Refused(Exception):
-    """A request that is answered with an error."""
-
-    def __init__(self, status: HTTPStatus, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
 
 
 class _Chunks(Protocol):
@@ -31,56 +18,6 @@ class _Chunks(Protocol):
 
     async def __call__(self) -> bytes: ...
     def __aiter__(self) -> AsyncIterator[bytes]: ...
-
-
-@dataclass(slots=True)
-class Share:
-    """The bytes that one request has in hand."""
-
-    size: int = 0
-
-
-class InHand:
-    """The requests that are not answered yet; beyond `max_in_hand_bytes` more are refused before they are read."""
-
-    def __init__(self, settings: GatewaySettings, metrics: GatewayMetrics) -> None:
-        self._most = int(settings.max_in_hand_bytes)
-        self._metrics = metrics
-        self._bytes = 0
-        self.requests = 0
-        self.none = asyncio.Event()
-        """Set while no request is in hand."""
-        self.none.set()
-
-    @contextmanager
-    def request(self) -> Iterator[Share]:
-        """Count a request until it is answered."""
-        share = Share()
-        self.requests += 1
-        self.none.clear()
-        try:
-            yield share
-        finally:
-            self._bytes -= share.size
-            self.requests -= 1
-            if not self.requests:
-                self.none.set()
-            self._show()
-
-    def take(self, share: Share, size: int) -> None:
-        """Count `size` bytes for a request; raises Refused (503) if there are too many."""
-        if self._bytes + size > self._most:
-            raise Refused(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"the gateway has {self._bytes / _MIB:.0f} MiB of requests in hand: try again later",
-            )
-        share.size += size
-        self._bytes += size
-        self._show()
-
-    def _show(self) -> None:
-        self._metrics.in_hand_bytes.set(self._bytes)
-        self._metrics.in_hand_requests.set(self.requests)
 
 
 async def read_body(

@@ -6,15 +6,16 @@ from pipeline.cli.options import settings_options
 from producers.gateway.settings import GatewaySettings
 
 
-@click.command(short_help="Take spans and log lines over HTTP: OTLP, Zipkin, JSON lines.")
+@click.command(short_help="Take spans and log lines as OTLP, Zipkin or JSON lines.")
 @click.option("--open", "is_open", is_flag=True, help="Listen beyond this machine without tokens.")
 @settings_options(GatewaySettings)
 def gateway(*, is_open: bool, **flags: str | None) -> None:
-    """Take spans and log lines over HTTP, and answer when Kafka has them.
+    """Take spans and log lines over HTTP and gRPC, and answer when Kafka has them.
 
-    Every address takes all paths: OTLP (/v1/traces, /v1/logs: protobuf and JSON), Zipkin (/api/v2/spans: JSON and
-    proto3; /api/v1/spans: JSON), and log lines (/v1/lines: JSON lines, arrays or text). Bodies may have gzip, deflate
-    or zstd. While Kafka does not answer, senders get 503 and repeat the request; a repeated request changes nothing.
+    Every address for HTTP takes all paths: OTLP (/v1/traces, /v1/logs: protobuf and JSON), Zipkin (/api/v2/spans: JSON
+    and proto3; /api/v1/spans: JSON), and log lines (/v1/lines: JSON lines, arrays or text). Bodies may have gzip,
+    deflate or zstd. OTLP over gRPC has addresses of its own. While Kafka does not answer, senders get 503 and repeat
+    the request; a repeated request changes nothing.
 
     \b
     Examples:

@@ -23,7 +23,7 @@ class GatewayMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "tracelink_gateway_requests",
-            "Requests that were answered, by protocol (otlp, zipkin, lines, none) and HTTP status.",
+            "Requests that were answered, by protocol (otlp, zipkin, lines, none) and status of HTTP or gRPC.",
             ("protocol", "status"),
             registry=registry,
         )

@@ -1,4 +1,4 @@
-"""OTLP over HTTP (https://opentelemetry.io/docs/specs/otlp/): traces, logs, and a polite no to metrics."""
+"""OTLP (https://opentelemetry.io/docs/specs/otlp/): traces, logs, and a polite no to metrics."""
 
 import logging
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 _PROTOBUF = frozenset({PROTOBUF, "application/protobuf"})
 _DIGEST_CHARS = 32
-_CODES = {
+CODES = {
     HTTPStatus.BAD_REQUEST: code_pb2.INVALID_ARGUMENT,
     HTTPStatus.UNAUTHORIZED: code_pb2.UNAUTHENTICATED,
     HTTPStatus.REQUEST_TIMEOUT: code_pb2.DEADLINE_EXCEEDED,
@@ -31,6 +31,7 @@ _CODES = {
     HTTPStatus.INTERNAL_SERVER_ERROR: code_pb2.INTERNAL,
     HTTPStatus.SERVICE_UNAVAILABLE: code_pb2.UNAVAILABLE,
 }
+"""gRPC's code of each status with which a request is refused."""
 
 
 class _OtlpDoor:
@@ -40,7 +41,7 @@ class _OtlpDoor:
 
     def refused(self, content_type: str, status: HTTPStatus, detail: str) -> Answer:
         """Return the error as google.rpc.Status."""
-        return _encoded(status, Status(code=_CODES.get(status, code_pb2.UNKNOWN), message=detail), content_type)
+        return _encoded(status, Status(code=CODES.get(status, code_pb2.UNKNOWN), message=detail), content_type)
 
 
 class Traces(_OtlpDoor):

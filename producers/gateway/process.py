@@ -12,13 +12,18 @@ from typing import Self
 from granian.constants import Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
+from grpc import aio
 from prometheus_client import CollectorRegistry
 
 from pipeline.runtime.process import run_process
 from producers.gateway.access import Senders
 from producers.gateway.delivery import Delivery
+from producers.gateway.grpc_server import grpc_server
 from producers.gateway.http_app import HttpApp
+from producers.gateway.in_hand import InHand
+from producers.gateway.intake import Intake
 from producers.gateway.metrics import GatewayMetrics
+from producers.gateway.protocol import Encoder
 from producers.gateway.settings import Address, GatewaySettings
 from tracelink.errors import UserError
 from tracelink.kafka.topics import TopicNames
@@ -58,9 +63,12 @@ class Gateway:
         senders = None if file is None else Senders(file)
         metrics = GatewayMetrics(registry)
         for address in settings.addresses:
-            _refuse_taken(address)
+            _refuse_taken(address, "--gateway-listen")
+        for address in settings.grpc_addresses:
+            _refuse_taken(address, "--gateway-grpc-listen")
         self._delivery = Delivery(settings, metrics, within=settings.answer_within)
-        self._app = HttpApp(settings, self._delivery, senders, metrics)
+        self._intake = Intake(InHand(settings, metrics), self._delivery, senders, metrics)
+        self._encoder = Encoder(settings)
         self._stopping = threading.Event()
         self._running = False
         self._wake: Callable[[], object] = _nothing
@@ -91,30 +99,36 @@ class Gateway:
         self._wake = partial(loop.call_soon_threadsafe, stop.set)
         if self._stopping.is_set():
             stop.set()
-        servers = [_server(self._app, address, self._settings) for address in self._settings.addresses]
+        app = HttpApp(self._settings, self._intake, self._encoder)
+        servers = [_server(app, address, self._settings) for address in self._settings.addresses]
         serving = [asyncio.create_task(server.serve()) for server in servers]
+        grpc = grpc_server(self._settings, self._intake, self._encoder)
+        await grpc.start()
         stopped = asyncio.create_task(stop.wait())
         scheme = "http" if self._settings.gateway_certificate is None else "https"
         for address in self._settings.addresses:
             _log.info("takes spans and log lines on %s://%s", scheme, address)
+        for address in self._settings.grpc_addresses:
+            _log.info("takes OTLP over gRPC on %s", address)
         self._running = True
         await asyncio.wait([*serving, stopped], return_when=asyncio.FIRST_COMPLETED)
         self._running = False
         self._wake = _nothing
         failed = [one for one in serving if one.done()]
-        self._app.closing = True
-        _log.info("ends after %d requests in hand", self._app.in_hand.requests)
-        await self._end(servers, serving)
+        self._intake.closing = True
+        _log.info("ends after %d requests in hand", self._intake.in_hand.requests)
+        await self._end(servers, serving, grpc)
         for one in failed:
             raise UserError(f"The gateway cannot listen: {one.exception() or 'its server has ended'}.")
 
-    async def _end(self, servers: Sequence[Server], serving: Sequence[asyncio.Task[None]]) -> None:
+    async def _end(self, servers: Sequence[Server], serving: Sequence[asyncio.Task[None]], grpc: aio.Server) -> None:
         """Answer what is in hand, then close the connections."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.answer_within + _END_SECONDS):
-                await self._app.in_hand.none.wait()
+                await self._intake.in_hand.none.wait()
         for server in servers:
             server.stop()  # type: ignore[no-untyped-call]  # it has no annotations
+        await grpc.stop(_END_SECONDS)
         await asyncio.wait(serving, timeout=_END_SECONDS)
 
 
@@ -137,7 +151,7 @@ def _server(app: HttpApp, address: Address, settings: GatewaySettings) -> Server
     )
 
 
-def _refuse_taken(address: Address) -> None:
+def _refuse_taken(address: Address, flag: str) -> None:
     """Raise UserError if nothing can listen on an address."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -146,7 +160,7 @@ def _refuse_taken(address: Address) -> None:
             probe.bind((address.host, address.port))
         except OSError as error:
             raise UserError(
-                f"Cannot listen on {address} ({error.strerror}): choose another address with --gateway-listen."
+                f"Cannot listen on {address} ({error.strerror}): choose another address with {flag}."
             ) from None
 
 

@@ -24,7 +24,6 @@ _MOST_SHOWN = 3
 class Request(NamedTuple):
     """A request whose body was read."""
 
-    path: str
     content_type: str
     """The media type in lower case, without parameters; empty if there is none."""
     body: bytes

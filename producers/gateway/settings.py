@@ -47,6 +47,10 @@ def _addresses(text: str) -> str:
     return text
 
 
+def _no_or_addresses(text: str) -> str:
+    return _addresses(text) if text.strip() else ""
+
+
 class GatewaySettings(MonitoringSettings, RecordSettings):
     """The settings of the gateway: addresses, access, limits."""
 
@@ -54,6 +58,9 @@ class GatewaySettings(MonitoringSettings, RecordSettings):
 
     gateway_listen: Annotated[str, AfterValidator(_addresses)] = Field(
         "127.0.0.1:4318", description="Addresses to listen on, IP:PORT[,IP:PORT…]; each serves all paths."
+    )
+    gateway_grpc_listen: Annotated[str, AfterValidator(_no_or_addresses)] = Field(
+        "127.0.0.1:4317", description="Addresses to listen on for OTLP over gRPC, likewise; empty for none."
     )
     gateway_tokens_file: Path | None = Field(
         None,
@@ -87,8 +94,13 @@ class GatewaySettings(MonitoringSettings, RecordSettings):
 
     @property
     def addresses(self) -> list[Address]:
-        """The addresses to listen on."""
+        """The addresses to listen on for HTTP."""
         return [_address(one) for one in self.gateway_listen.split(",")]
+
+    @property
+    def grpc_addresses(self) -> list[Address]:
+        """The addresses to listen on for gRPC."""
+        return [_address(one) for one in filter(None, self.gateway_grpc_listen.split(","))]
 
     def check(self) -> None:
         """Raise UserError if the settings contradict each other, or a file is missing."""
@@ -100,7 +112,7 @@ class GatewaySettings(MonitoringSettings, RecordSettings):
             raise UserError("--gateway-certificate and --gateway-key belong together: give both or none.")
         if self.gateway_client_ca is not None and self.gateway_certificate is None:
             raise UserError("--gateway-client-ca needs TLS: give --gateway-certificate and --gateway-key, too.")
-        beyond = [str(one) for one in self.addresses if not one.is_loopback]
+        beyond = [str(one) for one in (*self.addresses, *self.grpc_addresses) if not one.is_loopback]
         protected = self.gateway_tokens_file or self.gateway_client_ca or self.gateway_open
         if beyond and not protected:
             raise UserError(

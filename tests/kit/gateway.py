@@ -15,6 +15,8 @@ class Running:
 
     url: str
     port: int
+    grpc: str
+    """The address for gRPC."""
     monitoring: str
     """The base URL of its metrics."""
     process: Process
@@ -32,12 +34,13 @@ class Running:
 @contextmanager
 def gateway(kafka: str, topic_prefix: str, folder: Path, **settings: str) -> Iterator[Running]:
     """Run `tracelink gateway` on any free port; its topics must be there."""
-    port = free_port()
+    port, grpc_port = free_port(), free_port()
     environment = {
         "TRACELINK_KAFKA_BOOTSTRAP_SERVERS": kafka,
         "TRACELINK_TOPIC_PREFIX": topic_prefix,
         "TRACELINK_GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "TRACELINK_GATEWAY_GRPC_LISTEN": f"127.0.0.1:{grpc_port}",
         **{f"TRACELINK_{name.upper()}": value for name, value in settings.items()},
     }
     with running("gateway", log=folder / "gateway.log", **environment) as process:
-        yield Running(f"http://127.0.0.1:{port}", port, process.wait_until_ready(), process)
+        yield Running(f"http://127.0.0.1:{port}", port, f"127.0.0.1:{grpc_port}", process.wait_until_ready(), process)

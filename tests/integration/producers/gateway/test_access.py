@@ -107,6 +107,7 @@ def test_a_port_that_is_taken_ends_it_in_one_line(where: KafkaSettings, tmp_path
             "TRACELINK_KAFKA_BOOTSTRAP_SERVERS": where.kafka_bootstrap_servers,
             "TRACELINK_TOPIC_PREFIX": where.topic_prefix,
             "TRACELINK_GATEWAY_LISTEN": f"127.0.0.1:{door.port}",
+            "TRACELINK_GATEWAY_GRPC_LISTEN": "",
         }
         with running("gateway", log=tmp_path / "second.log", **environment) as second:
             assert second.wait() == 1

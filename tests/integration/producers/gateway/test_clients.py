@@ -1,8 +1,11 @@
 """Real clients send to the gateway, each at its defaults; their records are those that `tracelink.setup` would make."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import grpc
+import opentelemetry.exporter.otlp.proto.grpc._log_exporter as otlp_grpc_logs
+import opentelemetry.exporter.otlp.proto.grpc.trace_exporter as otlp_grpc
 import pytest
 import urllib3
 from opentelemetry._logs import SeverityNumber
@@ -10,10 +13,10 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from py_zipkin.encoding._types import Encoding
 from py_zipkin.zipkin import zipkin_span
@@ -34,16 +37,38 @@ def _of_trace(where: KafkaSettings, trace_id: str) -> tuple[list[Any], list[Any]
     return spans, [LOG_RECORD.decode(one.value) for one in found if one.topic.endswith("logs")]
 
 
-@pytest.mark.parametrize("compression", [None, Compression.Gzip], ids=["plain", "gzip"])
-def test_opentelemetrys_exporters_over_http(
-    door: Running, where: KafkaSettings, compression: Compression | None
-) -> None:
-    spans = TracerProvider(resource=_RESOURCE)
-    spans.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{door.url}/v1/traces", compression=compression)))
-    logs = LoggerProvider(resource=_RESOURCE)
-    logs.add_log_record_processor(
-        BatchLogRecordProcessor(OTLPLogExporter(f"{door.url}/v1/logs", compression=compression))
+def _http(door: Running, compression: Compression | None) -> tuple[SpanExporter, LogRecordExporter]:
+    return (
+        OTLPSpanExporter(f"{door.url}/v1/traces", compression=compression),
+        OTLPLogExporter(f"{door.url}/v1/logs", compression=compression),
     )
+
+
+def _grpc(door: Running, compression: grpc.Compression) -> tuple[SpanExporter, LogRecordExporter]:
+    return (
+        otlp_grpc.OTLPSpanExporter(door.grpc, insecure=True, compression=compression),
+        otlp_grpc_logs.OTLPLogExporter(door.grpc, insecure=True, compression=compression),
+    )
+
+
+@pytest.mark.parametrize(
+    "exporters",
+    [
+        lambda door: _http(door, None),
+        lambda door: _http(door, Compression.Gzip),
+        lambda door: _grpc(door, grpc.Compression.NoCompression),
+        lambda door: _grpc(door, grpc.Compression.Gzip),
+    ],
+    ids=["http", "http-gzip", "grpc", "grpc-gzip"],
+)
+def test_opentelemetrys_exporters(
+    door: Running, where: KafkaSettings, exporters: Callable[[Running], tuple[SpanExporter, LogRecordExporter]]
+) -> None:
+    of_spans, of_logs = exporters(door)
+    spans = TracerProvider(resource=_RESOURCE)
+    spans.add_span_processor(BatchSpanProcessor(of_spans))
+    logs = LoggerProvider(resource=_RESOURCE)
+    logs.add_log_record_processor(BatchLogRecordProcessor(of_logs))
     logger = logs.get_logger("shop.cart")
     tracer = spans.get_tracer("shop", "1.0")
     with tracer.start_as_current_span("checkout", kind=SpanKind.SERVER, attributes={"cart.size": 3}) as root:

@@ -7,10 +7,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from uuid import uuid4
 
+import grpc
 import pytest
 import urllib3
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from pipeline.local.ports import Ports, free_port
 from pipeline.local.stack import Stack
@@ -20,6 +25,9 @@ from tests.kit.waiting import wait_for
 from tracelink.model.codec import SPAN
 
 _PREFIX = "away."
+_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+_REQUEST = ExportTraceServiceRequest()
+_REQUEST.resource_spans.add().scope_spans.add().spans.add(trace_id=bytes(15) + b"a", span_id=bytes(7) + b"b", name="x")
 
 
 @pytest.fixture
@@ -60,10 +68,20 @@ def test_while_kafka_is_away_senders_get_503_and_what_they_repeat_arrives(door: 
         ready = pool.request("GET", f"{door.monitoring}/readyz")
         assert ready.status == 503
         assert b"Kafka does not acknowledge records" in ready.data
+        with grpc.insecure_channel(door.grpc) as channel:
+            export: Any = channel.unary_unary(_EXPORT)  # its types need serializers
+            with pytest.raises(grpc.RpcError) as refused:
+                export(_REQUEST.SerializeToString(), timeout=30)
+        call: Any = refused.value
+        assert call.code() is grpc.StatusCode.UNAVAILABLE
+        details = dict(call.trailing_metadata())["grpc-status-details-bin"]
+        retry = RetryInfo()
+        assert Status.FromString(details).details[0].Unpack(retry)
+        assert retry.retry_delay.seconds == 2
         kafka.start()
         wait_for("a span to be taken again", lambda: post(4).status == 202)
         wait_for("it to be ready", lambda: pool.request("GET", f"{door.monitoring}/readyz").status == 200)
-        assert {1, 4} <= set(_ids(kafka)) <= {1, 2, 3, 4}
+        assert {1, 4} <= set(_ids(kafka)) <= {1, 2, 3, 4, ord("b")}
         for sample in ("received", "written", "refused"):
             assert door.counted(f"{sample}_records_total")
         assert door.counted("received_records_total") == (

@@ -1,0 +1,94 @@
+"""The way of a request through the gateway, whatever server has read it: its sender, its records, Kafka, its answer."""
+
+import asyncio
+import logging
+from http import HTTPStatus
+
+from pipeline.formats.decoded import TooManyRecords
+from pipeline.formats.invalid_input import InvalidInput
+from producers.gateway.access import Senders
+from producers.gateway.delivery import Delivery
+from producers.gateway.in_hand import InHand, Refused
+from producers.gateway.metrics import GatewayMetrics
+from producers.gateway.protocol import Answer, Door, Request, Taken, UnknownMediaType
+from tracelink.errors import Unavailable
+
+_log = logging.getLogger(__name__)
+
+_LARGE = 256 * 1024
+"""Bytes; a larger body is decoded in a thread, so that short requests need not wait for it."""
+RETRY_SECONDS = 2
+"""A sender is to wait for so long until it sends a request again."""
+
+
+class Intake:
+    """Takes the records of requests; refuses all once `closing` is set."""
+
+    def __init__(self, in_hand: InHand, delivery: Delivery, senders: Senders | None, metrics: GatewayMetrics) -> None:
+        self.closing = False
+        self.in_hand = in_hand
+        self._delivery = delivery
+        self._senders = senders
+        self._metrics = metrics
+
+    def check(self, authorization: str | None) -> None:
+        """Raise Refused if the gateway is ending, or the sender is not known."""
+        if self.closing:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the gateway is ending: try again")
+        if self._senders is not None and self._senders.sender(authorization) is None:
+            raise Refused(HTTPStatus.UNAUTHORIZED, "the request has no valid token: send Authorization: Bearer TOKEN")
+
+    async def take(self, door: Door, request: Request) -> Answer:
+        """Return the answer once Kafka has the records of a request; raises Refused."""
+        metrics, protocol = self._metrics, door.protocol
+        metrics.bytes.labels(protocol).inc(len(request.body))
+        if len(request.body) > _LARGE:
+            taken = await asyncio.to_thread(_decode, door, request)
+        else:
+            taken = _decode(door, request)
+        metrics.received.labels(protocol).inc(taken.records)
+        for kind, count in taken.notes.items():
+            metrics.repaired.labels(protocol, kind).inc(count)
+        if taken.invalid:
+            metrics.refused.labels(protocol, "invalid").inc(len(taken.invalid))
+        try:
+            too_large = await self._delivery.deliver(taken.messages)
+        except Unavailable:
+            metrics.refused.labels(protocol, "unavailable").inc(len(taken.messages))
+            raise Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE, "Kafka has not acknowledged the records: send them again"
+            ) from None
+        self._count(taken, protocol, too_large)
+        return door.accepted(request, taken, too_large)
+
+    def answered(self, door: Door | None, status: object) -> None:
+        """Count an answer; `status` is that of HTTP or gRPC."""
+        self._metrics.requests.labels(door.protocol if door else "none", str(status)).inc()
+
+    def _count(self, taken: Taken, protocol: str, too_large: int) -> None:
+        kinds: dict[str, int] = {}
+        for message in taken.messages:
+            kinds[message.kind] = kinds.get(message.kind, 0) + 1
+        if too_large:
+            # Which ones is not known, and of one request all have one kind, but for log lines without a trace.
+            kinds[taken.messages[0].kind] -= too_large
+            self._metrics.refused.labels(protocol, "too_large").inc(too_large)
+        for kind, count in kinds.items():
+            self._metrics.written.labels(protocol, kind).inc(count)
+
+
+def failure(door: Door | None, path: str) -> Refused:
+    """Log the exception of a bug, and return what its sender gets."""
+    _log.exception("a request to %.100r failed", door.protocol if door else path)
+    return Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the gateway failed: see its log")
+
+
+def _decode(door: Door, request: Request) -> Taken:
+    try:
+        return door.decode(request)
+    except UnknownMediaType as error:
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, str(error)) from None
+    except TooManyRecords as error:
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from None
+    except InvalidInput as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, error.detail) from None
