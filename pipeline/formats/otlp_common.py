@@ -1,5 +1,6 @@
-"""What the records of one resource and one scope of a request of OTLP share, and how much that may be."""
+"""What the records of one resource and one scope of a request of OTLP share, and how much a request may have."""
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -9,8 +10,9 @@ from tracelink.texts import text
 
 TRACE_BYTES, SPAN_BYTES = 16, 8
 """The sizes of ids."""
-# So many attributes of resources and scopes may each record of a full request have.
-_MOST_SHARED = 100
+# As many of each kind may each record of a full request have on average: attributes of its resource and scope; values,
+# events and links of its own.
+_PER_RECORD = 100
 
 
 class Resource(NamedTuple):
@@ -43,29 +45,39 @@ def common_of(resource: Resource, scope: Attributes, named: Mapping[str, object]
 
 
 class Limit:
-    """Counts what a request has before it is read; every method raises TooManyRecords beyond `most` records.
+    """Limits what a request may have; every method raises TooManyRecords beyond `most` records, or what they may need.
 
-    Each record gets the tags of its resource and scope, so that a few megabytes may become many gigabytes: there is a
-    limit to these copies, too.
+    In a request an empty value takes two bytes, and one in a resource counts once for all its records. So a few
+    megabytes, a few kilobytes if they are compressed, could become gigabytes and minutes. Without `most` there is no
+    limit.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: float = math.inf) -> None:
         self._most = most
-        self._groups = self._records = self._copies = 0
+        self._groups = 2 * most
+        self._records = most
+        self._shared = _PER_RECORD * most
+        self._parts = _PER_RECORD * most
 
     def groups(self, number: int) -> None:
         """Count resources, or the scopes of one."""
-        self._groups += number
-        if self._groups > 2 * self._most:
+        self._groups -= number
+        if self._groups < 0:
             raise TooManyRecords(f"more than {2 * self._most} resources and scopes")
 
     def records(self, number: int, shared: int) -> None:
         """Count the records of a scope, each of which has so many attributes of its resource and scope."""
-        self._records += number
-        if self._records > self._most:
+        self._records -= number
+        if self._records < 0:
             raise TooManyRecords(f"more than {self._most} records")
-        self._copies += number * shared
-        if self._copies > self._most * _MOST_SHARED:
+        self._shared -= number * shared
+        if self._shared < 0:
             raise TooManyRecords(
-                f"more than {self._most * _MOST_SHARED} attributes of resources and scopes in all records"
+                f"more than {_PER_RECORD * self._most} attributes of resources and scopes in all records"
             )
+
+    def parts(self, number: int) -> None:
+        """Count values, events or links, before they are read."""
+        self._parts -= number
+        if self._parts < 0:
+            raise TooManyRecords(f"more than {_PER_RECORD * self._most} values, events and links")

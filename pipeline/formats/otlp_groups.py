@@ -6,7 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pipeline.formats.invalid_input import InvalidInput, shown
 from pipeline.formats.otlp_common import Common, Limit, Resource, common_of, resource_of
 from pipeline.formats.otlp_fields import field, object_field, text_field
-from pipeline.formats.otlp_values import attributes
+from pipeline.formats.otlp_values import Values
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -26,8 +26,9 @@ class Reader(Generic[T]):
     What is wrong with a resource or a scope is the error of each record in it.
     """
 
-    def __init__(self, names: Names, convert: Callable[[object, Common], T]) -> None:
+    def __init__(self, names: Names, values: Values, convert: Callable[[object, Common], T]) -> None:
         self._names = names
+        self._values = values
         self._convert = convert
 
     def request(self, request: Json) -> Iterator[tuple[str, T | InvalidInput]]:
@@ -40,7 +41,7 @@ class Reader(Generic[T]):
         """Yield the records of one resource; `path` is its place in the request, with a dot at its end."""
         scopes = [each for name in self._names.scopes for each in _each(group, name, path)]
         try:
-            found = attributes(object_field(group, "resource").get("attributes"))
+            found = self._values.attributes(object_field(group, "resource").get("attributes"))
             resource = resource_of(found, text_field(group, "schemaUrl"))
         except InvalidInput as error:
             for _ in range(sum(_size(scope, self._names.records) for _, scope in scopes)):
@@ -58,7 +59,7 @@ class Reader(Generic[T]):
                 yield f"{path}.{name}", InvalidInput("OTLP", f"{name} must be a list, not {shown(found)}")
                 continue
             try:
-                common = _common(group, resource)
+                common = self._common(group, resource)
             except InvalidInput as error:
                 yield from [(path, error)] * len(found)
                 continue
@@ -69,16 +70,14 @@ class Reader(Generic[T]):
                 except InvalidInput as error:
                     yield place, error
 
+    def _common(self, group: Json, resource: Resource) -> Common:
+        scope = object_field(group, "scope") or object_field(group, "instrumentationLibrary")
+        named = {"name": scope.get("name"), "version": scope.get("version"), "schema_url": field(group, "schemaUrl")}
+        return common_of(resource, self._values.attributes(scope.get("attributes")), named)
 
-def _common(group: Json, resource: Resource) -> Common:
-    scope = object_field(group, "scope") or object_field(group, "instrumentationLibrary")
-    named = {"name": scope.get("name"), "version": scope.get("version"), "schema_url": field(group, "schemaUrl")}
-    return common_of(resource, attributes(scope.get("attributes")), named)
 
-
-def require_at_most(most: int, request: Json, names: Names) -> None:
-    """Raise TooManyRecords if there is more in a request than a `Limit` of so many records takes."""
-    limit = Limit(most)
+def check(request: Json, names: Names, limit: Limit) -> None:
+    """Raise TooManyRecords if a request has more resources, scopes and records than the limit takes."""
     for resources in _lists(request, names.resources):
         limit.groups(len(resources))
         for group in resources:

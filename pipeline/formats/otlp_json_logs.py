@@ -5,13 +5,13 @@ from typing import Any
 
 from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 
-from pipeline.formats import span_values as values
+from pipeline.formats import span_values
 from pipeline.formats.invalid_input import InvalidInput, shown
 from pipeline.formats.otlp_common import SPAN_BYTES, TRACE_BYTES
 from pipeline.formats.otlp_fields import dropped, field, hex_id, is_number, nanoseconds, text_field
 from pipeline.formats.otlp_groups import Names
 from pipeline.formats.otlp_log_records import Said
-from pipeline.formats.otlp_values import any_value, attributes
+from pipeline.formats.otlp_values import Values
 from pipeline.formats.span_values import Spare
 from pipeline.formats.trace_ids import read_trace_id
 from tracelink.model.otel_mapping import LogContent
@@ -26,14 +26,14 @@ LOGS = Names(
 _SEVERITIES = dict(SeverityNumber.items())
 
 
-def said_of(record: object, notes: Counter[str]) -> Said:
+def said_of(record: object, values: Values, notes: Counter[str]) -> Said:
     """Return what a JSON object says; an id that is none is spare. Raises InvalidInput."""
     if not isinstance(record, dict):
         raise InvalidInput("OTLP", f"a log record is a JSON object, not {shown(record)}")
     spare: Spare = {}
     content = LogContent(
-        any_value(record.get("body")),
-        attributes(record.get("attributes")),
+        values.value(record.get("body")),
+        values.attributes(record.get("attributes")),
         dropped(record, "Attributes"),
         text_field(record, "eventName"),
         text_field(record, "severityText"),
@@ -57,17 +57,17 @@ def _trace_id(found: Any, spare: Spare) -> bytes:  # noqa: ANN401 - any JSON
         if foreign is not None and foreign.value == NO_TRACE:
             return NO_TRACE
         if foreign is not None:
-            values.keep(spare, "traceId", found)
+            span_values.keep(spare, "traceId", found)
             return foreign.value
-    values.keep(spare, "traceId", found)
+    span_values.keep(spare, "traceId", found)
     return NO_TRACE
 
 
 def _span_id(found: Any, spare: Spare) -> str | None:  # noqa: ANN401 - as above
     try:
-        return values.span_id(found, "spanId")
+        return span_values.span_id(found, "spanId")
     except InvalidInput:
-        values.keep(spare, "spanId", found)
+        span_values.keep(spare, "spanId", found)
         return None
 
 

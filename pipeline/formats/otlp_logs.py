@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.formats.invalid_input import InvalidInput
+from pipeline.formats.otlp_common import Limit
 from pipeline.formats.otlp_fields import field
-from pipeline.formats.otlp_values import any_value, attributes, decode_base64
+from pipeline.formats.otlp_values import Values, decode_base64
 from tracelink.texts import text
 
 _READ_APART = frozenset({"attributes", "body", "traceId", "spanId", "trace_id", "span_id"})
+_VALUES = Values(Limit())
 _ID_BYTES = frozenset({8, 16})
 
 
@@ -34,10 +36,10 @@ def _line(record: dict[str, Any], resource: object, scope: object) -> dict[str, 
         if name not in _READ_APART and not (name.endswith("UnixNano") and value in (0, "0", ""))
     }
     line["traceId"], line["spanId"] = _hex(field(record, "traceId")), _hex(field(record, "spanId"))
-    line["body"] = _in_json(any_value(record.get("body")))
-    line["attributes"] = _in_json(attributes(record.get("attributes")))
+    line["body"] = _in_json(_VALUES.value(record.get("body")))
+    line["attributes"] = _in_json(_VALUES.attributes(record.get("attributes")))
     if isinstance(resource, dict):
-        line["resource"] = _in_json(attributes(resource.get("attributes")))
+        line["resource"] = _in_json(_VALUES.attributes(resource.get("attributes")))
     if isinstance(scope, dict) and isinstance(name := scope.get("name"), str):
         line["scope.name"] = name
     return line

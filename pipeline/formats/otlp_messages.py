@@ -5,69 +5,56 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
-from google.protobuf import (
-    descriptor_pb2,
-    descriptor_pool,
-    message,
-    message_factory,
-)
+from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 from pipeline.formats.invalid_input import InvalidInput
+from pipeline.formats.otlp_common import Limit
+from pipeline.formats.request_bytes import utf8
 
 M = TypeVar("M", bound=message.Message)
 
-INVALID_UTF8 = "invalid UTF-8"
-"""The note for a text in which bytes that are not UTF-8 became U+FFFD."""
 _FIELD = descriptor_pb2.FieldDescriptorProto
 
 
-def parsed(body: bytes, kind: type[M], check: Callable[[Any], None], notes: Counter[str]) -> M:
+def parsed(body: bytes, kind: type[M], check: Callable[[Any], None], most: int, notes: Counter[str]) -> M:
     """Return a message of this kind; raises InvalidInput. `check` gets the message first, and may raise.
 
     The parser refuses a message in which a string is not UTF-8, but the Collector sends such. So the invalid bytes
-    become U+FFFD, and each string that has some is counted.
+    become U+FFFD, and each string that has some is counted. Raises TooManyRecords if there is too much to look at.
     """
     try:
         found: M = kind.FromString(body)
     except message.DecodeError:
-        return _repaired(body, kind, check, notes)
-    check(found)
-    return found
-
-
-def _repaired(body: bytes, kind: type[M], check: Callable[[Any], None], notes: Counter[str]) -> M:
+        pass
+    else:
+        check(found)
+        return found
     try:
         loose = _loose(kind.DESCRIPTOR).FromString(body)
     except message.DecodeError as error:
         raise InvalidInput("no protobuf", str(error)) from None
     check(loose)
-    _repair(loose, kind.DESCRIPTOR, notes)
-    found: M = kind.FromString(loose.SerializeToString())
-    return found
+    # The records and their groups are counted with what they have.
+    _repair(loose, kind.DESCRIPTOR, Limit(2 * most), notes)
+    repaired: M = kind.FromString(loose.SerializeToString())
+    return repaired
 
 
-def _repair(found: message.Message, kind: Any, notes: Counter[str]) -> None:  # noqa: ANN401 - a descriptor
+def _repair(found: message.Message, kind: Any, limit: Limit, notes: Counter[str]) -> None:  # noqa: ANN401 - a descriptor
     """Make UTF-8 of all strings of a message of a loose type; `kind` is the descriptor of the right type."""
     for field, value in found.ListFields():
         right = kind.fields_by_number[field.number]
+        if right.is_repeated:
+            limit.parts(len(value))
         if right.type == _FIELD.TYPE_MESSAGE:
             for inner in value if right.is_repeated else (value,):
-                _repair(inner, right.message_type, notes)
+                _repair(inner, right.message_type, limit, notes)
         elif right.type != _FIELD.TYPE_STRING:
             continue
         elif right.is_repeated:
-            value[:] = [_utf8(one, notes) for one in value]
+            value[:] = [utf8(one, notes) for one in value]
         else:
-            setattr(found, field.name, _utf8(value, notes))
-
-
-def _utf8(value: bytes, notes: Counter[str]) -> bytes:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        notes[INVALID_UTF8] += 1
-        return value.decode(errors="replace").encode()
-    return value
+            setattr(found, field.name, utf8(value, notes))
 
 
 @cache

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.otlp_common import Common, Limit, common_of, resource_of
-from pipeline.formats.otlp_proto_values import attributes
+from pipeline.formats.otlp_proto_values import Values
 
 R = TypeVar("R")
 
@@ -26,24 +26,42 @@ SPANS = Lists("resource_spans", "scope_spans", "spans", "resourceSpans[{}].scope
 LOGS = Lists("resource_logs", "scope_logs", "log_records", "resourceLogs[{}].scopeLogs[{}].logRecords[{}]")
 
 
-def limiter(lists: Lists, most: int) -> Callable[[Any], None]:
-    """Return a function that raises TooManyRecords if a request has more than a `Limit` of so many records takes."""
-
-    def check(request: Any) -> None:  # noqa: ANN401 - a message of either kind, with texts or bytes
-        limit = Limit(most)
-        resources = getattr(request, lists.resources)
-        limit.groups(len(resources))
-        for group in resources:
-            scopes = getattr(group, lists.scopes)
-            limit.groups(len(scopes))
-            shared = len(group.resource.attributes)
-            for scope in scopes:
-                limit.records(len(getattr(scope, lists.records)), shared + len(scope.scope.attributes))
-
-    return check
+def check(request: Any, lists: Lists, limit: Limit) -> None:  # noqa: ANN401 - a request of either kind
+    """Raise TooManyRecords if a request has more resources, scopes and records than the limit takes."""
+    resources = getattr(request, lists.resources)
+    limit.groups(len(resources))
+    for group in resources:
+        scopes = getattr(group, lists.scopes)
+        limit.groups(len(scopes))
+        shared = len(group.resource.attributes)
+        for scope in scopes:
+            limit.records(len(getattr(scope, lists.records)), shared + len(scope.scope.attributes))
 
 
-def scopes(request: Any, lists: Lists) -> Iterator[tuple[tuple[int, int], Common, Any]]:  # noqa: ANN401 - as above
+def converted(
+    request: Any,  # noqa: ANN401 - as above
+    lists: Lists,
+    values: Values,
+    convert: Callable[[Any, Common], R],
+) -> tuple[list[R], list[InvalidInput]]:
+    """Return the records of a request, and why others are refused; `convert` makes one, or raises InvalidInput."""
+    made: list[R] = []
+    refused: list[InvalidInput] = []
+    for (number, index), common, records in _scopes(request, lists, values):
+        for position, record in enumerate(records):
+            try:
+                made.append(convert(record, common))
+            except InvalidInput as error:
+                place = lists.place.format(number, index, position)
+                refused.append(InvalidInput(error.reason, f"{place}: {error.detail}"))
+    return made, refused
+
+
+def _scopes(
+    request: Any,  # noqa: ANN401 - as above
+    lists: Lists,
+    values: Values,
+) -> Iterator[tuple[tuple[int, int], Common, Any]]:
     """Yield the records of each scope that has some, with the numbers of resource and scope, and what they share."""
     for number, group in enumerate(getattr(request, lists.resources)):
         resource = None
@@ -52,24 +70,6 @@ def scopes(request: Any, lists: Lists) -> Iterator[tuple[tuple[int, int], Common
             if not records:
                 continue
             if resource is None:
-                resource = resource_of(attributes(group.resource.attributes), group.schema_url)
+                resource = resource_of(values.attributes(group.resource.attributes), group.schema_url)
             named = {"name": scope.scope.name, "version": scope.scope.version, "schema_url": scope.schema_url}
-            yield (number, index), common_of(resource, attributes(scope.scope.attributes), named), records
-
-
-def converted(
-    request: Any,  # noqa: ANN401 - as above
-    lists: Lists,
-    convert: Callable[[Any, Common], R],
-) -> tuple[list[R], list[InvalidInput]]:
-    """Return the records of a request, and why others are refused; `convert` makes one, or raises InvalidInput."""
-    made: list[R] = []
-    refused: list[InvalidInput] = []
-    for (number, index), common, records in scopes(request, lists):
-        for position, record in enumerate(records):
-            try:
-                made.append(convert(record, common))
-            except InvalidInput as error:
-                place = lists.place.format(number, index, position)
-                refused.append(InvalidInput(error.reason, f"{place}: {error.detail}"))
-    return made, refused
+            yield (number, index), common_of(resource, values.attributes(scope.scope.attributes), named), records

@@ -4,14 +4,14 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as Message
 
 from pipeline.formats.otlp_common import SPAN_BYTES, TRACE_BYTES
 from pipeline.formats.otlp_log_records import Said
-from pipeline.formats.otlp_proto_values import any_value, attributes
+from pipeline.formats.otlp_proto_values import Values
 from tracelink.model.otel_mapping import LogContent
 from tracelink.model.records import NO_TRACE
 
 _NO_SPAN = bytes(SPAN_BYTES)
 
 
-def said_of(record: Message) -> Said:
+def said_of(record: Message, values: Values) -> Said:
     """Return what a message says; an id of a wrong length is none, and spare."""
     spare: dict[str, str] = {}
     trace_id, span_id = record.trace_id, record.span_id
@@ -23,8 +23,8 @@ def said_of(record: Message) -> Said:
         spare["spanId"] = span_id.hex()
         span_id = b""
     content = LogContent(
-        any_value(record.body),
-        attributes(record.attributes),
+        values.value(record.body),
+        values.attributes(record.attributes),
         record.dropped_attributes_count,
         record.event_name,
         record.severity_text,

@@ -1,61 +1,91 @@
 """Spans of OTLP in protobuf as ours: the same records as `tracelink.otel` makes of the SDK's spans."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
 
-from pipeline.formats import span_values as values
+from pipeline.formats import span_values
 from pipeline.formats.invalid_input import InvalidInput
-from pipeline.formats.otlp_common import SPAN_BYTES, TRACE_BYTES, Common
-from pipeline.formats.otlp_proto_values import attributes
+from pipeline.formats.otlp_common import SPAN_BYTES, TRACE_BYTES, Common, Limit
+from pipeline.formats.otlp_proto_values import Values
 from pipeline.formats.otlp_spans import CODES, KINDS, times
 from pipeline.formats.span_values import FIRST_NANO, Spare
+from pipeline.formats.zipkin_json import completed
 from tracelink.model.endpoints import remote_endpoint
 from tracelink.model.otel_mapping import MICRO, add_rest, add_status, event_text, link_shown, with_own
 from tracelink.model.records import Annotation, ErrorRule, Flag, Span
 
-_ERROR, _ROOT, _SHORT_ID = Flag.ERROR.value, Flag.ROOT.value, Flag.SHORT_ID.value
+_SHORT_ID = Flag.SHORT_ID.value
 _ZERO = bytes(TRACE_BYTES)
 _SHORT = bytes(TRACE_BYTES - SPAN_BYTES)
 _ZIPKIN_KINDS = {number: None if name == "INTERNAL" else name for number, name in KINDS.items()} | {0: None}
 
 
-def span_of(span: Message, common: Common, rule: ErrorRule) -> Span:
-    """Return a span; raises InvalidInput if its ids are none. `rule` decides if it is errored."""
-    trace_id, span_id, parent_id = _ids(span)
-    own = attributes(span.attributes)
-    tags = with_own(common.tags, own)
-    status = span.status
-    add_status(tags, CODES.get(status.code), status.message)
-    dropped = (span.dropped_attributes_count, span.dropped_events_count, span.dropped_links_count)
-    links = [_link(link) for link in found] if (found := span.links) else []
-    add_rest(tags, dropped, links, span.trace_state)
-    spare: Spare = {}
-    timestamp, took = _times(span, spare)
-    number = span.kind
-    kind = _ZIPKIN_KINDS[number] if number in _ZIPKIN_KINDS else values.kind(str(number), spare)
-    annotations = _annotations(events, spare) if (events := span.events) else []
-    for name, kept in spare.items():
-        values.keep(tags, f"field.{name}", kept)
-    flags = _ERROR if rule.span(tags) else 0
-    if parent_id is None:
-        flags |= _ROOT
-    if trace_id.startswith(_SHORT):
-        flags |= _SHORT_ID
-    return {
-        "flags": flags,
-        "traceId": trace_id,
-        "id": span_id,
-        "parentId": parent_id,
-        "kind": kind,
-        "name": span.name,
-        "timestamp": timestamp,
-        "duration": took,
-        "localEndpoint": {"serviceName": common.service},
-        "remoteEndpoint": remote_endpoint(kind, own),
-        "annotations": annotations,
-        "tags": tags,
-    }
+class SpanDecoder:
+    """Makes spans of messages; `rule` decides which are errored. It counts what they have in `limit`."""
+
+    def __init__(self, rule: ErrorRule, values: Values, limit: Limit) -> None:
+        self._rule = rule
+        self._values = values
+        self._limit = limit
+
+    def span(self, span: Message, common: Common) -> Span:
+        """Return a span; raises InvalidInput if its ids are none."""
+        trace_id, span_id, parent_id = _ids(span)
+        own = self._values.attributes(span.attributes)
+        tags = with_own(common.tags, own)
+        status = span.status
+        add_status(tags, CODES.get(status.code), status.message)
+        dropped = (span.dropped_attributes_count, span.dropped_events_count, span.dropped_links_count)
+        add_rest(tags, dropped, self._links(links) if (links := span.links) else [], span.trace_state)
+        spare: Spare = {}
+        timestamp, duration = _times(span, spare)
+        number = span.kind
+        kind = _ZIPKIN_KINDS[number] if number in _ZIPKIN_KINDS else span_values.kind(number, spare)
+        return completed(
+            {
+                "flags": _SHORT_ID if trace_id.startswith(_SHORT) else 0,
+                "traceId": trace_id,
+                "id": span_id,
+                "parentId": parent_id,
+                "kind": kind,
+                "name": span.name,
+                "timestamp": timestamp,
+                "duration": duration,
+                "localEndpoint": {"serviceName": common.service},
+                "remoteEndpoint": remote_endpoint(kind, own),
+                "annotations": self._annotations(events, spare) if (events := span.events) else [],
+                "tags": tags,
+            },
+            spare,
+            self._rule,
+        )
+
+    def _annotations(self, events: Collection[Message.Event], spare: Spare) -> list[Annotation]:
+        self._limit.parts(len(events))
+        annotations: list[Annotation] = []
+        odd: list[object] = []
+        for event in events:
+            attributes = self._values.attributes(event.attributes)
+            value = event_text(event.name, attributes, event.dropped_attributes_count)
+            nanos = event.time_unix_nano
+            time = nanos // MICRO if nanos >= FIRST_NANO else span_values.instant(nanos or None)
+            if time is None:
+                odd.append({"timestamp": nanos or None, "value": value})
+            else:
+                annotations.append({"timestamp": time, "value": value})
+        if odd:
+            span_values.keep(spare, "annotations", odd)
+        return annotations
+
+    def _links(self, links: Collection[Message.Link]) -> list[dict[str, object]]:
+        self._limit.parts(len(links))
+        return [
+            link_shown(
+                link.trace_id.hex(), link.span_id.hex(), link.trace_state, self._values.attributes(link.attributes)
+            )
+            for link in links
+        ]
 
 
 def _ids(span: Message) -> tuple[bytes, str, str | None]:
@@ -79,25 +109,5 @@ def _times(span: Message, spare: Spare) -> tuple[int | None, int | None]:
         return start // MICRO, (end - start) // MICRO or 1
     begun, took, rest = times(start or None, end or None)
     for name, value in rest.items():
-        values.keep(spare, name, value)
-    return values.time(begun, "timestamp", spare), took
-
-
-def _annotations(events: Iterable[Message.Event], spare: Spare) -> list[Annotation]:
-    annotations: list[Annotation] = []
-    odd: list[object] = []
-    for event in events:
-        value = event_text(event.name, attributes(event.attributes), event.dropped_attributes_count)
-        nanos = event.time_unix_nano
-        time = nanos // MICRO if nanos >= FIRST_NANO else values.instant(nanos or None)
-        if time is None:
-            odd.append({"timestamp": nanos or None, "value": value})
-        else:
-            annotations.append({"timestamp": time, "value": value})
-    if odd:
-        values.keep(spare, "annotations", odd)
-    return annotations
-
-
-def _link(link: Message.Link) -> dict[str, object]:
-    return link_shown(link.trace_id.hex(), link.span_id.hex(), link.trace_state, attributes(link.attributes))
+        span_values.keep(spare, name, value)
+    return span_values.time(begun, "timestamp", spare), took

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.formats import span_values as values
+from pipeline.formats import span_values
 from pipeline.formats.invalid_input import InvalidInput, kept, shown
-from pipeline.formats.otlp_common import SPAN_BYTES, TRACE_BYTES, Common
+from pipeline.formats.otlp_common import SPAN_BYTES, TRACE_BYTES, Common, Limit
 from pipeline.formats.otlp_fields import (
     dropped,
     field,
@@ -22,8 +22,8 @@ from pipeline.formats.otlp_fields import (
     object_field,
     text_field,
 )
-from pipeline.formats.otlp_groups import Names, Reader, require_at_most
-from pipeline.formats.otlp_values import attributes
+from pipeline.formats.otlp_groups import Names, Reader, check
+from pipeline.formats.otlp_values import Values
 from tracelink.model.endpoints import remote_endpoint
 from tracelink.model.otel_mapping import MICRO, add_rest, add_status, event_text, link_shown, with_own
 from tracelink.texts import text
@@ -60,16 +60,30 @@ def is_otlp(value: Json) -> bool:
     return any(name in inner for name in (*_NAMES.resources, *_NAMES.scopes)) or _is_span(inner)
 
 
-def v2_spans(
-    value: Json, notes: Counter[str] | None = None, *, unknown: bool = True
-) -> Iterator[tuple[str, Json | InvalidInput]]:
+def v2_spans(value: Json) -> Iterator[tuple[str, Json | InvalidInput]]:
     """Yield each span as an object of Zipkin v2, or why it is none, with its place in the value.
 
-    `notes` counts ids in base64. `unknown`: fields that OTLP does not have stay with the object.
+    A field that OTLP does not have stays with the object.
+    """
+    yield from _spans(_opened(value), Limit(), Counter(), unknown=True)
+
+
+def v2_spans_of_request(value: Json, limit: Limit, notes: Counter[str]) -> Iterator[tuple[str, Json | InvalidInput]]:
+    """Yield the same, but without fields that OTLP does not have, as the protocol wants it.
+
+    `notes` counts ids in base64. Raises TooManyRecords if there is more than the limit takes.
     """
     value = _opened(value)
-    converter = _Converter(Counter() if notes is None else notes, unknown=unknown)
-    reader = Reader(_NAMES, converter.convert)
+    is_resource = any(name in value for name in _NAMES.scopes)
+    check({_NAMES.resources[0]: [value]} if is_resource else value, _NAMES, limit)
+    yield from _spans(value, limit, notes, unknown=False)
+
+
+def _spans(
+    value: Json, limit: Limit, notes: Counter[str], *, unknown: bool
+) -> Iterator[tuple[str, Json | InvalidInput]]:
+    converter = _Converter(limit, notes, unknown=unknown)
+    reader = Reader(_NAMES, converter.values, converter.convert)
     if _is_span(value):
         try:
             yield "", converter.convert(value, _NO_SHARED)
@@ -81,19 +95,14 @@ def v2_spans(
         yield from reader.request(value)
 
 
-def require_at_most_spans(most: int, value: Json) -> None:
-    """Raise TooManyRecords if a value has more spans than `most`; see `Limit`."""
-    value = _opened(value)
-    is_resource = any(name in value for name in _NAMES.scopes)
-    require_at_most(most, {_NAMES.resources[0]: [value]} if is_resource else value, _NAMES)
-
-
 def _opened(value: Json) -> Json:
     return next((value[name] for name in _ENVELOPES if isinstance(value.get(name), dict)), value)
 
 
 class _Converter:
-    def __init__(self, notes: Counter[str], *, unknown: bool) -> None:
+    def __init__(self, limit: Limit, notes: Counter[str], *, unknown: bool) -> None:
+        self.values = Values(limit)
+        self._limit = limit
         self._notes = notes
         self._unknown = unknown
 
@@ -101,7 +110,7 @@ class _Converter:
         """Return a span as an object of Zipkin v2; raises InvalidInput."""
         if not isinstance(span, dict):
             raise InvalidInput("OTLP", f"a span is a JSON object, not {shown(span)}")
-        own = attributes(span.get("attributes"))
+        own = self.values.attributes(span.get("attributes"))
         kind = _kind(span.get("kind"))
         trace_id = hex_id(span, "traceId", TRACE_BYTES, self._notes)
         if isinstance(trace_id, str) and len(trace_id) == len(_SHORT) * 2:
@@ -117,7 +126,7 @@ class _Converter:
             "duration": took,
             "localEndpoint": {"serviceName": common.service},
             "remoteEndpoint": remote_endpoint(kind if kind in _ZIPKIN_KINDS else None, own),
-            "annotations": [_annotation(event) for event in _items(span, "events")],
+            "annotations": [self._annotation(event) for event in self._items(span, "events")],
             "tags": self._tags(span, with_own(common.tags, own)),
         } | spare
         return {name: span[name] for name in span.keys() - _CONVERTED} | found if self._unknown else found
@@ -126,15 +135,31 @@ class _Converter:
         status = object_field(span, "status")
         add_status(tags, _code(status.get("code")), text_field(status, "message"))
         counts = (dropped(span, "Attributes"), dropped(span, "Events"), dropped(span, "Links"))
-        links = [self._link(link) for link in _items(span, "links")]
+        links = [self._link(link) for link in self._items(span, "links")]
         add_rest(tags, counts, links, text_field(span, "traceState"))
         return tags
 
     def _link(self, link: Json) -> dict[str, object]:
         trace_id = hex_id(link, "traceId", TRACE_BYTES, self._notes)
         span_id = hex_id(link, "spanId", SPAN_BYTES, self._notes)
-        state = text_field(link, "traceState")
-        return link_shown(text(trace_id or ""), text(span_id or ""), state, attributes(link.get("attributes")))
+        found = self.values.attributes(link.get("attributes"))
+        return link_shown(text(trace_id or ""), text(span_id or ""), text_field(link, "traceState"), found)
+
+    def _annotation(self, event: Json) -> Json:
+        found = self.values.attributes(event.get("attributes"))
+        time = nanoseconds(event, "timeUnixNano")
+        return {
+            "timestamp": time // MICRO if is_nano(time) else time,
+            "value": event_text(text_field(event, "name"), found, dropped(event, "Attributes")),
+        }
+
+    def _items(self, value: Json, name: str) -> list[Json]:
+        """Return a list of objects; raises InvalidInput."""
+        found = value.get(name) or []
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise InvalidInput("OTLP", f"{name} must be a list of objects, not {shown(found)}")
+        self._limit.parts(len(found))
+        return found
 
 
 def _kind(found: object) -> str | None:
@@ -152,12 +177,6 @@ def _code(found: object) -> str | None:
     return CODES.get(int(name), name) if is_number(name) else name
 
 
-def _annotation(event: Json) -> Json:
-    value = event_text(text_field(event, "name"), attributes(event.get("attributes")), dropped(event, "Attributes"))
-    time = nanoseconds(event, "timeUnixNano")
-    return {"timestamp": time // MICRO if is_nano(time) else time, "value": value}
-
-
 def times(start: object, end: object) -> tuple[object, int | None, Json]:
     """Return the start of a span, its microseconds, at least one, and the end if it gives no duration.
 
@@ -166,7 +185,7 @@ def times(start: object, end: object) -> tuple[object, int | None, Json]:
     """
     if is_nano(start) and is_nano(end) and start <= end:
         return start // MICRO, (end - start) // MICRO or 1, {}
-    begun, ended = values.instant(start), values.instant(end)
+    begun, ended = span_values.instant(start), span_values.instant(end)
     if begun and ended and begun <= ended:
         return start, max(1, ended - begun), {}
     return start, None, {} if end is None else {"endTimeUnixNano": end}
@@ -174,11 +193,3 @@ def times(start: object, end: object) -> tuple[object, int | None, Json]:
 
 def _is_span(value: Json) -> bool:
     return bool(field(value, "spanId") and field(value, "startTimeUnixNano"))
-
-
-def _items(value: Json, name: str) -> list[Json]:
-    """Return a list of objects."""
-    found = value.get(name) or []
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise InvalidInput("OTLP", f"{name} must be a list of objects, not {shown(found)}")
-    return found

@@ -2,36 +2,80 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from pipeline.formats.field_names import as_map
 from pipeline.formats.invalid_input import InvalidInput, shown
-from tracelink.texts import free_name
+from pipeline.formats.otlp_common import Limit
 
 # The parser of protobuf takes 47 levels, so that JSON gives the same as far as there is the same.
 _DEEPEST = 64
 
 
-def attributes(found: object, depth: int = _DEEPEST) -> dict[str, object]:
-    """Return a list of key-value pairs as a map; a second value of a key gets an apostrophe. Raises InvalidInput."""
-    if not found:
-        return {}
-    if not isinstance(found, list):
-        raise InvalidInput("OTLP", f"attributes must be a list, not {shown(found)}")
-    pairs: dict[str, object] = {}
-    for one in found:
-        if not isinstance(one, dict) or not isinstance(key := one.get("key") or "", str):
-            raise InvalidInput("OTLP", f"an attribute is an object with a key, not {shown(one)}")
-        pairs[free_name(pairs, key)] = any_value(one.get("value"), depth)
-    return pairs
+class Values:
+    """Reads values and attributes as plain Python values; counts them in `limit`."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._limit = limit
+        readers: dict[str, Callable[[object, int], object]] = {
+            "string": _unchanged,
+            "bool": _unchanged,
+            "int": _integer,
+            "double": _double,
+            "bytes": _bytes,
+            "array": self._array,
+            "kvlist": self._pairs,
+        }
+        # By their names in JSON, in the protocol, and without a suffix.
+        self._readers = {
+            f"{kind}{suffix}": read for kind, read in readers.items() for suffix in ("Value", "_value", "")
+        }
+        # An index into a table that only profiles have.
+        self._readers |= dict.fromkeys(("stringValueStrindex", "string_value_strindex"), _nothing)
+
+    def attributes(self, found: object, depth: int = _DEEPEST) -> dict[str, object]:
+        """Return key-value pairs as a map; a second value of a key gets an apostrophe. Raises InvalidInput."""
+        if not found:
+            return {}
+        if not isinstance(found, list):
+            raise InvalidInput("OTLP", f"attributes must be a list, not {shown(found)}")
+        self._limit.parts(len(found))
+        pairs: list[tuple[str, object]] = []
+        for one in found:
+            if not isinstance(one, dict) or not isinstance(key := one.get("key") or "", str):
+                raise InvalidInput("OTLP", f"an attribute is an object with a key, not {shown(one)}")
+            pairs.append((key, self.value(one.get("value"), depth)))
+        return as_map(pairs)
+
+    def value(self, found: object, depth: int = _DEEPEST) -> object:
+        """Return an AnyValue as a plain value, bytes too; a value without a type as it is. Raises InvalidInput."""
+        if not isinstance(found, dict) or len(found) != 1 or not depth:
+            return None if found == {} else found
+        ((kind, value),) = found.items()
+        read = self._readers.get(kind)
+        return found if read is None else read(value, depth - 1)
+
+    def _array(self, value: object, depth: int) -> object:
+        values = _inner(value)
+        if not isinstance(values, list):
+            return []
+        self._limit.parts(len(values))
+        return [self.value(one, depth) for one in values]
+
+    def _pairs(self, value: object, depth: int) -> object:
+        return self.attributes(_inner(value), depth)
 
 
-def any_value(found: object, depth: int = _DEEPEST) -> object:
-    """Return an AnyValue as a plain value, bytes too; a value without a type as it is. Raises InvalidInput."""
-    if not isinstance(found, dict) or len(found) != 1 or not depth:
-        return None if found == {} else found
-    ((kind, value),) = found.items()
-    read = _READERS.get(kind)
-    return found if read is None else read(value, depth - 1)
+def _inner(value: object) -> object:
+    return value.get("values") if isinstance(value, Mapping) else value
+
+
+def _unchanged(value: object, _: int) -> object:
+    return value
+
+
+def _nothing(_value: object, _depth: int) -> object:
+    return None
 
 
 def _integer(value: object, _: int) -> object:
@@ -48,33 +92,9 @@ def _double(value: object, _: int) -> object:
         return value
 
 
-def _array(value: object, depth: int) -> object:
-    values = value.get("values") if isinstance(value, dict) else value
-    return [any_value(one, depth) for one in values] if isinstance(values, list) else []
-
-
-def _pairs(value: object, depth: int) -> object:
-    return attributes(value.get("values") if isinstance(value, dict) else value, depth)
-
-
 def _bytes(value: object, _: int) -> object:
     decoded = decode_base64(value)
     return value if decoded is None else decoded
-
-
-_KINDS: dict[str, Callable[[object, int], object]] = {
-    "string": lambda value, _: value,
-    "bool": lambda value, _: value,
-    "int": _integer,
-    "double": _double,
-    "array": _array,
-    "kvlist": _pairs,
-    "bytes": _bytes,
-}
-# By their names in JSON, in the protocol, and without a suffix.
-_READERS = {f"{kind}{suffix}": read for kind, read in _KINDS.items() for suffix in ("Value", "_value", "")}
-# An index into a table that only profiles have.
-_READERS |= dict.fromkeys(("stringValueStrindex", "string_value_strindex"), lambda _value, _depth: None)
 
 
 def decode_base64(found: object) -> bytes | None:

@@ -7,14 +7,12 @@ from typing import Any, Literal
 
 from pipeline.formats import span_values as values
 from pipeline.formats.invalid_input import InvalidInput
+from pipeline.formats.request_bytes import utf8
 from pipeline.formats.span_values import FIRST_MICRO, LAST_MICRO, MAX_PORT, Spare
 from pipeline.formats.zipkin_json import completed
 from pipeline.formats.zipkin_messages import SpanMessage, SpanOfBytes
 from tracelink.model.records import NO_TRACE, Annotation, Endpoint, ErrorRule, Span, parse_trace_id
 from tracelink.texts import free_name
-
-INVALID_UTF8 = "invalid UTF-8"
-"""The note of a string that is not UTF-8."""
 
 _KINDS = (None, "CLIENT", "SERVER", "PRODUCER", "CONSUMER")
 _NO_ID = bytes(8)
@@ -121,27 +119,18 @@ def repaired(raw: bytes, notes: Counter[str]) -> Any:  # noqa: ANN401 - as above
 
     Each such string is noted. Raises protobuf's DecodeError for bytes that are no span.
     """
-
-    def text(found: bytes) -> bytes:
-        try:
-            found.decode()
-        except UnicodeDecodeError:
-            notes[INVALID_UTF8] += 1
-            return found.decode(errors="replace").encode()
-        return found
-
     span = SpanOfBytes.FromString(raw)
-    span.name = text(span.name)
+    span.name = utf8(span.name, notes)
     for endpoint in span.local_endpoint, span.remote_endpoint:
-        endpoint.service_name = text(endpoint.service_name)
+        endpoint.service_name = utf8(endpoint.service_name, notes)
     for annotation in span.annotations:
-        annotation.value = text(annotation.value)
+        annotation.value = utf8(annotation.value, notes)
     # As in a map, the last of two equal names counts.
     tags = {tag.key: tag.value for tag in span.tags}
     del span.tags[:]
     taken: set[str] = set()
     for name, value in tags.items():
         # Names may differ only in what is not UTF-8.
-        taken.add(free := free_name(taken, text(name).decode()))
-        span.tags.add(key=free.encode(), value=text(value))
+        taken.add(free := free_name(taken, utf8(name, notes).decode()))
+        span.tags.add(key=free.encode(), value=utf8(value, notes))
     return SpanMessage.FromString(span.SerializeToString())

@@ -1,28 +1,22 @@
 """Spans of requests to Zipkin's addresses: JSON of v2 and v1, and zipkin.proto3."""
 
-import re
 from collections import Counter
 from typing import Any
 
-import orjson
 from google.protobuf.message import DecodeError
 
 from pipeline.formats import zipkin_v1
 from pipeline.formats.decoded import Decoded, TooManyRecords
 from pipeline.formats.invalid_input import InvalidInput, shown
-from pipeline.formats.json_values import load_json
+from pipeline.formats.request_bytes import request_json
 from pipeline.formats.zipkin_json import parse_span
 from pipeline.formats.zipkin_messages import ListOfSpans, SpanMessage
-from pipeline.formats.zipkin_proto import INVALID_UTF8, parse_message, repaired
+from pipeline.formats.zipkin_proto import parse_message, repaired
 from tracelink.model.records import ErrorRule, Span
-
-_LENIENT = "lenient JSON"
-"""The note of JSON that only a lenient decoder takes: lone surrogates, NaN, control characters, a byte order mark."""
 
 # An annotation takes two bytes in a request, and a hundred times as many when it is read.
 _ANNOTATIONS = 20
 """The annotations that a span may have on average, if there are as many spans as allowed."""
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 
 
 def spans_of_json(body: bytes, rule: ErrorRule, most: int) -> Decoded[Span]:
@@ -32,7 +26,7 @@ def spans_of_json(body: bytes, rule: ErrorRule, most: int) -> Decoded[Span]:
     becomes a span for each of its hosts. `rule` decides which spans are errored.
     """
     found: Decoded[Span] = Decoded([], [], Counter())
-    elements = _json(body, found.notes) if body.strip() else []
+    elements = request_json(body, found.notes) if body.strip() else []
     if not isinstance(elements, list):
         shape = "an object" if isinstance(elements, dict) else shown(elements)
         raise InvalidInput("no array", f"Zipkin takes an array of spans, not {shape}")
@@ -44,17 +38,6 @@ def spans_of_json(body: bytes, rule: ErrorRule, most: int) -> Decoded[Span]:
             else:
                 found.records.append(span)
     return found
-
-
-def _json(body: bytes, notes: Counter[str]) -> Any:  # noqa: ANN401 - any JSON value
-    """Decode JSON, also what is nearly right; notes what was repaired. Raises InvalidInput."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        value = load_json(body)
-    broken = sum(not _is_utf8(text) for text in _STRING.findall(body))
-    notes[INVALID_UTF8 if broken else _LENIENT] = broken or 1
-    return value
 
 
 def _spans(element: object, rule: ErrorRule) -> list[Span | InvalidInput]:
@@ -111,14 +94,6 @@ def _message(raw: bytes, notes: Counter[str]) -> Any:  # noqa: ANN401 - protobuf
         return repaired(raw, notes)
     except DecodeError:
         raise InvalidInput("no protobuf", "the bytes are no Span of zipkin.proto3") from None
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _check(number: int, most: int, names: str) -> None:
