@@ -17,6 +17,8 @@ _STEP = 64 * 1024
 """Inflated bytes that are made before they are counted."""
 # zlib copies the compressed bytes that a step did not need, so a step gets few of them.
 _PIECE = 16 * 1024
+# Blocks and members without content are work, too.
+_MOST_EMPTY = 256 * 1024
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 _ZLIB_METHOD, _ZLIB_CHECK = 8, 31
 _ZLIB_HEADER_BYTES = 2
@@ -56,6 +58,8 @@ class Inflater:
             raise TooLarge(f"the body has more than {self._longest} bytes as it was sent")
         for start in range(0, len(chunk), _PIECE):
             self._stream.feed(chunk[start : start + _PIECE])
+        if self._received > _MOST_EMPTY + 2 * self.size:
+            raise InvalidInput("compressed", f"the {self._name} data is much longer than its content")
 
     def finish(self) -> bytes:
         """Return the whole body; raises InvalidInput if the compressed data has not ended.

@@ -159,8 +159,8 @@ def pipeline(
             servers=_Servers(stack, notice),
             stop=stop,
             urls={program.name: program.url for program in programs},
-            gateway=gateway["gateway_listen"].partition(",")[0],
-            gateway_grpc=gateway["gateway_grpc_listen"].partition(",")[0],
+            gateway=_first_address(gateway["gateway_listen"]),
+            gateway_grpc=_first_address(gateway["gateway_grpc_listen"]),
             services=_service_variables(final),
             settings=final,
             directory=directory,
@@ -215,6 +215,11 @@ def _gateway_address(name: str, request: Request) -> str:
             f"Choose another with {flag_of(f'{name}_port')} (0: any free one)."
         )
     return f"127.0.0.1:{port or free_port()}"
+
+
+def _first_address(listen: str) -> str:
+    """Return the address at which a sender on this machine reaches the gateway."""
+    return listen.partition(",")[0].strip().replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - replaced
 
 
 def _servers(

@@ -1,7 +1,6 @@
 """The senders that may send: tokens of a file, which is read again when it changes."""
 
 import base64
-import binascii
 import hmac
 import logging
 import time
@@ -37,7 +36,7 @@ class Senders:
             case "basic":
                 try:
                     name, _, token = base64.b64decode(given.strip(), validate=True).decode().partition(":")
-                except (binascii.Error, UnicodeDecodeError):
+                except ValueError:
                     return None
                 return self._named(token, name)
         return None
@@ -86,4 +85,4 @@ class Senders:
 
 def _digest(token: str) -> bytes:
     # Digests have one length: the time of a comparison does not depend on the token's.
-    return sha256(token.encode()).digest()
+    return sha256(token.encode(errors="replace")).digest()

@@ -12,6 +12,9 @@ from pipeline.formats.invalid_input import InvalidInput
 from producers.gateway.in_hand import InHand, Refused, Share
 from producers.gateway.settings import GatewaySettings
 
+_LARGE = 64 * 1024
+"""Bytes; a larger body is inflated in a thread, since a few bytes may be much work."""
+
 
 class _Chunks(Protocol):
     """The body of a request as granian gives it."""
@@ -33,7 +36,10 @@ async def read_body(
     try:
         async with asyncio.timeout(settings.body_timeout):
             if length is None:
-                await _read_chunks(cast("_Chunks", protocol), inflater, in_hand, share)
+                may_have_trailers = "trailer" in scope.headers
+                await _read_chunks(
+                    cast("_Chunks", protocol), inflater, in_hand, share, may_have_trailers=may_have_trailers
+                )
             else:
                 await _read_whole(cast("_Chunks", protocol), int(length), most, inflater, in_hand, share)
         return inflater.finish()
@@ -56,16 +62,20 @@ async def _read_whole(  # noqa: PLR0917 - the parts of a request
         raise TooLarge
     in_hand.take(share, length)
     compressed = await body()
-    before = inflater.size
-    inflater.feed(compressed)
-    in_hand.take(share, max(0, inflater.size - before - length))
+    if length > _LARGE:
+        await asyncio.to_thread(inflater.feed, compressed)
+    else:
+        inflater.feed(compressed)
+    in_hand.take(share, max(0, inflater.size - length))
 
 
-async def _read_chunks(body: _Chunks, inflater: Inflater, in_hand: InHand, share: Share) -> None:
+async def _read_chunks(
+    body: _Chunks, inflater: Inflater, in_hand: InHand, share: Share, *, may_have_trailers: bool
+) -> None:
     """Read a body of unknown length.
 
     Granian ends the iteration for a body that was cut off, too. It gives an empty chunk for the end of a body, and one
-    before that for an error.
+    before that for an error, or for trailers.
     """
     empty = 0
     async for chunk in body:
@@ -75,5 +85,5 @@ async def _read_chunks(body: _Chunks, inflater: Inflater, in_hand: InHand, share
         before = inflater.size
         inflater.feed(chunk)
         in_hand.take(share, inflater.size - before)
-    if empty > 1:
+    if empty > 1 and not may_have_trailers:
         raise InvalidInput("body", "the body was cut off")

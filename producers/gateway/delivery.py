@@ -8,8 +8,11 @@ as much as sending it. Kafka's idempotent producer keeps a retry inside a round 
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -30,45 +33,49 @@ _log = logging.getLogger(__name__)
 _MOST_MESSAGES = 50_000
 """Messages of one round; the requests that are left take the next one."""
 _SHORTEST_FLUSH = 0.25
+"""Seconds; a request that has less time left is not produced."""
 _PURGE_SECONDS = 1.0
+_PROBE_SECONDS = 1.0
+"""While Kafka is away and no request comes, it is asked this often if it is back."""
+_PATIENCE_SECONDS = 10.0
+"""A request waits so much longer than it may only if the thread hangs."""
 
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    """The messages of a request, and its answer: the number of messages that Kafka can never take."""
+    """The messages of a request, and its answer: the messages that Kafka can never take, by kind."""
 
     messages: Sequence[EncodedRecord]
     deadline: float
-    answer: "asyncio.Future[int]"
-    too_large: int = 0
-    failed: KafkaError | None = None
+    answer: "asyncio.Future[Counter[str]]"
+    too_large: Counter[str] = field(default_factory=Counter)
+    failed: str | None = None
+    fatal: bool = False
 
-    def report(self, error: KafkaError | None, _: Report) -> None:
-        """Note a message that was not delivered."""
+    def report(self, kind: str, error: KafkaError | None, _: Report | None = None) -> None:
+        """Note a message of this kind that was not delivered."""
         if error is None:
             return
         if error.code() in errors.MESSAGE_TOO_LARGE:  # no repeat can make Kafka take it
-            self.too_large += 1
+            self.too_large[kind] += 1
         else:
-            self.failed = error
+            self.failed = error.str()
+            self.fatal = self.fatal or error.fatal() or error.code() == errors.FATAL
 
-
-@dataclass(slots=True)
-class _Round:
-    """The requests whose messages are produced together."""
-
-    waiting: list[_Waiting] = field(default_factory=list)
-    messages: int = 0
-
-    def add(self, one: _Waiting) -> None:
-        self.waiting.append(one)
-        self.messages += len(one.messages)
+    def settle(self) -> None:
+        """Set the answer, unless its request was cancelled."""
+        if self.answer.done():
+            return
+        if self.failed is None:
+            self.answer.set_result(self.too_large)
+        else:
+            self.answer.set_exception(Unavailable(self.failed))
 
 
 class Delivery:
-    """Delivers the messages of requests to Kafka; `within` is the time in seconds that a request waits at most."""
+    """Delivers the messages of requests to Kafka."""
 
-    def __init__(self, settings: RecordSettings, metrics: GatewayMetrics, *, within: float) -> None:
+    def __init__(self, settings: RecordSettings, metrics: GatewayMetrics) -> None:
         """Open the producer; raises UserError if a Kafka property is wrong."""
         self._properties = client_properties(
             settings,
@@ -84,28 +91,31 @@ class Delivery:
             defaults={"compression.type": "lz4", "linger.ms": 5},
         )
         self._metrics = metrics
-        self._within = within
         self._requests: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._producer = self._open()
         self._unavailable: str | None = None
         self._thread = Thread(target=self._run, name="gateway-delivery", daemon=True)
         self._thread.start()
 
-    async def deliver(self, messages: Sequence[EncodedRecord]) -> int:
-        """Wait until Kafka has all messages; return the number of those that are too large for it.
+    async def deliver(self, messages: Sequence[EncodedRecord], deadline: float) -> Counter[str]:
+        """Wait until Kafka has all messages; return the number of those that are too large for it, by kind.
 
-        Raises Unavailable if it has not acknowledged the others in time; it may have some of them, or get them later.
+        Raises Unavailable if it has not acknowledged the others by the deadline (monotonic, seconds); it may have some
+        of them, or get them later.
         """
         if not messages:
-            return 0
-        answer = asyncio.get_running_loop().create_future()
-        self._requests.put(_Waiting(messages, time.monotonic() + self._within, answer))
-        found: int = await answer
-        return found
+            return Counter()
+        waiting = _Waiting(messages, deadline, asyncio.get_running_loop().create_future())
+        self._requests.put(waiting)
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic()) + _PATIENCE_SECONDS):
+                return await waiting.answer
+        except TimeoutError:
+            raise Unavailable("the delivery to Kafka hangs") from None
 
     def unavailable(self) -> str | None:
-        """Return why the last round failed; None if it did not."""
-        return self._unavailable
+        """Return why records are not acknowledged; None if the last ones were."""
+        return self._unavailable if self._thread.is_alive() else "The delivery to Kafka has ended."
 
     def close(self) -> None:
         """End after the requests that wait."""
@@ -122,65 +132,94 @@ class Delivery:
             ) from None
 
     def _run(self) -> None:
-        while (first := self._requests.get()) is not None:
-            last = self._gather(found := _Round(), first)
-            with self._metrics.barrier_seconds.time():
-                self._pass(found)
-            for loop in {one.answer.get_loop() for one in found.waiting}:
-                loop.call_soon_threadsafe(_answer, found.waiting)
-            if last:
+        ending = False
+        while not ending:
+            try:
+                first = self._requests.get(timeout=_PROBE_SECONDS if self._unavailable else None)
+            except Empty:
+                self._probe()
+                continue
+            if first is None:
                 return
+            requests = [first]
+            ending = self._gather(requests)
+            try:
+                with self._metrics.round_seconds.time():
+                    self._pass(requests)
+            except Exception as error:  # noqa: BLE001 - every request gets an answer, and the next round may go well
+                _log.exception("a round failed")
+                for one in requests:
+                    one.failed = one.failed or f"{type(error).__name__}: {error}"
+            with suppress(RuntimeError):  # the loop has ended, and with it the requests
+                first.answer.get_loop().call_soon_threadsafe(_settle, requests)
 
-    def _gather(self, found: _Round, first: _Waiting) -> bool:
+    def _gather(self, requests: list[_Waiting]) -> bool:
         """Add the requests that wait; return True if there will be no more."""
-        found.add(first)
-        try:
-            while found.messages < _MOST_MESSAGES:
+        messages = len(requests[0].messages)
+        with suppress(Empty):
+            while messages < _MOST_MESSAGES:
                 following = self._requests.get_nowait()
                 if following is None:
                     return True
-                found.add(following)
-        except Empty:
-            pass
+                requests.append(following)
+                messages += len(following.messages)
         return False
 
-    def _pass(self, found: _Round) -> None:
-        """Produce the messages of a round, and wait until Kafka has them or their time is up."""
-        for one in found.waiting:
+    def _pass(self, requests: Sequence[_Waiting]) -> None:
+        """Produce the messages of a round, and wait until Kafka has them or the first deadline has come."""
+        now = time.monotonic()
+        fresh = [one for one in requests if one.deadline - now >= _SHORTEST_FLUSH]
+        for one in requests:
+            if one.deadline - now < _SHORTEST_FLUSH:
+                one.failed = "its time was up before the records of earlier requests were acknowledged"
+        for one in fresh:
             self._produce(one)
         hit(Failpoint.GATEWAY_PRODUCED)
-        deadline = min(one.deadline for one in found.waiting)
-        if self._producer.flush(max(_SHORTEST_FLUSH, deadline - time.monotonic())):
-            # Later rounds must not wait for these; each is reported as failed.
-            self._producer.purge()
-            self._producer.flush(_PURGE_SECONDS)
+        if fresh:
+            self._flush(fresh, min(one.deadline for one in fresh))
         hit(Failpoint.GATEWAY_ACKNOWLEDGED)
-        error = next((one.failed for one in found.waiting if one.failed is not None), None)
-        if error is not None and self._unavailable is None:
-            _log.warning("Kafka has not acknowledged the records of a request: %s", error.str())
-        elif error is None and self._unavailable is not None:
-            _log.info("Kafka acknowledges records again")
-        self._unavailable = None if error is None else f"Kafka does not acknowledge records: {error.str()}"
-        if error is not None and (error.fatal() or error.code() == errors.FATAL):
+        self._note(next((one.failed for one in requests if one.failed is not None), None))
+        if any(one.fatal for one in requests):
             _log.warning("the producer cannot go on, and a new one takes over")
             self._producer = self._open()
 
     def _produce(self, one: _Waiting) -> None:
-        produce, report = self._producer.produce, one.report
-        try:
-            for message in one.messages:
-                produce(message.topic, message.value, message.key, on_delivery=report)
-        except KafkaException as error:
-            one.failed = error.args[0]
-        except BufferError:
-            one.failed = KafkaError(errors.QUEUE_FULL)
+        produce = self._producer.produce
+        reports = {kind: partial(one.report, kind) for kind in {message.kind for message in one.messages}}
+        for message in one.messages:
+            try:
+                produce(message.topic, message.value, message.key, on_delivery=reports[message.kind])
+            except KafkaException as error:
+                one.report(message.kind, error.args[0])
+            except BufferError:
+                one.failed = "the producer's queue is full"
+            if one.failed is not None:
+                return
+
+    def _flush(self, requests: Sequence[_Waiting], deadline: float) -> None:
+        if not self._producer.flush(max(0.0, deadline - time.monotonic())):
+            return
+        # Later rounds must not wait for these messages; each of them is reported as failed.
+        self._producer.purge()
+        if self._producer.flush(_PURGE_SECONDS):
+            for one in requests:
+                one.failed = one.failed or "Kafka's answer was not seen in time"
+
+    def _probe(self) -> None:
+        """Ask Kafka if it is there, while no request does."""
+        with suppress(KafkaException):
+            self._producer.list_topics(timeout=_PROBE_SECONDS)
+            self._note(None)
+
+    def _note(self, error: str | None) -> None:
+        """Note the result of a round, and log a change."""
+        if error is not None and self._unavailable is None:
+            _log.warning("Kafka has not acknowledged the records of a request: %s", error)
+        elif error is None and self._unavailable is not None:
+            _log.info("Kafka answers again")
+        self._unavailable = None if error is None else f"Kafka does not acknowledge records: {error}"
 
 
-def _answer(waiting: Sequence[_Waiting]) -> None:
-    for one in waiting:
-        if one.answer.done():  # its request was cancelled
-            continue
-        if one.failed is None:
-            one.answer.set_result(one.too_large)
-        else:
-            one.answer.set_exception(Unavailable(one.failed.str()))
+def _settle(requests: Sequence[_Waiting]) -> None:
+    for one in requests:
+        one.settle()

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from collections import Counter
 from http import HTTPStatus
 
 from pipeline.formats.decoded import TooManyRecords
@@ -24,8 +26,12 @@ RETRY_SECONDS = 2
 class Intake:
     """Takes the records of requests; refuses all once `closing` is set."""
 
-    def __init__(self, in_hand: InHand, delivery: Delivery, senders: Senders | None, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self, in_hand: InHand, delivery: Delivery, senders: Senders | None, metrics: GatewayMetrics, within: float
+    ) -> None:
+        """`within` is the time in seconds that a request waits for Kafka, from its last byte on."""
         self.closing = False
+        self._within = within
         self.in_hand = in_hand
         self._delivery = delivery
         self._senders = senders
@@ -40,6 +46,7 @@ class Intake:
 
     async def take(self, door: Door, request: Request) -> Answer:
         """Return the answer once Kafka has the records of a request; raises Refused."""
+        deadline = time.monotonic() + self._within
         metrics, protocol = self._metrics, door.protocol
         metrics.bytes.labels(protocol).inc(len(request.body))
         if len(request.body) > _LARGE:
@@ -52,28 +59,26 @@ class Intake:
         if taken.invalid:
             metrics.refused.labels(protocol, "invalid").inc(len(taken.invalid))
         try:
-            too_large = await self._delivery.deliver(taken.messages)
+            too_large = await self._delivery.deliver(taken.messages, deadline)
+        except asyncio.CancelledError:
+            metrics.refused.labels(protocol, "unavailable").inc(len(taken.messages))
+            raise
         except Unavailable:
             metrics.refused.labels(protocol, "unavailable").inc(len(taken.messages))
             raise Refused(
                 HTTPStatus.SERVICE_UNAVAILABLE, "Kafka has not acknowledged the records: send them again"
             ) from None
         self._count(taken, protocol, too_large)
-        return door.accepted(request, taken, too_large)
+        return door.accepted(request, taken, too_large.total())
 
     def answered(self, door: Door | None, status: object) -> None:
         """Count an answer; `status` is that of HTTP or gRPC."""
         self._metrics.requests.labels(door.protocol if door else "none", str(status)).inc()
 
-    def _count(self, taken: Taken, protocol: str, too_large: int) -> None:
-        kinds: dict[str, int] = {}
-        for message in taken.messages:
-            kinds[message.kind] = kinds.get(message.kind, 0) + 1
+    def _count(self, taken: Taken, protocol: str, too_large: Counter[str]) -> None:
         if too_large:
-            # Which ones is not known, and of one request all have one kind, but for log lines without a trace.
-            kinds[taken.messages[0].kind] -= too_large
-            self._metrics.refused.labels(protocol, "too_large").inc(too_large)
-        for kind, count in kinds.items():
+            self._metrics.refused.labels(protocol, "too_large").inc(too_large.total())
+        for kind, count in (Counter(message.kind for message in taken.messages) - too_large).items():
             self._metrics.written.labels(protocol, kind).inc(count)
 
 

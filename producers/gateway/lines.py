@@ -37,7 +37,7 @@ class Lines:
         decoded: Decoded[LogRecord] = Decoded([], [], Counter())
         for number, line in enumerate(read_log_lines(utf8_lines(BytesIO(request.body)))):
             if number == self._encoder.most_records:
-                raise TooManyRecords(self._encoder.most_records)
+                raise TooManyRecords(f"a request may have at most {self._encoder.most_records} lines")
             try:
                 decoded.records.append(_record(line, reader, digest))
             except InvalidInput as error:

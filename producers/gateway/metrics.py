@@ -58,9 +58,9 @@ class GatewayMetrics:
             ("protocol", "kind"),
             registry=registry,
         )
-        self.barrier_seconds = Histogram(
-            "tracelink_gateway_barrier_duration_seconds",
-            "Duration of one barrier: producing the records of some requests until Kafka has acknowledged all.",
+        self.round_seconds = Histogram(
+            "tracelink_gateway_round_duration_seconds",
+            "Duration of one round: producing the records of some requests until Kafka has acknowledged all.",
             buckets=SECONDS,
             registry=registry,
         )

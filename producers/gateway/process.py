@@ -1,6 +1,7 @@
 """The process of the gateway: its HTTP servers, and the delivery to Kafka."""
 
 import asyncio
+import gc
 import logging
 import socket
 import threading
@@ -9,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Self
 
-from granian.constants import Interfaces, SSLProtocols
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from grpc import aio
@@ -30,7 +31,11 @@ from tracelink.kafka.topics import TopicNames
 
 _log = logging.getLogger(__name__)
 
+# Allocations until the garbage collector runs. The records of a request are many objects, and no cycles.
+_COLLECT_AFTER = 500_000
 _BACKLOG = 1024
+_START_SECONDS = 0.1
+"""A server that cannot listen has ended by then."""
 _END_SECONDS = 5.0
 """Time for connections to close after the last answer."""
 
@@ -38,6 +43,7 @@ _END_SECONDS = 5.0
 def run(settings: GatewaySettings) -> None:
     """Take requests until stopped; see `run_process`. Raises UserError."""
     settings.check()
+    gc.set_threshold(_COLLECT_AFTER)
     names = TopicNames(settings.topic_prefix)
     run_process(
         settings,
@@ -66,8 +72,8 @@ class Gateway:
             _refuse_taken(address, "--gateway-listen")
         for address in settings.grpc_addresses:
             _refuse_taken(address, "--gateway-grpc-listen")
-        self._delivery = Delivery(settings, metrics, within=settings.answer_within)
-        self._intake = Intake(InHand(settings, metrics), self._delivery, senders, metrics)
+        self._delivery = Delivery(settings, metrics)
+        self._intake = Intake(InHand(settings, metrics), self._delivery, senders, metrics, settings.answer_within)
         self._encoder = Encoder(settings)
         self._stopping = threading.Event()
         self._running = False
@@ -105,12 +111,10 @@ class Gateway:
         grpc = grpc_server(self._settings, self._intake, self._encoder)
         await grpc.start()
         stopped = asyncio.create_task(stop.wait())
-        scheme = "http" if self._settings.gateway_certificate is None else "https"
-        for address in self._settings.addresses:
-            _log.info("takes spans and log lines on %s://%s", scheme, address)
-        for address in self._settings.grpc_addresses:
-            _log.info("takes OTLP over gRPC on %s", address)
-        self._running = True
+        await asyncio.wait([*serving, stopped], timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if not any(one.done() for one in serving):
+            self._announce()
+            self._running = True
         await asyncio.wait([*serving, stopped], return_when=asyncio.FIRST_COMPLETED)
         self._running = False
         self._wake = _nothing
@@ -120,6 +124,13 @@ class Gateway:
         await self._end(servers, serving, grpc)
         for one in failed:
             raise UserError(f"The gateway cannot listen: {one.exception() or 'its server has ended'}.")
+
+    def _announce(self) -> None:
+        scheme = "http" if self._settings.gateway_certificate is None else "https"
+        for address in self._settings.addresses:
+            _log.info("takes spans and log lines on %s://%s", scheme, address)
+        for address in self._settings.grpc_addresses:
+            _log.info("takes OTLP over gRPC on %s", address)
 
     async def _end(self, servers: Sequence[Server], serving: Sequence[asyncio.Task[None]], grpc: aio.Server) -> None:
         """Answer what is in hand, then close the connections."""
@@ -140,6 +151,8 @@ def _server(app: HttpApp, address: Address, settings: GatewaySettings) -> Server
         interface=Interfaces.RSGI,
         backlog=_BACKLOG,
         backpressure=settings.max_connections,
+        # The timeout for headers covers a connection that sends nothing only if its protocol need not be found out.
+        http=HTTPModes.http1,
         websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=round(settings.header_timeout * 1000)),
         log_enabled=False,

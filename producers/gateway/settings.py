@@ -1,5 +1,6 @@
 """The settings of the gateway."""
 
+import ssl
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -12,6 +13,7 @@ from tracelink.settings import RecordSettings, flag_of, variable_of
 
 _MIB = 1024 * 1024
 _MAX_PORT = 65535
+_EVERY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 class Address(NamedTuple):
@@ -82,7 +84,8 @@ class GatewaySettings(MonitoringSettings, RecordSettings):
     max_in_hand_bytes: ByteSize = Field(
         ByteSize(256 * _MIB),
         ge=1024,
-        description="Most bytes of all requests that are not answered yet, decompressed; more are answered 503.",
+        description="Most bytes of the bodies of all requests that are not answered yet, decompressed; more are "
+        "answered 503. Decoding them takes several times as much memory.",
     )
     max_connections: int = Field(1000, ge=1, description="Most connections of each address; more wait.")
     header_timeout: float = Field(10.0, gt=0, description="Seconds for the headers of a request.")
@@ -108,10 +111,15 @@ class GatewaySettings(MonitoringSettings, RecordSettings):
             path: Path | None = getattr(self, name)
             if path is not None and not path.is_file():
                 raise UserError(f"{variable_of(name)} (or {flag_of(name)}): there is no file {str(path)!r}.")
+        if self.max_in_hand_bytes < self.max_body_bytes:
+            raise UserError("--max-in-hand-bytes must be at least --max-body-bytes: such a body would never be taken.")
+        self._check_addresses()
         if (self.gateway_certificate is None) != (self.gateway_key is None):
             raise UserError("--gateway-certificate and --gateway-key belong together: give both or none.")
         if self.gateway_client_ca is not None and self.gateway_certificate is None:
             raise UserError("--gateway-client-ca needs TLS: give --gateway-certificate and --gateway-key, too.")
+        self._check_tls()
+        self._check_tls()
         beyond = [str(one) for one in (*self.addresses, *self.grpc_addresses) if not one.is_loopback]
         protected = self.gateway_tokens_file or self.gateway_client_ca or self.gateway_open
         if beyond and not protected:
@@ -120,3 +128,29 @@ class GatewaySettings(MonitoringSettings, RecordSettings):
                 "(--gateway-tokens-file) or CA certificates of clients (--gateway-client-ca), "
                 "or give --open if the network is trusted."
             )
+
+    def _check_addresses(self) -> None:
+        every = [*self.addresses, *self.grpc_addresses]
+        for number, one in enumerate(every):
+            if not one.port:
+                raise UserError(f"The gateway cannot listen on {one}: give a port that senders know.")
+            for other in every[:number]:
+                if one.port == other.port and (one.host == other.host or {one.host, other.host} & _EVERY_HOST):
+                    raise UserError(f"The gateway is to listen on {other} and on {one}: give each port only once.")
+
+    def _check_tls(self) -> None:
+        """Raise UserError if a file of TLS cannot be used."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if self.gateway_certificate is not None and self.gateway_key is not None:
+            try:
+                context.load_cert_chain(self.gateway_certificate, self.gateway_key, password="")
+            except (OSError, ValueError) as error:
+                raise UserError(
+                    f"--gateway-certificate and --gateway-key cannot be used together ({error}): "
+                    "both must be PEM, and the key without a password."
+                ) from None
+        if self.gateway_client_ca is not None:
+            try:
+                context.load_verify_locations(self.gateway_client_ca)
+            except OSError as error:
+                raise UserError(f"--gateway-client-ca: the file has no certificates in PEM ({error}).") from None

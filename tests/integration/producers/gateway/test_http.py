@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.kit.gateway import Running
 from tests.kit.kafka_topics import read
+from tests.kit.waiting import wait_for
 from tracelink.model.codec import LOG_RECORD, SPAN
 from tracelink.settings import KafkaSettings
 
@@ -237,6 +238,7 @@ def test_too_many_records_are_refused_before_they_are_read(door: Running, pool: 
     content_type = PROTOBUF if path == "/v1/traces" else JSON
     answer = pool.request("POST", door.url + path, body=body, headers={"Content-Type": content_type})
     assert answer.status == 413, answer.data
+    assert b"5000" in answer.data
 
 
 def test_deep_nesting_is_refused(door: Running, pool: urllib3.PoolManager) -> None:
@@ -269,6 +271,10 @@ def test_headers_and_bodies_that_do_not_come_are_not_waited_for(door: Running, h
     assert found == b"" if not head else b" 408 " in found
 
 
+def test_a_connection_that_sends_nothing_is_closed(door: Running) -> None:
+    assert _raw(door, b"") == b""
+
+
 @pytest.mark.parametrize(
     "head",
     [
@@ -281,11 +287,14 @@ def test_lengths_that_contradict_each_other_are_refused(door: Running, head: str
     assert b" 400 " in _raw(door, f"POST /api/v2/spans HTTP/1.1\r\nHost: x\r\n{head}".encode())
 
 
-def test_the_metrics_count_every_record(door: Running) -> None:
-    received = door.counted("received_records_total")
-    assert received == door.counted("written_records_total") + door.counted("refused_records_total")
-    assert door.counted("in_hand_requests") == 0
-    assert door.counted("in_hand_bytes") == 0
+def test_the_metrics_count_every_record(door: Running, pool: urllib3.PoolManager, trace_id: str) -> None:
+    names = ("received_records_total", "written_records_total", "refused_records_total", "requests_total")
+    before = [door.counted(name) for name in names]
+    body = json.dumps([*json.loads(_zipkin(trace_id, "a", "b")), {"traceId": "?", "id": "1"}])
+    for one in (body, "[]", "no JSON"):
+        pool.request("POST", f"{door.url}/api/v2/spans", body=one)
+    assert [door.counted(name) - first for name, first in zip(names, before, strict=True)] == [3, 2, 1, 3]
+    wait_for("nothing to be in hand", lambda: door.counted("in_hand_requests") == door.counted("in_hand_bytes") == 0)
 
 
 def _raw(door: Running, request: bytes) -> bytes:

@@ -50,6 +50,7 @@ def test_on_this_machine_it_wants_nothing(listen: str) -> None:
         ({"gateway_certificate": "here"}, "belong together"),
         ({"gateway_key": "here"}, "belong together"),
         ({"gateway_client_ca": "here"}, "needs TLS"),
+        ({"gateway_certificate": "here", "gateway_key": "here"}, "cannot be used together.*both must be PEM"),
         ({"gateway_tokens_file": "nowhere"}, "TRACELINK_GATEWAY_TOKENS_FILE .*no file"),
         ({"gateway_certificate": "here", "gateway_key": "nowhere"}, "TRACELINK_GATEWAY_KEY .*no file"),
     ],
@@ -60,3 +61,26 @@ def test_files_that_are_missing_or_do_not_fit_together_are_refused(
     (tmp_path / "here").touch()
     with pytest.raises(UserError, match=said):
         GatewaySettings.load(**{name: tmp_path / file for name, file in given.items()}).check()
+
+
+@pytest.mark.parametrize(
+    ("listen", "grpc", "said"),
+    [
+        ("127.0.0.1:4318,127.0.0.1:4318", "", "each port only once"),
+        ("0.0.0.0:4318,127.0.0.1:4318", "", "each port only once"),
+        ("127.0.0.1:4318", "127.0.0.1:4318", "each port only once"),
+        ("127.0.0.1:0", "", "give a port"),
+    ],
+)
+def test_an_address_that_cannot_be_meant_is_refused(listen: str, grpc: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        GatewaySettings.load(gateway_listen=listen, gateway_grpc_listen=grpc).check()
+
+
+def test_one_port_of_two_addresses_is_taken() -> None:
+    GatewaySettings.load(gateway_listen="127.0.0.1:4318,127.0.0.2:4318").check()
+
+
+def test_a_body_that_could_never_be_in_hand_is_refused() -> None:
+    with pytest.raises(UserError, match="--max-in-hand-bytes"):
+        GatewaySettings.load(max_body_bytes="2MiB", max_in_hand_bytes="1MiB").check()
