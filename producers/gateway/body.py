@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Protocol, cast
 
-from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope
+from granian.rsgi import HTTPProtocol, ProtocolClosed, ProtocolError, Scope
 
 from pipeline.formats.inflate import Inflater, TooLarge
 from pipeline.formats.invalid_input import InvalidInput
@@ -14,6 +15,10 @@ from producers.gateway.settings import GatewaySettings
 
 _LARGE = 64 * 1024
 """Bytes; a larger body is inflated in a thread, since a few bytes may be much work."""
+
+
+_MOST_DRAINED = 4 * 1024 * 1024
+_DRAIN_SECONDS = 1.0
 
 
 class _Chunks(Protocol):
@@ -52,6 +57,18 @@ async def read_body(
     except (InvalidInput, ProtocolClosed) as error:
         detail = error.detail if isinstance(error, InvalidInput) else "the body was cut off"
         raise Refused(HTTPStatus.BAD_REQUEST, detail) from None
+
+
+async def drain(protocol: HTTPProtocol) -> None:
+    """Read some of what is left of the body of a refused request: a sender that still sends may not see the answer."""
+    size = 0
+    # It may have been read already, or be cut off.
+    with suppress(TimeoutError, ProtocolClosed, ProtocolError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for chunk in cast("_Chunks", protocol):
+                size += len(chunk)
+                if size > _MOST_DRAINED:
+                    return
 
 
 async def _read_whole(  # noqa: PLR0917 - the parts of a request

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from granian.rsgi import HTTPProtocol, Scope
 
 from producers.gateway import otlp
-from producers.gateway.body import read_body
+from producers.gateway.body import drain, read_body
 from producers.gateway.in_hand import Refused, Share
 from producers.gateway.intake import RETRY_SECONDS, Intake, failure
 from producers.gateway.lines import Lines
@@ -45,6 +45,7 @@ class HttpApp:
             try:
                 answer = await self._answer(scope, protocol, door, content_type, share)
             except Refused as refused:
+                await drain(protocol)
                 answer = _refusal(door, content_type, refused)
             except Exception:  # noqa: BLE001 - the sender gets an answer, whatever the bug
                 answer = _refusal(door, content_type, failure(door, scope.path))
