@@ -1,9 +1,10 @@
 """Seeded traffic: spans and log lines that each carry a serial of their own, in traces whose verdict is known.
 
-Pure: the same seed and shape give the same messages.
+Pure: the same seed and shape give the same messages in a process.
 """
 
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,7 +19,9 @@ _SERVICES = ("cart", "checkout", "payment", "stock", "ship")
 _WORDS = ("done", "naïve café", 'said "no"', "line\nbreak", "tab\there", "雪", "null\\0", "")
 # What fails is another operation in each second, so that there are new problems throughout a run.
 _VERBS = ("get", "put", "list", "buy", "sell", "pack", "ship", "weigh", "price", "stamp", "sort", "move", "hold")
-_FIRST_MICROSECOND = 1_790_000_000_000_000
+_FIRST_MICROSECOND = time.time_ns() // 1000
+"""The times of records: of today, because a record whose clock is more than a day off has the index of the day on which
+its part opened, and one that comes twice around midnight would be in two of them."""
 _ERROR, _ROOT = 1, 2
 
 
