@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.faults.wire import Json, head, read_part
 
 CUTS = Cuts(idle_gap=500, max_age=3000, max_records=40)
 PREFIX = "t."
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -94,7 +96,7 @@ def shown(record: Record) -> Json:
 def line(record: Record) -> Document:
     body = record.body
     source: Json = {
-        "@timestamp": f"2026-09-21T14:13:20.{body['timestamp'] % 1_000_000:06}Z",
+        "@timestamp": f"{_EPOCH + timedelta(microseconds=body['timestamp']):%Y-%m-%dT%H:%M:%S.%fZ}",
         "message": body["message"],
         "log": {"level": body["level"], "logger": body["logger"]},
         "service": {"name": body["service"]},

@@ -23,6 +23,6 @@ def where(stack: Endpoints) -> KafkaSettings:
 def door(where: KafkaSettings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Run a gateway for the tests of a module."""
     folder = tmp_path_factory.mktemp("gateway")
-    limits = {"max_body_bytes": "1MiB", "body_timeout": "2", "header_timeout": "1", "max_request_records": "5000"}
+    limits = {"max_body_bytes": "1MiB", "body_timeout": "5", "header_timeout": "3", "max_request_records": "5000"}
     with gateway(where.kafka_bootstrap_servers, where.topic_prefix, folder, **limits) as running:
         yield running

@@ -64,7 +64,7 @@ def test_while_kafka_is_away_senders_get_503_and_what_they_repeat_arrives(door: 
             began = time.monotonic()
             answer = post(span_id)
             assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 8
         ready = pool.request("GET", f"{door.monitoring}/readyz")
         assert ready.status == 503
         assert b"Kafka does not acknowledge records" in ready.data
