@@ -51,7 +51,7 @@ def test_a_victim_does_not_outlive_a_fault_that_did_not_come_about(
     stays.write_text("#!/bin/sh\nexec cat\n")
     stays.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(stays))
-    victim = Child("victim", (), {}, tmp_path)
+    victim = Child("victim", (), {}, tmp_path, forked=False)
     victim.start()
     with pytest.raises(NotCaused, match="did not come"), causing(victim):
         assert victim.wait(0.1), "did not come to its point"
