@@ -159,8 +159,8 @@ def pipeline(
             servers=_Servers(stack, notice),
             stop=stop,
             urls={program.name: program.url for program in programs},
-            gateway=_first_address(gateway["gateway_listen"]),
-            gateway_grpc=_first_address(gateway["gateway_grpc_listen"]),
+            gateway=first_address(gateway["gateway_listen"]),
+            gateway_grpc=first_address(gateway["gateway_grpc_listen"]),
             services=_service_variables(final),
             settings=final,
             directory=directory,
@@ -217,9 +217,15 @@ def _gateway_address(name: str, request: Request) -> str:
     return f"127.0.0.1:{port or free_port()}"
 
 
-def _first_address(listen: str) -> str:
-    """Return the address at which a sender on this machine reaches the gateway."""
-    return listen.partition(",")[0].strip().replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - replaced
+def first_address(listen: str) -> str:
+    """Return the address at which a sender on this machine reaches the gateway; empty if it listens on none."""
+    host, colon, port = listen.partition(",")[0].strip().rpartition(":")
+    return f"{_reachable(host)}{colon}{port}"
+
+
+def _reachable(host: str) -> str:
+    """Return the host at which a client on this machine reaches a server that listens on `host`."""
+    return "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - a client, it does not bind
 
 
 def _servers(
@@ -262,7 +268,7 @@ def _apply_topics(checked: LocalSettings, endpoints: Endpoints) -> None:
 
 def _programs(checked: LocalSettings, environment: dict[str, str]) -> list[Program]:
     first = checked.http_port
-    host = "127.0.0.1" if checked.http_host == "0.0.0.0" else checked.http_host  # noqa: S104 - a client, it does not bind
+    host = _reachable(checked.http_host)
     programs = []
     for number, (name, arguments) in enumerate(PROCESSES.items()):
         port = first + number if first else free_port()
