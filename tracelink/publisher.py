@@ -17,13 +17,12 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Report
 
 from tracelink.errors import UserError
-from tracelink.kafka.client import PARTITIONER, Properties, client_log, client_properties, wrong_property
-from tracelink.kafka.messages import LOGS, SPANS, EncodedRecord, RecordEncoder
+from tracelink.kafka.client import Properties, client_log, property_hint, record_properties
+from tracelink.kafka.messages import LOGS, SPANS, EncodedRecord, RecordEncoder, fitting
 from tracelink.kafka.topics import TopicNames
 from tracelink.metrics import PublisherMetrics
 from tracelink.model.records import LogRecord, Span
 from tracelink.model.repair import repaired_log, repaired_span
-from tracelink.model.truncation import truncated
 from tracelink.settings import PublisherSettings
 
 R = TypeVar("R", Span, LogRecord)
@@ -31,8 +30,6 @@ R = TypeVar("R", Span, LogRecord)
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
-# Key and fields of a record in Kafka's format: librdkafka's limit includes up to 68 of them.
-_FRAME_BYTES = 128
 
 
 class Drop(StrEnum):
@@ -75,17 +72,10 @@ class Publisher(Protocol):
 
 
 def producer_properties(settings: PublisherSettings) -> Properties:
-    """Return the properties of a producer of records; raises UserError if a user's property contradicts a promise."""
-    return client_properties(
+    """Return the properties of a publisher's producer; raises UserError as `record_properties` does."""
+    return record_properties(
         settings,
-        promised={
-            "acks": "all",
-            "enable.idempotence": True,
-            "partitioner": PARTITIONER,
-            "message.max.bytes": int(settings.max_record_bytes),
-        },
         defaults={
-            "compression.type": "lz4",
             "linger.ms": 20,
             "queue.buffering.max.messages": settings.buffer_records,
             "queue.buffering.max.kbytes": max(1, settings.buffer_bytes // 1024),
@@ -102,7 +92,7 @@ class RecordPublisher(ABC):
 
     def __init__(self, settings: PublisherSettings, metrics: PublisherMetrics) -> None:
         self._encoder = RecordEncoder(TopicNames(settings.topic_prefix))
-        self._most_bytes = int(settings.max_record_bytes) - _FRAME_BYTES
+        self._max_bytes = int(settings.max_record_bytes)
         self._metrics = metrics
         # A process must not fork while one of its threads is inside a metric; forks take this lock, too.
         self._lock = threading.Lock()
@@ -137,9 +127,7 @@ class RecordPublisher(ABC):
             except Exception:  # noqa: BLE001 - its values may be anything
                 record = repair(record)
                 message = encode(record)
-            excess = len(message.value) - self._most_bytes
-            if excess > 0:
-                message = encode(truncated(record, excess, notes))
+            message = fitting(message, record, encode, self._max_bytes, notes)
         except Exception:  # noqa: BLE001 - an invalid record must not raise in the service
             self.drop(kind, Drop.INVALID)
         else:
@@ -276,9 +264,7 @@ class _Session:
         try:
             self.producer = Producer(config, logger=client_log(__name__))
         except KafkaException as error:
-            raise UserError(
-                f"{wrong_property(error.args[0])} Check TRACELINK_KAFKA_… and TRACELINK_KAFKA_CONFIG_FILE."
-            ) from None
+            raise UserError(property_hint(error.args[0])) from None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="tracelink-publisher", daemon=True)
         self._thread.start()

@@ -1,15 +1,13 @@
 """The gateway's work on a request of OTLP, from compressed bytes to encoded messages: one process, without a server."""
 
 import gzip
-import time
 import zlib
-from collections.abc import Callable
-from statistics import median
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from benchmarks.case import Bench, Case
+from benchmarks.paired import paired
 from benchmarks.result import Result, Row, Target
 from pipeline.formats.inflate import Inflater
 from pipeline.formats.otlp_requests import spans_of_protobuf
@@ -76,30 +74,26 @@ def _alone(body: bytes, spans: list[Span]) -> None:
         SPAN.encode(span)
 
 
-def _us(run: Callable[[], object]) -> float:
-    """Return the CPU microseconds a span."""
-    begun = time.process_time_ns()
-    for _ in range(_REPEATS):
-        run()
-    return (time.process_time_ns() - begun) / _REPEATS / _SPANS / 1000
-
-
 def _measure(resource_attributes: int) -> tuple[Row, Target]:
-    """Measure both ways in turn, since the speed of a shared machine changes from second to second."""
+    """Measure reading a request, beside inflating, parsing and encoding alone."""
     encoder = Encoder(GatewaySettings())
     body = _request(resource_attributes)
     spans = _read(body, encoder)
-    pairs = [(_us(lambda: _read(body, encoder)), _us(lambda: _alone(body, spans))) for _ in range(_ROUNDS)]
-    ratio = median(ours / alone for ours, alone in pairs)
-    alone = median(alone for _, alone in pairs)
+    found = paired(
+        lambda: _read(body, encoder),
+        lambda: _alone(body, spans),
+        records=_SPANS,
+        rounds=_ROUNDS,
+        repeats=_REPEATS,
+    )
     title = f"OTLP, {_ATTRIBUTES} attributes and {resource_attributes} of the resource"
     row = Row(
         title,
-        cpu_us=median(ours for ours, _ in pairs),
-        note=f"{len(body) // _SPANS} bytes a span with gzip; {ratio:.2f} times the {alone:.1f} µs of inflating, "
-        "parsing and encoding alone",
+        cpu_us=found.ours,
+        note=f"{len(body) // _SPANS} bytes a span with gzip; {found.ratio:.2f} times the {found.other:.1f} µs of "
+        "inflating, parsing and encoding alone",
     )
-    return row, Target(f"{title}: multiple of these alone, at most {_MOST}", ratio, _MOST, at_most=True)
+    return row, Target(f"{title}: multiple of these alone, at most {_MOST}", found.ratio, _MOST, at_most=True)
 
 
 def _run(_: Bench) -> Result:

@@ -1,11 +1,9 @@
 """Reading log lines: from the bytes of a line to an encoded message, in one process without a server."""
 
 import json
-import time
-from collections.abc import Callable
-from statistics import median
 
 from benchmarks.case import Bench, Case
+from benchmarks.paired import paired
 from benchmarks.result import Result, Row, Target
 from pipeline.formats.log_lines import read_log_lines
 from pipeline.formats.log_record import LineReader
@@ -61,31 +59,24 @@ def _alone(line: str, record: LogRecord) -> None:
         LOG_RECORD.encode(record)
 
 
-def _us(run: Callable[[], object]) -> float:
-    """Return the CPU microseconds a line of one run."""
-    begun = time.process_time_ns()
-    run()
-    return (time.process_time_ns() - begun) / _BATCH / 1000
-
-
 def _measure(title: str, text: str, most: float | None) -> tuple[Row, Target | None]:
-    """Measure both ways in turn, since the speed of a shared machine changes from second to second."""
+    """Measure reading a line, beside decoding and encoding alone."""
     line = text.encode() + b"\n"
     lines = [line] * _BATCH
     record = _read(lines)
     # Text is compared with JSON that says the same.
     same = text if text.startswith("{") else json.dumps(parse_text_line(text))
-    pairs = [(_us(lambda: _read(lines)), _us(lambda: _alone(same, record))) for _ in range(_ROUNDS)]
-    ratio = median(ours / alone for ours, alone in pairs)
-    alone = median(alone for _, alone in pairs)
+    found = paired(lambda: _read(lines), lambda: _alone(same, record), records=_BATCH, rounds=_ROUNDS)
     row = Row(
         title,
-        cpu_us=median(ours for ours, _ in pairs),
-        note=f"{len(text)} bytes; {ratio:.2f} times the {alone:.1f} µs of decoding and encoding alone",
+        cpu_us=found.ours,
+        note=f"{len(text)} bytes; {found.ratio:.2f} times the {found.other:.1f} µs of decoding and encoding alone",
     )
     if most is None:
         return row, None
-    return row, Target(f"{title}: multiple of decoding and encoding alone, at most {most}", ratio, most, at_most=True)
+    return row, Target(
+        f"{title}: multiple of decoding and encoding alone, at most {most}", found.ratio, most, at_most=True
+    )
 
 
 def _run(_: Bench) -> Result:

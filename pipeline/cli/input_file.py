@@ -119,8 +119,7 @@ class InputFile:
                 yield Refusal(place, found.entry.reason, found.entry.detail)
                 continue
             digest = self._digest or _digest(kept(found.entry.fields).encode())
-            identity = "-".join([digest, str(found.number), *map(str, found.position)])
-            yield LineItem(place, identity, found.entry)
+            yield LineItem(place, found.identity(digest), found.entry)
 
     def _values(self, lines: Iterator[bytes]) -> Iterator[Item | Refusal]:
         started = False

@@ -13,6 +13,10 @@ class InvalidInput(Exception):
         self.reason = reason
         self.detail = detail
 
+    def at(self, place: str) -> "InvalidInput":
+        """Return the same error with its place before the detail; unchanged for no place."""
+        return InvalidInput(self.reason, f"{place}: {self.detail}") if place else self
+
 
 def kept(value: object) -> str:
     """Return a string unchanged, any other value as its JSON text; raises InvalidInput if it is nested too deeply."""

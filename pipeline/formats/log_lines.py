@@ -37,6 +37,10 @@ class LogLine(NamedTuple):
     position: tuple[int, ...]
     entry: Entry | InvalidInput
 
+    def identity(self, digest: str) -> str:
+        """Return the id of the record: a digest of its file, and its place there."""
+        return "-".join([digest, str(self.number), *map(str, self.position)])
+
 
 def read_log_lines(lines: Iterable[bytes]) -> Iterator[LogLine]:
     """Yield the records of a file's lines, in order; the lines are UTF-8, with their ends.

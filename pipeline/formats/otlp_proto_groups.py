@@ -52,8 +52,7 @@ def converted(
             try:
                 made.append(convert(record, common))
             except InvalidInput as error:
-                place = lists.place.format(number, index, position)
-                refused.append(InvalidInput(error.reason, f"{place}: {error.detail}"))
+                refused.append(error.at(lists.place.format(number, index, position)))
     return made, refused
 
 

@@ -5,9 +5,11 @@ records. What is wrong with one record costs only that one.
 """
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -32,6 +34,7 @@ from pipeline.formats.zipkin_json import parse_span
 from tracelink.model.records import ErrorRule, LogRecord, Span
 
 Json = dict[str, Any]
+R = TypeVar("R")
 
 
 def spans_of_protobuf(body: bytes, rule: ErrorRule, most: int) -> Decoded[Span]:
@@ -40,13 +43,11 @@ def spans_of_protobuf(body: bytes, rule: ErrorRule, most: int) -> Decoded[Span]:
     `rule` decides which are errored. Raises InvalidInput if the body is no protobuf; TooManyRecords if it has more than
     `most` spans, before any of them is read, or too much in them and around them (see `Limit`).
     """
-    notes: Counter[str] = Counter()
-    limit = Limit(most)
-    lists = otlp_proto_groups.SPANS
-    check = partial(otlp_proto_groups.check, lists=lists, limit=limit)
-    request = parsed(body, ExportTraceServiceRequest, check, most, notes)
-    values = otlp_proto_values.Values(limit)
-    return Decoded(*converted(request, lists, values, SpanDecoder(rule, values, limit).span), notes)
+
+    def converter(values: otlp_proto_values.Values, limit: Limit) -> Callable[[Any, Common], Span]:
+        return SpanDecoder(rule, values, limit).span
+
+    return _of_protobuf(body, ExportTraceServiceRequest, otlp_proto_groups.SPANS, most, converter)
 
 
 def spans_of_json(body: bytes, rule: ErrorRule, most: int) -> Decoded[Span]:
@@ -56,20 +57,21 @@ def spans_of_json(body: bytes, rule: ErrorRule, most: int) -> Decoded[Span]:
     """
     notes: Counter[str] = Counter()
     request = _object(body, notes, "resourceSpans", "resourceLogs")
-    spans: list[Span] = []
-    invalid: list[InvalidInput] = []
-    for place, found in v2_spans_of_request(request, Limit(most), notes):
-        try:
-            if isinstance(found, InvalidInput):
-                raise found
-            span = parse_span(found, rule)
-        except InvalidInput as error:
-            invalid.append(InvalidInput(error.reason, f"{place}: {error.detail}"))
-        else:
-            # The parser spells IPv6 addresses as Zipkin does; the SDK leaves them as they are.
-            span["remoteEndpoint"] = found["remoteEndpoint"]
-            spans.append(span)
-    return Decoded(spans, invalid, notes)
+    found = v2_spans_of_request(request, Limit(most), notes)
+    return _decoded(((place, _parsed(one, rule)) for place, one in found), notes)
+
+
+def _parsed(found: Json | InvalidInput, rule: ErrorRule) -> Span | InvalidInput:
+    """Return the span of an object of Zipkin v2, or why it is none."""
+    if isinstance(found, InvalidInput):
+        return found
+    try:
+        span = parse_span(found, rule)
+    except InvalidInput as error:
+        return error
+    # The parser spells IPv6 addresses as Zipkin does; the SDK leaves them as they are.
+    span["remoteEndpoint"] = found["remoteEndpoint"]
+    return span
 
 
 def logs_of_protobuf(body: bytes, rule: ErrorRule, most: int, request: str, received: int) -> Decoded[LogRecord]:
@@ -78,18 +80,27 @@ def logs_of_protobuf(body: bytes, rule: ErrorRule, most: int, request: str, rece
     `request` is a digest of the request, as hex: ids are made of it and of the record's number, so a repeated request
     repeats its ids. `received` is the time of records that have none, in microseconds since the epoch.
     """
-    notes: Counter[str] = Counter()
-    limit = Limit(most)
-    lists = otlp_proto_groups.LOGS
-    check = partial(otlp_proto_groups.check, lists=lists, limit=limit)
-    message = parsed(body, ExportLogsServiceRequest, check, most, notes)
-    values = otlp_proto_values.Values(limit)
     maker = LogMaker(rule, request, received)
 
-    def convert(record: Any, common: Common) -> LogRecord:  # noqa: ANN401 - a message
-        return maker.record(otlp_proto_logs.said_of(record, values), common, maker.next_id())
+    def converter(values: otlp_proto_values.Values, _: Limit) -> Callable[[Any, Common], LogRecord]:
+        return lambda record, common: maker.record(otlp_proto_logs.said_of(record, values), common, maker.next_id())
 
-    return Decoded(*converted(message, lists, values, convert), notes)
+    return _of_protobuf(body, ExportLogsServiceRequest, otlp_proto_groups.LOGS, most, converter)
+
+
+def _of_protobuf(
+    body: bytes,
+    kind: type[Message],
+    lists: otlp_proto_groups.Lists,
+    most: int,
+    converter: Callable[[otlp_proto_values.Values, Limit], Callable[[Any, Common], R]],
+) -> Decoded[R]:
+    """Return the records of a request of this kind; `converter` makes what converts one of them."""
+    notes: Counter[str] = Counter()
+    limit = Limit(most)
+    request = parsed(body, kind, partial(otlp_proto_groups.check, lists=lists, limit=limit), most, notes)
+    values = otlp_proto_values.Values(limit)
+    return Decoded(*converted(request, lists, values, converter(values, limit)), notes)
 
 
 def logs_of_json(body: bytes, rule: ErrorRule, most: int, request: str, received: int) -> Decoded[LogRecord]:
@@ -105,14 +116,18 @@ def logs_of_json(body: bytes, rule: ErrorRule, most: int, request: str, received
         record_id = maker.next_id()
         return maker.record(otlp_json_logs.said_of(record, values, notes), common, record_id)
 
-    records: list[LogRecord] = []
-    invalid: list[InvalidInput] = []
-    for place, found in otlp_groups.Reader(otlp_json_logs.LOGS, values, convert).request(value):
-        if isinstance(found, InvalidInput):
-            invalid.append(InvalidInput(found.reason, f"{place}: {found.detail}"))
+    return _decoded(otlp_groups.Reader(otlp_json_logs.LOGS, values, convert).request(value), notes)
+
+
+def _decoded(found: Iterable[tuple[str, R | InvalidInput]], notes: Counter[str]) -> Decoded[R]:
+    """Part records and errors, each of which comes with its place."""
+    decoded: Decoded[R] = Decoded([], [], notes)
+    for place, one in found:
+        if isinstance(one, InvalidInput):
+            decoded.invalid.append(one.at(place))
         else:
-            records.append(found)
-    return Decoded(records, invalid, notes)
+            decoded.records.append(one)
+    return decoded
 
 
 def _object(body: bytes, notes: Counter[str], name: str, other: str) -> Json:

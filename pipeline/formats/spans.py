@@ -66,7 +66,7 @@ class SpanReader:
                 return parse_span(span, self._rule)
             except InvalidInput as error:
                 span = error
-        return InvalidInput(span.reason, f"{place}: {span.detail}" if place else span.detail)
+        return span.at(place)
 
 
 def _is_zipkin_v2(value: Json) -> bool:

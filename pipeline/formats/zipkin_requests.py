@@ -34,7 +34,7 @@ def spans_of_json(body: bytes, rule: ErrorRule, most: int) -> Decoded[Span]:
     for place, element in enumerate(elements):
         for span in _spans(element, rule):
             if isinstance(span, InvalidInput):
-                found.invalid.append(_placed(span, place))
+                found.invalid.append(span.at(f"[{place}]"))
             else:
                 found.records.append(span)
     return found
@@ -80,7 +80,7 @@ def spans_of_protobuf(body: bytes, rule: ErrorRule, most: int) -> Decoded[Span]:
             _check(annotations, most * _ANNOTATIONS, "annotations")
             found.records.append(parse_message(message, rule))
         except InvalidInput as error:
-            found.invalid.append(_placed(error, place))
+            found.invalid.append(error.at(f"[{place}]"))
     return found
 
 
@@ -99,7 +99,3 @@ def _message(raw: bytes, notes: Counter[str]) -> Any:  # noqa: ANN401 - protobuf
 def _check(number: int, most: int, names: str) -> None:
     if number > most:
         raise TooManyRecords(f"a request may have at most {most} {names}, not {number}")
-
-
-def _placed(error: InvalidInput, place: int) -> InvalidInput:
-    return InvalidInput(error.reason, f"[{place}]: {error.detail}")

@@ -21,7 +21,7 @@ from pipeline.kafka.topic_specs import RECORD_OVERHEAD_BYTES, Spec, durable, spe
 from pipeline.settings import JoinTopicSettings, TopicSettings, names_of
 from tracelink.errors import UserError
 from tracelink.kafka import errors
-from tracelink.kafka.client import client_log, client_properties, wrong_property
+from tracelink.kafka.client import client_log, client_properties, property_hint
 from tracelink.kafka.topics import TopicNames
 from tracelink.settings import KafkaSettings, flag_of
 
@@ -290,7 +290,7 @@ def connect(settings: KafkaSettings, *, timeout: float = 10.0) -> AdminClient:
 def _explain(settings: KafkaSettings, error: KafkaError, seen: list[KafkaError]) -> str:
     where = f"Kafka at {settings.kafka_bootstrap_servers} (TRACELINK_KAFKA_BOOTSTRAP_SERVERS)"
     if error.code() == errors.INVALID_ARG:
-        return f"{wrong_property(error)} Check TRACELINK_KAFKA_… and TRACELINK_KAFKA_CONFIG_FILE."
+        return property_hint(error)
     causes = {one.code(): one for one in seen}
     for code, what in _CAUSES.items():
         if code in causes:

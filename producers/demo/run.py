@@ -60,9 +60,10 @@ class _Session:
             self._view.errored(lines(one, self._links))
         if now >= self._next_scrape:
             self._next_scrape = now + _SCRAPE_SECONDS
-            samples = {name: scrape(pool, url) for name, url in self.running.urls.items() if name != "gateway"}
-            join, alerts = samples.pop("join"), samples.pop("alerts")
-            self._view.show(figures(self.customers, join, alerts, samples), now)
+            urls = self.running.urls
+            join, alerts = (scrape(pool, urls[name]) for name in ("join", "alerts"))
+            sinks = {name: scrape(pool, url) for name, url in urls.items() if name.startswith("sink-")}
+            self._view.show(figures(self.customers, join, alerts, sinks), now)
 
 
 def run(request: Request, *, limit: int | None, rate: float, within: float, as_json: bool) -> int:

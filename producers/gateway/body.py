@@ -15,8 +15,6 @@ from producers.gateway.settings import GatewaySettings
 
 _LARGE = 64 * 1024
 """Bytes; a larger body is inflated in a thread, since a few bytes may be much work."""
-
-
 _MOST_DRAINED = 4 * 1024 * 1024
 _DRAIN_SECONDS = 1.0
 

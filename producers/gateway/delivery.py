@@ -24,7 +24,7 @@ from pipeline.failpoints import Failpoint, hit
 from producers.gateway.metrics import GatewayMetrics
 from tracelink.errors import Unavailable, UserError
 from tracelink.kafka import errors
-from tracelink.kafka.client import PARTITIONER, client_log, client_properties, wrong_property
+from tracelink.kafka.client import client_log, property_hint, record_properties
 from tracelink.kafka.messages import EncodedRecord
 from tracelink.settings import RecordSettings
 
@@ -77,19 +77,13 @@ class Delivery:
 
     def __init__(self, settings: RecordSettings, metrics: GatewayMetrics) -> None:
         """Open the producer; raises UserError if a Kafka property is wrong."""
-        self._properties = client_properties(
+        properties = record_properties(
             settings,
-            promised={
-                "acks": "all",
-                "enable.idempotence": True,
-                "partitioner": PARTITIONER,
-                "message.max.bytes": int(settings.max_record_bytes),
-                # Requests in hand bound the memory, not the client's queue.
-                "queue.buffering.max.messages": 0,
-                "queue.buffering.max.kbytes": 2_000_000,
-            },
-            defaults={"compression.type": "lz4", "linger.ms": 5},
+            # Requests in hand bound the memory, not the client's queue.
+            promised={"queue.buffering.max.messages": 0, "queue.buffering.max.kbytes": 2_000_000},
+            defaults={"linger.ms": 5},
         )
+        self._config: dict[str, Any] = {**properties, "delivery.report.only.error": True}
         self._metrics = metrics
         self._requests: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._producer = self._open()
@@ -123,13 +117,10 @@ class Delivery:
         self._thread.join()
 
     def _open(self) -> Producer:
-        config: dict[str, Any] = {**self._properties, "delivery.report.only.error": True}
         try:
-            return Producer(config, logger=client_log(__name__))
+            return Producer(self._config, logger=client_log(__name__))
         except KafkaException as error:
-            raise UserError(
-                f"{wrong_property(error.args[0])} Check TRACELINK_KAFKA_… and TRACELINK_KAFKA_CONFIG_FILE."
-            ) from None
+            raise UserError(property_hint(error.args[0])) from None
 
     def _run(self) -> None:
         ending = False
@@ -167,13 +158,14 @@ class Delivery:
 
     def _pass(self, requests: Sequence[_Waiting]) -> None:
         """Produce the messages of a round, and wait until Kafka has them or the first deadline has come."""
-        now = time.monotonic()
-        fresh = [one for one in requests if one.deadline - now >= _SHORTEST_FLUSH]
+        fresh = []
+        last = time.monotonic() + _SHORTEST_FLUSH
         for one in requests:
-            if one.deadline - now < _SHORTEST_FLUSH:
+            if one.deadline < last:
                 one.failed = "its time was up before the records of earlier requests were acknowledged"
-        for one in fresh:
-            self._produce(one)
+            else:
+                self._produce(one)
+                fresh.append(one)
         hit(Failpoint.GATEWAY_PRODUCED)
         if fresh:
             self._flush(fresh, min(one.deadline for one in fresh))

@@ -11,7 +11,7 @@ from google.rpc.status_pb2 import Status
 from producers.gateway import otlp
 from producers.gateway.in_hand import Refused
 from producers.gateway.intake import RETRY_SECONDS, Intake, failure
-from producers.gateway.protocol import Door, Encoder, Request
+from producers.gateway.protocol import PROTOBUF, Door, Encoder, Request
 from producers.gateway.settings import Address, GatewaySettings
 
 _SERVICES = "/opentelemetry.proto.collector"
@@ -77,7 +77,7 @@ class _Handlers(grpc.GenericRpcHandler):
                     authorization = metadata.get("authorization")
                     self._intake.check(authorization if isinstance(authorization, str) else None)
                     self._intake.in_hand.take(share, len(body))
-                    answer = await self._intake.take(door, Request(otlp.PROTOBUF, body, time.time_ns() // 1000))
+                    answer = await self._intake.take(door, Request(PROTOBUF, body, time.time_ns() // 1000))
             except Refused as refused:
                 error = refused
             except Exception:  # noqa: BLE001 - the sender gets an answer, whatever the bug

@@ -1,7 +1,6 @@
 """Log lines over HTTP: JSON lines, JSON arrays or text, one file's content a request."""
 
 from collections import Counter
-from hashlib import sha256
 from http import HTTPStatus
 from io import BytesIO
 
@@ -12,11 +11,8 @@ from pipeline.formats.file_bytes import utf8_lines
 from pipeline.formats.invalid_input import InvalidInput
 from pipeline.formats.log_lines import LogLine, read_log_lines
 from pipeline.formats.log_record import LineReader
-from producers.gateway.protocol import Answer, Encoder, Request, Taken
+from producers.gateway.protocol import JSON, Answer, Encoder, Request, Taken
 from tracelink.model.records import LogRecord
-
-_JSON = "application/json"
-_DIGEST_CHARS = 32
 
 
 class Lines:
@@ -32,7 +28,7 @@ class Lines:
 
     def decode(self, request: Request) -> Taken:
         """Return the log lines of a request; its digest makes their ids, so that a repeat has the same."""
-        digest = sha256(request.body).hexdigest()[:_DIGEST_CHARS]
+        digest = request.digest
         reader = LineReader(self._encoder.rule, request.received)
         decoded: Decoded[LogRecord] = Decoded([], [], Counter())
         for number, line in enumerate(read_log_lines(utf8_lines(BytesIO(request.body)))):
@@ -41,7 +37,7 @@ class Lines:
             try:
                 decoded.records.append(_record(line, reader, digest))
             except InvalidInput as error:
-                decoded.invalid.append(InvalidInput(error.reason, f"line {line.number}: {error.detail}"))
+                decoded.invalid.append(error.at(f"line {line.number}"))
         return self._encoder.logs(decoded)
 
     def accepted(self, request: Request, taken: Taken, too_large: int) -> Answer:  # noqa: ARG002 - the protocol's
@@ -51,14 +47,14 @@ class Lines:
         body: dict[str, object] = {"taken": taken.records - refused, "refused": refused}
         if refused:
             body["error"] = taken.refusal(too_large)
-        return Answer(status, orjson.dumps(body) + b"\n", _JSON)
+        return Answer(status, orjson.dumps(body) + b"\n", JSON)
 
     def refused(self, content_type: str, status: HTTPStatus, detail: str) -> Answer:  # noqa: ARG002 - as JSON always
         """Return the error as JSON."""
-        return Answer(status, orjson.dumps({"taken": 0, "error": detail}) + b"\n", _JSON)
+        return Answer(status, orjson.dumps({"taken": 0, "error": detail}) + b"\n", JSON)
 
 
 def _record(line: LogLine, reader: LineReader, digest: str) -> LogRecord:
     if isinstance(line.entry, InvalidInput):
         raise line.entry
-    return reader.read(line.entry, "-".join([digest, str(line.number), *map(str, line.position)]))
+    return reader.read(line.entry, line.identity(digest))

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
@@ -15,13 +14,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from pipeline.formats.otlp_requests import logs_of_json, logs_of_protobuf, spans_of_json, spans_of_protobuf
-from producers.gateway.protocol import Answer, Encoder, Request, Taken, UnknownMediaType
+from producers.gateway.protocol import JSON, PROTOBUF, Answer, Encoder, Request, Taken, UnknownMediaType
 
 _log = logging.getLogger(__name__)
 
-PROTOBUF, JSON = "application/x-protobuf", "application/json"
 _PROTOBUF = frozenset({PROTOBUF, "application/protobuf"})
-_DIGEST_CHARS = 32
 CODES = {
     HTTPStatus.BAD_REQUEST: code_pb2.INVALID_ARGUMENT,
     HTTPStatus.UNAUTHORIZED: code_pb2.UNAUTHENTICATED,
@@ -44,47 +41,48 @@ class _OtlpDoor:
         return _encoded(status, Status(code=CODES.get(status, code_pb2.UNKNOWN), message=detail), content_type)
 
 
-class Traces(_OtlpDoor):
-    """`/v1/traces`."""
+class _Records(_OtlpDoor):
+    """A path for records."""
+
+    _response: type[Message]
+    _rejected: str
+    """The field of a partial success with the number of refused records."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
+
+    def accepted(self, request: Request, taken: Taken, too_large: int) -> Answer:
+        """Return the answer, with the number of refused records."""
+        response: Any = self._response()
+        if said := _said(taken, too_large):
+            setattr(response.partial_success, self._rejected, len(taken.invalid) + too_large)
+            response.partial_success.error_message = said
+        return _encoded(HTTPStatus.OK, response, request.content_type)
+
+
+class Traces(_Records):
+    """`/v1/traces`."""
+
+    _response = ExportTraceServiceResponse
+    _rejected = "rejected_spans"
 
     def decode(self, request: Request) -> Taken:
         """Return the spans of a request."""
         decode = _decoder(request, spans_of_protobuf, spans_of_json)
         return self._encoder.spans(decode(request.body, self._encoder.rule, self._encoder.most_records))
 
-    def accepted(self, request: Request, taken: Taken, too_large: int) -> Answer:
-        """Return the answer, with the number of refused spans."""
-        response = ExportTraceServiceResponse()
-        if said := _said(taken, too_large):
-            response.partial_success.rejected_spans = len(taken.invalid) + too_large
-            response.partial_success.error_message = said
-        return _encoded(HTTPStatus.OK, response, request.content_type)
 
-
-class Logs(_OtlpDoor):
+class Logs(_Records):
     """`/v1/logs`."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
+    _response = ExportLogsServiceResponse
+    _rejected = "rejected_log_records"
 
     def decode(self, request: Request) -> Taken:
-        """Return the log records of a request; its digest makes their ids, so that a repeat has the same."""
+        """Return the log records of a request."""
         decode = _decoder(request, logs_of_protobuf, logs_of_json)
-        digest = sha256(request.body).hexdigest()[:_DIGEST_CHARS]
-        return self._encoder.logs(
-            decode(request.body, self._encoder.rule, self._encoder.most_records, digest, request.received)
-        )
-
-    def accepted(self, request: Request, taken: Taken, too_large: int) -> Answer:
-        """Return the answer, with the number of refused log records."""
-        response = ExportLogsServiceResponse()
-        if said := _said(taken, too_large):
-            response.partial_success.rejected_log_records = len(taken.invalid) + too_large
-            response.partial_success.error_message = said
-        return _encoded(HTTPStatus.OK, response, request.content_type)
+        encoder = self._encoder
+        return encoder.logs(decode(request.body, encoder.rule, encoder.most_records, request.digest, request.received))
 
 
 class Metrics(_OtlpDoor):

@@ -3,21 +3,23 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from pipeline.formats.decoded import Decoded
 from pipeline.formats.invalid_input import InvalidInput
 from producers.gateway.settings import GatewaySettings
-from tracelink.kafka.messages import EncodedRecord, RecordEncoder
+from tracelink.kafka.messages import EncodedRecord, RecordEncoder, fitting
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.records import ErrorRule, LogRecord, Span
-from tracelink.model.truncation import truncated
 
 R = TypeVar("R", Span, LogRecord)
 
-# The key of a message, and its fields in Kafka's format.
-_FRAME_BYTES = 128
+JSON, PROTOBUF = "application/json", "application/x-protobuf"
+"""Media types that several protocols have."""
+# As of files, so that a file has the same ids whether it is sent or posted.
+_DIGEST_CHARS = 32
 _MOST_SHOWN = 3
 
 
@@ -30,6 +32,11 @@ class Request(NamedTuple):
     """Decompressed."""
     received: int
     """The time of arrival in microseconds since the epoch."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of the body of which ids of log records are made, so that a repeated request repeats them."""
+        return sha256(self.body).hexdigest()[:_DIGEST_CHARS]
 
 
 class Answer(NamedTuple):
@@ -98,20 +105,17 @@ class Encoder:
         self.rule = ErrorRule(settings.error_http_status)
         self.most_records = settings.max_request_records
         self._encoder = RecordEncoder(TopicNames(settings.topic_prefix))
-        self._most_bytes = int(settings.max_record_bytes) - _FRAME_BYTES
+        self._max_bytes = int(settings.max_record_bytes)
 
     def spans(self, decoded: Decoded[Span]) -> Taken:
         """Encode spans."""
-        return Taken(list(self._all(decoded.records, self._encoder.span, "tags")), decoded.invalid, decoded.notes)
+        return Taken(self._all(decoded.records, self._encoder.span, "tags"), decoded.invalid, decoded.notes)
 
     def logs(self, decoded: Decoded[LogRecord]) -> Taken:
         """Encode log records."""
-        return Taken(list(self._all(decoded.records, self._encoder.log, "fields")), decoded.invalid, decoded.notes)
+        return Taken(self._all(decoded.records, self._encoder.log, "fields"), decoded.invalid, decoded.notes)
 
     def _all(
         self, records: Iterable[R], encode: Callable[[R], EncodedRecord], notes: Literal["tags", "fields"]
-    ) -> Iterable[EncodedRecord]:
-        for record in records:
-            message = encode(record)
-            excess = len(message.value) - self._most_bytes
-            yield message if excess <= 0 else encode(truncated(record, excess, notes))
+    ) -> list[EncodedRecord]:
+        return [fitting(encode(record), record, encode, self._max_bytes, notes) for record in records]

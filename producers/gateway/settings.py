@@ -119,7 +119,6 @@ class GatewaySettings(MonitoringSettings, RecordSettings):
         if self.gateway_client_ca is not None and self.gateway_certificate is None:
             raise UserError("--gateway-client-ca needs TLS: give --gateway-certificate and --gateway-key, too.")
         self._check_tls()
-        self._check_tls()
         beyond = [str(one) for one in (*self.addresses, *self.grpc_addresses) if not one.is_loopback]
         protected = self.gateway_tokens_file or self.gateway_client_ca or self.gateway_open
         if beyond and not protected:

@@ -5,14 +5,14 @@ from http import HTTPStatus
 
 from pipeline.formats.decoded import Decoded
 from pipeline.formats.zipkin_requests import spans_of_json, spans_of_protobuf
-from producers.gateway.protocol import Answer, Encoder, Request, Taken, UnknownMediaType
+from producers.gateway.protocol import JSON, PROTOBUF, Answer, Encoder, Request, Taken, UnknownMediaType
 from tracelink.model.records import ErrorRule, Span
 
 _Decode = Callable[[bytes, ErrorRule, int], Decoded[Span]]
 
 # A reporter may send no content type, and means JSON by it.
-_JSON = frozenset({"", "application/json"})
-_V2: dict[str, _Decode] = {**dict.fromkeys(_JSON, spans_of_json), "application/x-protobuf": spans_of_protobuf}
+_JSON = frozenset({"", JSON})
+_V2: dict[str, _Decode] = {**dict.fromkeys(_JSON, spans_of_json), PROTOBUF: spans_of_protobuf}
 _V1: dict[str, _Decode] = dict.fromkeys(_JSON, spans_of_json)
 
 

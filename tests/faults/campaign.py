@@ -253,8 +253,7 @@ def _warm_up(servers: Servers, tell: Callable[[str], None]) -> None:
             result = run(Plan(0, [], Shape(_RATE, _WARM_UP_SECONDS)), servers, Path(logs))
         if result.ok:
             return
-        broken = " / ".join(f"{check.name}: {'; '.join(check.against[:3])}" for check in result.checks if check.against)
-        tell(f"warm-up {number}, without a fault: {broken}")
+        tell(f"warm-up {number}, without a fault: {' / '.join(failures(asdict(result)))}")
 
 
 @click.command()

@@ -10,7 +10,7 @@ from pathlib import Path
 from confluent_kafka import KafkaError
 
 from tracelink.errors import UserError
-from tracelink.settings import KAFKA_PREFIX, KafkaSettings, read_secret, variable_of
+from tracelink.settings import KAFKA_PREFIX, KafkaSettings, RecordSettings, read_secret, variable_of
 
 Properties = dict[str, str | int | float | bool]
 PARTITIONER = "murmur2_random"
@@ -59,6 +59,29 @@ def client_properties(
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         **(promised or {}),
     }
+
+
+def record_properties(
+    settings: RecordSettings,
+    *,
+    promised: Mapping[str, str | int | float | bool] | None = None,
+    defaults: Mapping[str, str | int | float | bool],
+) -> Properties:
+    """Return the properties of a producer of records; more are promised or defaults as in `client_properties`.
+
+    Raises UserError if a user's property contradicts a promise.
+    """
+    return client_properties(
+        settings,
+        promised={
+            "acks": "all",
+            "enable.idempotence": True,
+            "partitioner": PARTITIONER,
+            "message.max.bytes": int(settings.max_record_bytes),
+            **(promised or {}),
+        },
+        defaults={"compression.type": "lz4", **defaults},
+    )
 
 
 def _from_environment(environment: Mapping[str, str]) -> Properties:
@@ -118,3 +141,8 @@ def wrong_property(error: KafkaError) -> str:
     refused = re.search(r'No such configuration property: "([^"]+)"', error.str())
     near = get_close_matches(refused.group(1), _COMMON, n=1) if refused else []
     return f"A Kafka property is wrong: {error.str()}" + (f". Did you mean {near[0]}?" if near else ".")
+
+
+def property_hint(error: KafkaError) -> str:
+    """Return the same, and where the user may have set the property."""
+    return f"{wrong_property(error)} Check TRACELINK_KAFKA_… and TRACELINK_KAFKA_CONFIG_FILE."

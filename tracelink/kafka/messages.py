@@ -1,15 +1,19 @@
 """Encoding of records as Kafka messages: topic, key, value."""
 
 from binascii import hexlify
+from collections.abc import Callable
 from functools import lru_cache
 from io import BytesIO
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 from fastavro import parse_schema, schemaless_writer
 
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import LOG_RECORD, SPAN, Schema
 from tracelink.model.records import NO_TRACE, LogRecord, Span
+from tracelink.model.truncation import truncated
+
+R = TypeVar("R", Span, LogRecord)
 
 SPANS = "span"
 LOGS = "log"
@@ -18,6 +22,8 @@ KINDS = (SPANS, LOGS, UNLINKED_LOGS)
 """The kinds of messages; metrics and summaries use these names."""
 
 
+# Key and fields of a record in Kafka's format: librdkafka's limit includes up to 68 of them.
+_FRAME_BYTES = 128
 _FIELDS = SPAN.schema["fields"]
 _LOCAL, _REMOTE = (at for at, field in enumerate(_FIELDS) if field["name"].endswith("Endpoint"))
 _BEFORE_ENDPOINTS = SPAN.schema | {"fields": _FIELDS[:_LOCAL]}
@@ -35,6 +41,18 @@ class EncodedRecord(NamedTuple):
     topic: str
     key: bytes | None
     value: bytes
+
+
+def fitting(
+    message: EncodedRecord,
+    record: R,
+    encode: Callable[[R], EncodedRecord],
+    max_record_bytes: int,
+    notes: Literal["tags", "fields"],
+) -> EncodedRecord:
+    """Return the message of a record; if it is too large, one of the record with its longest texts cut."""
+    excess = len(message.value) + _FRAME_BYTES - max_record_bytes
+    return message if excess <= 0 else encode(truncated(record, excess, notes))
 
 
 class RecordEncoder:

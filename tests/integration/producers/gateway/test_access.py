@@ -1,13 +1,12 @@
 """Who may send to the gateway: tokens, TLS, certificates of clients."""
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import urllib3
 
+from tests.kit.certificates import certify
 from tests.kit.gateway import gateway
 from tests.kit.processes import running
 from tests.kit.waiting import wait_for
@@ -17,27 +16,20 @@ from tracelink.settings import KafkaSettings
 class _Files(NamedTuple):
     """The files of a CA, of a certificate of 127.0.0.1 that it has signed, and of that one's key."""
 
-    ca: str
-    certificate: str
-    key: str
+    ca: Path
+    certificate: Path
+    key: Path
 
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> _Files:
     folder = tmp_path_factory.mktemp("tls")
-    files = _Files(*(str(folder / name) for name in ("ca.pem", "cert.pem", "key.pem")))
-    ca_key = str(folder / "ca-key.pem")
-    _certify("/CN=tests", files.ca, ca_key)
-    signed = ("-CA", files.ca, "-CAkey", ca_key, "-addext", "basicConstraints=critical,CA:FALSE")
-    _certify("/CN=gateway", files.certificate, files.key, *signed, "-addext", "subjectAltName=IP:127.0.0.1")
+    files = _Files(*(folder / name for name in ("ca.pem", "cert.pem", "key.pem")))
+    ca_key = folder / "ca-key.pem"
+    certify("tests", files.ca, ca_key)
+    signed = ("-CA", str(files.ca), "-CAkey", str(ca_key), "-addext", "basicConstraints=critical,CA:FALSE")
+    certify("gateway", files.certificate, files.key, *signed, "-addext", "subjectAltName=IP:127.0.0.1")
     return files
-
-
-def _certify(name: str, certificate: str, key: str, *options: str) -> None:
-    """Make a key and its certificate."""
-    command = [shutil.which("openssl") or "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", name, "-keyout", key, "-out", certificate, *options]
-    subprocess.run(command, check=True, capture_output=True)
 
 
 def test_without_a_valid_token_nothing_is_taken(where: KafkaSettings, tmp_path: Path) -> None:
@@ -62,17 +54,14 @@ def test_without_a_valid_token_nothing_is_taken(where: KafkaSettings, tmp_path: 
 
 
 def test_tls_and_the_certificates_of_clients_are_checked(where: KafkaSettings, tls: _Files, tmp_path: Path) -> None:
-    settings = {
-        "gateway_certificate": tls.certificate,
-        "gateway_key": tls.key,
-        "gateway_client_ca": tls.ca,
-    }
+    ca, certificate, key = map(str, tls)
+    settings = {"gateway_certificate": certificate, "gateway_key": key, "gateway_client_ca": ca}
     with gateway(where.kafka_bootstrap_servers, where.topic_prefix, tmp_path, **settings) as door:
         url = f"https://127.0.0.1:{door.port}/api/v2/spans"
-        with urllib3.PoolManager(ca_certs=tls.ca, cert_file=tls.certificate, key_file=tls.key, retries=False) as known:
+        with urllib3.PoolManager(ca_certs=ca, cert_file=certificate, key_file=key, retries=False) as known:
             assert known.request("POST", url, body=b"[]").status == 202
         with (
-            urllib3.PoolManager(ca_certs=tls.ca, retries=False) as unknown,
+            urllib3.PoolManager(ca_certs=ca, retries=False) as unknown,
             pytest.raises(urllib3.exceptions.HTTPError),
         ):
             unknown.request("POST", url, body=b"[]")

@@ -1,10 +1,8 @@
 """Calls to configured addresses: where they may go, how long they may take, how fast they may come."""
 
 import logging
-import shutil
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +23,7 @@ from sinks.alerting.egress_client import Bucket, EgressClient, Names, egress_cli
 from sinks.alerting.settings import EgressSettings
 from sinks.alerting.ssrf_guard import SsrfGuard, Target, host_of, is_allowed, target
 from sinks.base.contract import Refused
+from tests.kit.certificates import certify
 from tests.kit.http_stub import Answer, Request, stub
 from tests.kit.sink_targets import metrics
 from tracelink.errors import InvalidRecord, Unavailable, UserError
@@ -476,12 +475,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Make a certificate of hooks.example.org, and its key."""
     directory = tmp_path_factory.mktemp("tls")
     certificate, key = directory / "cert.pem", directory / "key.pem"
-    options = (
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=hooks.example.org "
-        "-addext subjectAltName=DNS:hooks.example.org"
-    )
-    command = [shutil.which("openssl") or "openssl", *options.split(), "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
+    certify("hooks.example.org", certificate, key, "-addext", "subjectAltName=DNS:hooks.example.org")
     return certificate, key
 
 
