@@ -116,7 +116,14 @@ class Inputs:
         ends: dict[PartitionId, bytes | None] = {}
         names = self.names.of_job(name)
         topics = (names.spans, names.logs, names.unlinked_logs)
-        for message in self._read(topics):
+        partitions = {one for topic in topics for one in self.lookup.partitions(topic)}
+
+        def committed() -> list[Message] | None:
+            # The broker shows the end of a transaction in its partitions a little after the commit was answered.
+            messages = self._read(topics)
+            return messages if sum(map(is_end, messages)) >= len(partitions) else None
+
+        for message in wait_for("an end marker in each partition", committed) or []:
             partition = place(message)[:2]
             assert partition not in ends
             if is_end(message):
@@ -125,7 +132,7 @@ class Inputs:
                 ends[partition] = end[1]
             else:
                 found.setdefault(partition, []).append(row_of(message))
-        assert ends.keys() == {one for topic in topics for one in self.lookup.partitions(topic)}
+        assert ends.keys() == partitions
         assert len(set(ends.values())) == 1
         return {one: found.get(one, []) for one in ends}
 
