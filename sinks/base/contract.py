@@ -1,7 +1,7 @@
 """The contract of a sink: it writes batches to a target, and reports an outcome for each part and record."""
 
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -21,7 +21,7 @@ class Outcome(StrEnum):
 
     WRITTEN = "written"
     DUPLICATE = "duplicate"
-    """The target already had it: from an earlier attempt, or under the same id from elsewhere."""
+    """The target already had it: from an earlier attempt, under the same id from elsewhere, or from the same part."""
     DEAD_LETTER = "dead_letter"
     NOT_KEPT = "not_kept"
     """Tail sampling left it out, or it has nothing for this target."""
@@ -54,10 +54,12 @@ class SourceMessage:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A decoded part of a trace, without its invalid records."""
+    """A decoded part of a trace, without its invalid records and repeats."""
 
     message: SourceMessage
     trace: Trace
+    repeats: Mapping[Kind, int] = field(default_factory=dict)
+    """How many records of each kind were left out because they equal an earlier one of the part."""
 
 
 @dataclass(frozen=True, slots=True)

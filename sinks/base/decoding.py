@@ -1,6 +1,11 @@
-"""Decodes messages to a batch; each message or record that does not decode becomes a dead letter."""
+"""Decodes messages to a batch; each message or record that does not decode becomes a dead letter.
 
+A record that lies twice in a part, because its sender repeated a request, is taken once.
+"""
+
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from pipeline.model import splice
 from pipeline.model.problems import ALERT, PROBLEM
@@ -17,6 +22,9 @@ from sinks.base.contract import (
 from tracelink.errors import InvalidRecord
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.codec import LOG_RECORD, SPAN
+from tracelink.model.records import LogRecord, Span, Trace
+
+R = TypeVar("R", Span, LogRecord)
 
 _HEADERS: dict[str, tuple[Kind, bytes]] = {"span": ("span", SPAN.header), "log": ("log", LOG_RECORD.header)}
 
@@ -41,7 +49,7 @@ def decode(messages: Iterable[SourceMessage], kinds: Mapping[str, Kind], *, logs
             kind = kinds.get(message.origin.topic)
             if kind is None:
                 decoded = splice.decode(message.value, logs=logs)
-                parts.append(Part(message, decoded.trace))
+                parts.append(_part(message, decoded.trace))
                 for bad in decoded.bad:
                     of, header = _HEADERS[bad.kind]
                     letters.append(OutgoingDeadLetter(message, header + bad.body, bad.error, of))
@@ -54,3 +62,16 @@ def decode(messages: Iterable[SourceMessage], kinds: Mapping[str, Kind], *, logs
         except InvalidRecord as error:
             letters.append(OutgoingDeadLetter(message, message.value, error))
     return Batch(tuple(parts), tuple(unlinked), tuple(problems), tuple(alerts), tuple(letters))
+
+
+def _part(message: SourceMessage, trace: Trace) -> Part:
+    spans, logs = _once(trace["spans"]), _once(trace["logs"])
+    repeats = Counter[Kind]({"span": len(trace["spans"]) - len(spans), "log": len(trace["logs"]) - len(logs)})
+    return Part(message, Trace(**(trace | {"spans": spans, "logs": logs})), +repeats)
+
+
+def _once(records: list[R]) -> list[R]:
+    """Return the records without those that equal an earlier one in everything."""
+    if len({(record["id"], record.get("kind")) for record in records}) == len(records):
+        return records
+    return list({repr(record): record for record in records}.values())

@@ -36,7 +36,8 @@ class SinkMetrics:
         )
         self._records = Counter(
             "tracelink_sink_records",
-            "Records, by kind (span, log, problem, alert) and outcome: written, duplicate, dead_letter, not_kept.",
+            "Records, by kind (span, log, problem, alert) and outcome: written, duplicate (the target or its part "
+            "had it), dead_letter, not_kept.",
             ("sink", "kind", "outcome"),
             registry=registry,
         )

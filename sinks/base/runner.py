@@ -283,6 +283,9 @@ class Runner:
             self._metrics.part(outcome)
         for (kind, outcome), number in report.records.items():
             self._metrics.record(kind, outcome, number)
+        for part in batch.parts:
+            for kind, number in part.repeats.items():
+                self._metrics.record(kind, Outcome.DUPLICATE, number)
         for letter in batch.dead_letters:
             if letter.kind is not None:
                 self._metrics.record(letter.kind, Outcome.DEAD_LETTER)

@@ -79,11 +79,6 @@ class Checker:
         }
 
     @cached_property
-    def _copies(self) -> Counter[int]:
-        """How often each record, by its serial, lies in the inputs."""
-        return Counter(message.record.serial for message in self._messages.values() if message.record)
-
-    @cached_property
     def _records(self) -> dict[int, Record]:
         return {message.record.serial: message.record for message in self._messages.values() if message.record}
 
@@ -121,8 +116,8 @@ class Checker:
         return found
 
     def _serials(self, payload: bytes) -> Iterable[int]:
-        pieces = read_part(payload).records if payload.startswith(head("span", "log_record", "trace")) else [payload]
-        for piece in pieces:
+        is_part = payload.startswith(head("span", "log_record", "trace"))
+        for piece in set(read_part(payload).records) if is_part else (payload,):
             if piece in self._by_bytes:
                 yield self._by_bytes[piece].serial
 
@@ -146,21 +141,25 @@ class Checker:
         return Check("each log line is in Elasticsearch once", tuple(against), f"{len(wanted)} lines")
 
     def spans(self) -> Check:
-        """Each span is in the parts in Elasticsearch as often as it came in, or a dead letter."""
+        """Each span is once in each part in Elasticsearch that has it, however often it came in, or a dead letter."""
         found = Counter(
             int(span["id"], 16)
             for part in self._outcome.parts
             for span in part.source.get("spans", ())
             if _is_hex(span["id"])
         )
+        in_parts = {(part.trace, part.name): set(part.records) for part in self._parts}
+        parts = Counter(
+            self._by_bytes[piece].serial for pieces in in_parts.values() for piece in pieces if piece in self._by_bytes
+        )
         wanted = {
-            serial: self._copies[serial]
+            serial: parts[serial]
             for serial, record in self._records.items()
             if record.topic == "spans" and _is_hex(record.body["id"])
         }
         found.update({serial: number for serial, number in self._buried.items() if serial in wanted})
         against = [
-            f"span {serial} is there {found[serial]} times and came {number} times"
+            f"span {serial} is there {found[serial]} times and is in {number} parts"
             for serial, number in wanted.items()
             if found[serial] != number
         ]

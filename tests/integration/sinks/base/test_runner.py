@@ -134,6 +134,19 @@ def test_parts_and_unlinked_logs_are_written_and_committed(topics: Topics) -> No
     assert process.value("tracelink_sink_freshness_seconds_sum") == pytest.approx(3)
 
 
+def test_a_record_that_its_sender_repeated_is_counted_as_a_duplicate(topics: Topics) -> None:
+    sink, trace_id = MemorySink(), new_trace_id()
+    one, line = span(trace_id), log(trace_id)
+    topics.produce(topics.names.traces, trace_message([one, one, one], [line, line]))
+    with running(topics, sink) as process:
+        eventually(lambda: committed(topics) == 1)
+        records = "tracelink_sink_records_total"
+        for kind, repeats in (("span", 2), ("log", 1)):
+            assert process.value(records, kind=kind, outcome="written") == 1
+            assert process.value(records, kind=kind, outcome="duplicate") == repeats
+    assert len(sink.spans) == len(sink.logs) == 1
+
+
 def test_nothing_is_committed_before_it_is_written(topics: Topics) -> None:
     seen: list[int] = []
     sink = WatchedSink(lambda _: seen.append(committed(topics)))
