@@ -35,7 +35,8 @@ from pipeline.local.options import Request, pipeline_options
 def demo(*, once: bool, requests: int, rate: float, within: float, as_json: bool, request: Request) -> None:
     """Run the whole pipeline with a small shop of five services, one of which fails regularly.
 
-    The services send real requests to each other, instrumented with OpenTelemetry, and write log lines. The view shows
+    The services send real requests to each other, instrumented with OpenTelemetry, and write log lines. Three of them
+    use tracelink.setup; inventory sends OTLP to the gateway, shipping Zipkin spans and JSON lines. The view shows
     figures of the pipeline and, for each errored trace, the error, its page in Zipkin, and the query for its log lines.
     The pipeline and its data are those of `tracelink up`; windows close after 2 s (TRACELINK_IDLE_GAP).
 
@@ -54,7 +55,11 @@ def demo(*, once: bool, requests: int, rate: float, within: float, as_json: bool
     from tracelink.errors import UserError
 
     require_extra()
-    missing = [name for name in ("flask", "requests", "opentelemetry.instrumentation") if find_spec(name) is None]
+    missing = [
+        name
+        for name in ("flask", "requests", "opentelemetry.instrumentation", "opentelemetry.exporter")
+        if find_spec(name) is None
+    ]
     if missing:
         raise UserError(f"The demo needs {', '.join(missing)}. Install tracelink with its extra: pip install '.[demo]'")
     if as_json and not once:

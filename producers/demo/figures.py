@@ -47,6 +47,8 @@ class Figures:
     requests: int
     failed: int
     unanswered: int
+    gateway_requests: int
+    gateway_records: int
     spans: int
     logs: int
     open_traces: int
@@ -61,7 +63,7 @@ class Figures:
     sinks: tuple[SinkFigures, ...]
 
 
-def figures(load: Load, join: Samples, alerts: Samples, sinks: Mapping[str, Samples]) -> Figures:
+def figures(load: Load, gateway: Samples, join: Samples, alerts: Samples, sinks: Mapping[str, Samples]) -> Figures:
     """Collect the figures from the load and the samples of the processes."""
     of_sinks = tuple(
         SinkFigures(
@@ -75,6 +77,8 @@ def figures(load: Load, join: Samples, alerts: Samples, sinks: Mapping[str, Samp
         requests=len(load.answered) + len(load.unanswered),
         failed=sum(one.failed for one in load.answered),
         unanswered=len(load.unanswered),
+        gateway_requests=gateway.total("tracelink_gateway_requests_total"),
+        gateway_records=gateway.total("tracelink_gateway_written_records_total"),
         spans=join.total("tracelink_join_records_total", kind="spans"),
         logs=join.total("tracelink_join_records_total", kind="logs"),
         open_traces=join.total("tracelink_join_open_parts"),

@@ -61,9 +61,9 @@ class _Session:
         if now >= self._next_scrape:
             self._next_scrape = now + _SCRAPE_SECONDS
             urls = self.running.urls
-            join, alerts = (scrape(pool, urls[name]) for name in ("join", "alerts"))
+            gateway, join, alerts = (scrape(pool, urls[name]) for name in ("gateway", "join", "alerts"))
             sinks = {name: scrape(pool, url) for name, url in urls.items() if name.startswith("sink-")}
-            self._view.show(figures(self.customers, join, alerts, sinks), now)
+            self._view.show(figures(self.customers, gateway, join, alerts, sinks), now)
 
 
 def run(request: Request, *, limit: int | None, rate: float, within: float, as_json: bool) -> int:
@@ -80,8 +80,9 @@ def run(request: Request, *, limit: int | None, rate: float, within: float, as_j
 
     with ExitStack() as stack:
         running = stack.enter_context(pipeline(request, progress, defaults=_DEFAULTS, notice=notice))
-        services = stack.enter_context(shop(running.services, running.logs, notice=notice))
-        progress.print("starting join, alerts, sinks and shop")
+        gateway = f"http://{running.gateway}"
+        services = stack.enter_context(shop(running.services, gateway, running.logs, notice=notice))
+        progress.print("starting gateway, join, alerts, sinks and shop")
         if not all(one.wait_until_ready(running.stop) for one in (running.supervisor, services.supervisor)):
             return INTERRUPTED
         errored = stack.enter_context(ErroredTraces(running.settings))

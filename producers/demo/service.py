@@ -1,8 +1,8 @@
-"""The process of one service: `python -m producers.demo.service NAME DESCRIPTOR PEERS`.
+"""The process of one service: `python -m producers.demo.service NAME DESCRIPTOR PEERS GATEWAY`.
 
 DESCRIPTOR is the file descriptor of a listening socket that the process inherits, so that its port is known before it
-starts. PEERS is a JSON object with the base URLs of the other services. On SIGTERM it publishes its last records and
-ends.
+starts. PEERS is a JSON object with the base URLs of the other services, GATEWAY the URL of `tracelink gateway`. On
+SIGTERM it sends its last records and ends.
 """
 
 import json
@@ -15,18 +15,18 @@ from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from werkzeug.serving import make_server
 
-import tracelink
 from producers.demo.services import SERVICES
+from producers.demo.telemetry import sending
 
 
 def main() -> None:
     """Serve until SIGTERM."""
-    name, descriptor, peers = sys.argv[1:]
+    name, descriptor, peers, gateway = sys.argv[1:]
     signal.signal(signal.SIGTERM, _end)
     logging.basicConfig(format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     # Its line for each request repeats the span.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    with tracelink.setup(service=name, log_level=logging.INFO):
+    with sending(name, gateway):
         application = SERVICES[name](json.loads(peers))
         FlaskInstrumentor().instrument_app(application, excluded_urls="readyz")  # type: ignore[no-untyped-call]  # it has no annotations
         RequestsInstrumentor().instrument()

@@ -3,7 +3,8 @@
     frontend ─► checkout ─┬─► inventory ─► shipping
                           └─► payment
 
-They do not use tracelink: OpenTelemetry's instrumentation and the `logging` handler record their spans and log lines.
+They do not use tracelink: OpenTelemetry's instrumentation and the handlers of `logging` record their spans and log
+lines, and `telemetry.py` sends them.
 """
 
 import logging

@@ -49,14 +49,19 @@ class Shop:
 
 
 @contextmanager
-def shop(environment: Mapping[str, str], logs: Path, *, notice: OnLine = ignore) -> Iterator[Shop]:
-    """Run the services while the context lasts; `environment` has their settings for publishing."""
+def shop(environment: Mapping[str, str], gateway: str, logs: Path, *, notice: OnLine = ignore) -> Iterator[Shop]:
+    """Run the services while the context lasts.
+
+    `environment` has the settings with which they publish to Kafka, `gateway` is the URL of the gateway.
+    """
     with ExitStack() as cleanup:
         sockets = {name: cleanup.enter_context(_listening()) for name in _CALLS}
         urls = {name: f"http://127.0.0.1:{one.getsockname()[1]}" for name, one in sockets.items()}
         variables = {**environment, "TRACELINK_SAMPLE_RATE": "1"}
         supervisor = Supervisor(
-            [_program(name, one.fileno(), urls, variables) for name, one in sockets.items()], logs, notice=notice
+            [_program(name, one.fileno(), urls, gateway, variables) for name, one in sockets.items()],
+            logs,
+            notice=notice,
         )
         cleanup.callback(supervisor.stop)
         supervisor.start()
@@ -72,7 +77,9 @@ def _listening() -> Iterator[socket.socket]:
         yield listener
 
 
-def _program(name: str, descriptor: int, urls: Mapping[str, str], environment: Mapping[str, str]) -> Program:
+def _program(
+    name: str, descriptor: int, urls: Mapping[str, str], gateway: str, environment: Mapping[str, str]
+) -> Program:
     peers = json.dumps({peer: urls[peer] for peer in _CALLS[name]})
-    command = (sys.executable, "-P", "-m", "producers.demo.service", name, str(descriptor), peers)
+    command = (sys.executable, "-P", "-m", "producers.demo.service", name, str(descriptor), peers, gateway)
     return Program(name, command, urls[name], environment, (descriptor,))

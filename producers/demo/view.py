@@ -21,6 +21,8 @@ def table(figures: Figures) -> Table:
     rows.add_column("lag", justify="right")
     unanswered = f", {figures.unanswered:,} unanswered" if figures.unanswered else ""
     rows.add_row("shop", f"{figures.requests:,} requests", f"{figures.failed:,} failed{unanswered}", "")
+    requests, records = f"{figures.gateway_requests:,} requests", f"{figures.gateway_records:,} spans and log lines"
+    rows.add_row("gateway", requests, records, "")
     rows.add_row(
         "join",
         f"{figures.spans:,} spans, {figures.logs:,} log lines",
@@ -48,6 +50,7 @@ def line(figures: Figures) -> str:
     sinks = "; ".join(f"{sink.name} {sink.outcomes['written']:,} written, lag {sink.lag:,}" for sink in figures.sinks)
     return (
         f"{figures.requests:,} requests, {figures.failed:,} failed; "
+        f"{figures.gateway_records:,} records through the gateway; "
         f"{figures.spans:,} spans, {figures.logs:,} log lines; "
         f"{figures.parts:,} parts of traces, {figures.errored:,} errored, lag {figures.join_lag:,}; "
         f"{_problems(figures)}; {sinks}; "

@@ -11,6 +11,13 @@ from producers.demo.view import View
 from tests.kit.records import log, span, trace_id
 from tracelink.model.records import Trace
 
+_GATEWAY = """
+# TYPE tracelink_gateway_requests counter
+tracelink_gateway_requests_total{protocol="otlp",status="200"} 30
+tracelink_gateway_requests_total{protocol="zipkin",status="202"} 12
+# TYPE tracelink_gateway_written_records counter
+tracelink_gateway_written_records_total{kind="span",protocol="otlp"} 1300
+"""
 _JOIN = """
 # TYPE tracelink_join_records counter
 tracelink_join_records_total{kind="spans",partition="0"} 9
@@ -50,7 +57,8 @@ def shown(*, terminal: bool) -> str:
     console = Console(file=StringIO(), force_terminal=terminal, width=120, highlight=False)
     with View(console, "logs are there") as view:
         for second in range(4):
-            view.show(figures(load, Samples(_JOIN), Samples(_ALERTS), {"zipkin": Samples(_SINK)}), float(second))
+            gateway, join, alerts, sink = (Samples(one) for one in (_GATEWAY, _JOIN, _ALERTS, _SINK))
+            view.show(figures(load, gateway, join, alerts, {"zipkin": sink}), float(second))
     file = console.file
     assert isinstance(file, StringIO)
     return file.getvalue()
@@ -61,6 +69,8 @@ def test_a_terminal_shows_the_figures_of_every_stage() -> None:
     for figure in (
         "3 requests",
         "1 failed, 1 unanswered",
+        "42 requests",
+        "1,300 spans and log lines",
         "1,209 spans, 6 log lines",
         "2 parts of traces, 0 open, 1 errored",
         "7 problems",
@@ -73,7 +83,8 @@ def test_a_terminal_shows_the_figures_of_every_stage() -> None:
 
 def test_elsewhere_it_is_a_line_now_and_then() -> None:
     assert shown(terminal=False) == (
-        "3 requests, 1 failed; 1,209 spans, 6 log lines; 2 parts of traces, 1 errored, lag 3; "
+        "3 requests, 1 failed; 1,300 records through the gateway; 1,209 spans, 6 log lines; "
+        "2 parts of traces, 1 errored, lag 3; "
         "7 problems; zipkin 2 written, lag 5; 5 dead letters\n"
     )
 
