@@ -35,7 +35,7 @@ NAMES = frozenset(
         "redact", "redact_patterns", "replay", "replay_alerts", "replicas", "replication", "request_timeout",
         "retention", "root_grace", "rules_file", "sample_rate", "service_metrics", "session_timeout", "setup_templates",
         "shards", "sink_group", "stack_dir", "stack_elasticsearch_heap", "stack_elasticsearch_port",
-        "stack_gateway_grpc_port", "stack_gateway_port", "stack_kafka_heap", "stack_kafka_port",
+        "stack_gateway_grpc_port", "stack_gateway_port", "stack_java_options", "stack_kafka_heap", "stack_kafka_port",
         "stack_maven_repository", "stack_only", "stack_zipkin_heap", "stack_zipkin_port", "stuck_after", "topic_prefix",
         "transaction_timeout", "webhook_ca", "webhook_events", "webhook_headers", "webhook_secret", "webhook_template",
         "webhook_url", "zipkin_ca", "zipkin_headers", "zipkin_ui_url", "zipkin_url",

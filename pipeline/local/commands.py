@@ -77,7 +77,9 @@ def up(
 
     They run in the background until `tracelink stack down`, and keep their data between starts. The first start
     downloads them (about 230 MB) into ~/.cache/tracelink. TRACELINK_STACK_KAFKA_HEAP (512m), ..._ZIPKIN_HEAP (256m)
-    and ..._ELASTICSEARCH_HEAP (1g) set their heap sizes.
+    and ..._ELASTICSEARCH_HEAP (1g) set their heap sizes. TRACELINK_STACK_JAVA_OPTIONS is by default
+    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", with which they start fast and take little CPU time; empty, they
+    have Java's own defaults.
 
     \b
     Examples:

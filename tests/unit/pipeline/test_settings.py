@@ -160,7 +160,7 @@ def test_the_names_that_a_service_knows_are_all_that_there_are() -> None:
     assert NAMES - stack == {name for settings in processes().values() for name in settings.model_fields}
     assert {f"TRACELINK_{name.upper()}" for name in stack} == {
         option.envvar for command in (stack_up, down, up) for option in command.params if option.envvar
-    } | {f"TRACELINK_STACK_{server}_HEAP" for server in ("KAFKA", "ZIPKIN", "ELASTICSEARCH")}
+    } | {f"TRACELINK_STACK_{name}" for name in ("JAVA_OPTIONS", "KAFKA_HEAP", "ZIPKIN_HEAP", "ELASTICSEARCH_HEAP")}
 
 
 @pytest.mark.parametrize("process", sorted(processes()))
