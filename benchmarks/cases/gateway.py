@@ -16,7 +16,7 @@ from producers.gateway.settings import GatewaySettings
 from tracelink.model.codec import SPAN
 from tracelink.model.records import Span
 
-_SPANS, _ATTRIBUTES, _RESOURCE_ATTRIBUTES = 100, 13, 20
+SPANS, ATTRIBUTES, RESOURCE_ATTRIBUTES = 100, 13, 20
 _ROUNDS, _REPEATS = 15, 10
 _MOST_BYTES = 1 << 26
 _MOST = 1.35
@@ -36,7 +36,7 @@ def _attributes(prefix: str, count: int, seed: int) -> list[KeyValue]:
     ]
 
 
-def _request(resource_attributes: int) -> bytes:
+def request(resource_attributes: int) -> bytes:
     """Return a request as an SDK sends it, with gzip."""
     request = ExportTraceServiceRequest()
     group = request.resource_spans.add()
@@ -44,7 +44,7 @@ def _request(resource_attributes: int) -> bytes:
     group.resource.attributes.extend([service, *_attributes("resource", resource_attributes, 1)])
     scope = group.scope_spans.add()
     scope.scope.name = "shop.checkout"
-    for number in range(_SPANS):
+    for number in range(SPANS):
         scope.spans.add(
             trace_id=(number + 1 << 96).to_bytes(16, "big"),
             span_id=(number + 1).to_bytes(8, "big"),
@@ -53,7 +53,7 @@ def _request(resource_attributes: int) -> bytes:
             kind=2,
             start_time_unix_nano=_NANOSECONDS + number,
             end_time_unix_nano=_NANOSECONDS + number + 1_000_000,
-            attributes=_attributes("http", _ATTRIBUTES, number),
+            attributes=_attributes("http", ATTRIBUTES, number),
         )
     return gzip.compress(request.SerializeToString(), 6)
 
@@ -77,27 +77,27 @@ def _alone(body: bytes, spans: list[Span]) -> None:
 def _measure(resource_attributes: int) -> tuple[Row, Target]:
     """Measure reading a request, beside inflating, parsing and encoding alone."""
     encoder = Encoder(GatewaySettings())
-    body = _request(resource_attributes)
+    body = request(resource_attributes)
     spans = _read(body, encoder)
     found = paired(
         lambda: _read(body, encoder),
         lambda: _alone(body, spans),
-        records=_SPANS,
+        records=SPANS,
         rounds=_ROUNDS,
         repeats=_REPEATS,
     )
-    title = f"OTLP, {_ATTRIBUTES} attributes and {resource_attributes} of the resource"
+    title = f"OTLP, {ATTRIBUTES} attributes and {resource_attributes} of the resource"
     row = Row(
         title,
         cpu_us=found.ours,
-        note=f"{len(body) // _SPANS} bytes a span with gzip; {found.ratio:.2f} times the {found.other:.1f} µs of "
+        note=f"{len(body) // SPANS} bytes a span with gzip; {found.ratio:.2f} times the {found.other:.1f} µs of "
         "inflating, parsing and encoding alone",
     )
     return row, Target(f"{title}: multiple of these alone, at most {_MOST}", found.ratio, _MOST, at_most=True)
 
 
 def _run(_: Bench) -> Result:
-    measured = [_measure(count) for count in (0, _RESOURCE_ATTRIBUTES)]
+    measured = [_measure(count) for count in (0, RESOURCE_ATTRIBUTES)]
     return Result("gateway", CASE.about, [row for row, _ in measured], [target for _, target in measured])
 
 

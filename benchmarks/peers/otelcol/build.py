@@ -12,6 +12,8 @@ from pathlib import Path
 from tracelink.errors import UserError
 
 CONFIG = Path(__file__).with_name("config.yaml")
+RECEIVING = Path(__file__).with_name("receiving.yaml")
+"""The configuration as a receiver of OTLP."""
 _MANIFEST = Path(__file__).with_name("builder.yaml")
 _BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.155.0"
 _SHOWN = 2000
