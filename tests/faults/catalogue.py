@@ -10,6 +10,7 @@ from tests.faults.scenario import Result, Tell, with_servers
 from tests.faults.servers import Servers
 from tests.faults.special.disk import run_disk
 from tests.faults.special.flood import run_flood
+from tests.faults.special.gateway import run_gateway, run_gateway_without_kafka
 from tests.faults.special.hot import run_hot
 from tests.faults.special.outage import run_outage
 
@@ -35,6 +36,8 @@ SPECIAL = {
     for one in (
         Special("outage", "an hour's outage is caught up, one topic far ahead of the other", run_outage, 10),
         Special("flood", "windows pile up beyond max_open_bytes", run_flood, 3),
+        Special("gateway", "the gateway dies at named points, at any moment, and by SIGTERM", run_gateway, 6),
+        Special("gateway-without-kafka", "the broker is gone for a minute", run_gateway_without_kafka, 3),
         Special("disk-full", "the broker's disk runs full, and there is room again later", run_disk, 3),
         Special("hot-trace", "a trace of a million spans", run_hot, 1, alone=True),
     )

@@ -49,6 +49,8 @@ class Setting:
     """For the processes' logs."""
     forked: bool
     """Whether processes are forked, which makes their starts shorter than those of a user's."""
+    others: list[Child] = field(default_factory=list)
+    """Processes that a scenario has added."""
     recoveries: list[Recovery] = field(default_factory=list)
     fault: str = ""
     """The fault that is under way."""
@@ -60,7 +62,7 @@ class Setting:
 
     @property
     def children(self) -> list[Child]:
-        return [*self.workers, *self.groupers, *self.sinks.values()]
+        return [*self.workers, *self.groupers, *self.sinks.values(), *self.others]
 
     def add_worker(self) -> Child:
         """Add a worker under a name of its own; it is not started."""
@@ -73,6 +75,13 @@ class Setting:
         name = f"alerts-{len(self.groupers)}"
         self.groupers.append(self._child(name, "alerts", "--instance-id", name))
         return self.groupers[-1]
+
+    def add(self, *arguments: str, **environment: str) -> Child:
+        """Add a process of another kind, named after its command; it is not started."""
+        self.others.append(
+            Child(arguments[0], arguments, self.environment | environment, self.folder, forked=self.forked)
+        )
+        return self.others[-1]
 
     def _child(self, name: str, *arguments: str) -> Child:
         return Child(name, arguments, self.environment, self.folder, forked=self.forked)

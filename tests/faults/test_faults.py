@@ -10,6 +10,7 @@ from pipeline.local.stack import Endpoints, Stack
 from tests.faults.faults import FAULTS
 from tests.faults.scenario import Plan, Result, run, run_until_caused
 from tests.faults.servers import Servers
+from tests.faults.special.gateway import run_gateway, run_gateway_without_kafka
 from tests.faults.special.outage import run_outage
 from tests.faults.traffic import Shape
 
@@ -87,3 +88,13 @@ def test_the_broker_is_killed_and_comes_back(own_kafka: Servers, tmp_path: Path)
 
 def test_an_hours_outage_is_caught_up_with_one_topic_ahead_of_the_other(stack: Endpoints, tmp_path: Path) -> None:
     kept(Result(run_outage(1, Servers(stack), tmp_path, size=15_000)))
+
+
+def test_the_gateway_dies_at_named_points_under_senders_that_repeat(stack: Endpoints, tmp_path: Path) -> None:
+    kept(Result(run_gateway(1, Servers(stack), tmp_path, rounds=1)))
+
+
+def test_the_broker_is_gone_for_a_minute_and_nothing_that_the_gateway_took_is_lost(
+    own_kafka: Servers, tmp_path: Path
+) -> None:
+    kept(Result(run_gateway_without_kafka(1, own_kafka, tmp_path)))

@@ -3,6 +3,7 @@
 import time
 from functools import partial
 
+from producers.gateway import metrics as gateway_metrics
 from sinks.base import metrics as sink_metrics
 from streams.join import metrics as join_metrics
 from tests.faults.batch_join import Cuts
@@ -13,7 +14,7 @@ from tests.faults.outcome import Outcome, collect
 from tests.faults.setting import Setting
 from tests.kit.waiting import wait_for
 
-_EQUATIONS = (join_metrics.EQUATION, sink_metrics.EQUATION)
+_EQUATIONS = (join_metrics.EQUATION, sink_metrics.EQUATION, gateway_metrics.EQUATION)
 _DRAIN_SECONDS = 180.0
 
 
