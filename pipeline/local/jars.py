@@ -51,8 +51,12 @@ class Jar:
 
 
 def pinned(name: str) -> tuple[Jar, ...]:
-    """Read a lock file by name, e.g. `kafka`."""
-    text = files("pipeline.local").joinpath("locks", f"{name}.toml").read_text("utf-8")
+    """Read a server's lock file by name, e.g. `kafka`."""
+    return of_lock(files("pipeline.local").joinpath("locks", f"{name}.toml").read_text("utf-8"))
+
+
+def of_lock(text: str) -> tuple[Jar, ...]:
+    """Return the jars of a lock file's text."""
     return tuple(Jar(**jar) for jar in tomllib.loads(text)["jar"])
 
 

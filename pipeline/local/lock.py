@@ -17,7 +17,7 @@ _HEADER = "# Written by `python -m pipeline.local.lock`; change versions.py inst
 _WITH_CLASSIFIER = "group:artifact:version:classifier".count(":")
 
 
-def _resolve(maven: MavenContext, roots: tuple[str, ...]) -> list[str]:
+def resolve(maven: MavenContext, roots: tuple[str, ...]) -> list[str]:
     """Return the coordinates of the roots and their runtime dependencies; versions of earlier roots win."""
     versions: dict[str, str] = {}
     for root in roots:
@@ -33,6 +33,11 @@ def _resolve(maven: MavenContext, roots: tuple[str, ...]) -> list[str]:
     return sorted(f"{name}:{version}" for name, version in versions.items())
 
 
+def entries(maven: MavenContext, coordinates: list[str]) -> str:
+    """Download the jars, and return the text of a lock file without its header."""
+    return "".join(_entry(maven, found) for found in coordinates)
+
+
 def _entry(maven: MavenContext, coordinates: str) -> str:
     group, name, version, *classifier = coordinates.split(":")
     path = maven.project(group, name).at_version(version).artifact(*classifier).resolve()
@@ -45,13 +50,13 @@ def main() -> None:
         maven = MavenContext(repo_cache=Path(folder), timeout=60)
         on_class_path: set[str] = set()
         for name, roots in ROOTS.items():
-            coordinates = _resolve(maven, roots)
+            coordinates = resolve(maven, roots)
             if name == "elasticsearch":
                 on_class_path = set(coordinates)
             if name == "elasticsearch-netty":
                 # Elasticsearch rejects a module with jars that its parent class loader has already ("jar hell").
                 coordinates = [found for found in coordinates if found not in on_class_path]
-            (_FOLDER / f"{name}.toml").write_text(_HEADER + "".join(_entry(maven, found) for found in coordinates))
+            (_FOLDER / f"{name}.toml").write_text(_HEADER + entries(maven, coordinates))
             sys.stdout.write(f"{name}: {len(coordinates)} jars\n")
 
 

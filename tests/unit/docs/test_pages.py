@@ -100,3 +100,14 @@ def test_the_commands_of_a_page_are_there_with_their_flags(path: Path) -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 160
+
+
+def test_the_clients_of_the_gateway_have_the_versions_of_their_locks() -> None:
+    table = (DOCS / "ingest.md").read_text("utf-8").partition("## Tested with")[2]
+    named = set(re.findall(r"`([\w-]+)` (\d[\w.]*\w)", table))
+    python = (ROOT / "requirements-dev.lock").read_text("utf-8")
+    java = next((ROOT / "tests" / "integration").rglob("jars.toml")).read_text("utf-8")
+    locked = re.findall(r"^([\w-]+)==(\S+)", python, re.MULTILINE)
+    locked += re.findall(r'^coordinates = "[^":]+:([^":]+):([^":]+)"', java, re.MULTILINE)
+    assert len(named) > 5
+    assert named <= set(locked)

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from pipeline.local.stack import Endpoints
+from tests.integration.producers.gateway.arrivals import Arrivals
 from tests.kit.gateway import Running, gateway
 from tests.kit.kafka_topics import create, settings
 from tracelink.settings import KafkaSettings
@@ -26,3 +27,9 @@ def door(where: KafkaSettings, tmp_path_factory: pytest.TempPathFactory) -> Iter
     limits = {"max_body_bytes": "1MiB", "body_timeout": "5", "header_timeout": "3", "max_request_records": "5000"}
     with gateway(where.kafka_bootstrap_servers, where.topic_prefix, folder, **limits) as running:
         yield running
+
+
+@pytest.fixture
+def arrivals(where: KafkaSettings) -> Arrivals:
+    """Give the records that a test's clients send."""
+    return Arrivals(where)

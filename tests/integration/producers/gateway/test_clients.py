@@ -1,14 +1,14 @@
 """Real clients send to the gateway, each at its defaults; their records are those that `tracelink.setup` would make."""
 
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import grpc
 import opentelemetry.exporter.otlp.proto.grpc._log_exporter as otlp_grpc_logs
 import opentelemetry.exporter.otlp.proto.grpc.trace_exporter as otlp_grpc
 import pytest
 import urllib3
-from opentelemetry._logs import SeverityNumber
+from opentelemetry._logs import Logger, SeverityNumber
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -21,20 +21,11 @@ from opentelemetry.trace import SpanKind, StatusCode
 from py_zipkin.encoding._types import Encoding
 from py_zipkin.zipkin import zipkin_span
 
+from tests.integration.producers.gateway.arrivals import Arrivals
 from tests.kit.gateway import Running
-from tests.kit.kafka_topics import read
-from tracelink.model.codec import LOG_RECORD, SPAN
 from tracelink.model.records import Flag
-from tracelink.settings import KafkaSettings
 
 _RESOURCE = Resource({"service.name": "checkout", "deployment.environment": "test"})
-
-
-def _of_trace(where: KafkaSettings, trace_id: str) -> tuple[list[Any], list[Any]]:
-    """Return the spans and the log records of a trace."""
-    found = [one for one in read(where) if one.key == trace_id.encode()]
-    spans = [SPAN.decode(one.value) for one in found if one.topic.endswith("spans")]
-    return spans, [LOG_RECORD.decode(one.value) for one in found if one.topic.endswith("logs")]
 
 
 def _http(door: Running, compression: Compression | None) -> tuple[SpanExporter, LogRecordExporter]:
@@ -62,7 +53,7 @@ def _grpc(door: Running, compression: grpc.Compression) -> tuple[SpanExporter, L
     ids=["http", "http-gzip", "grpc", "grpc-gzip"],
 )
 def test_opentelemetrys_exporters(
-    door: Running, where: KafkaSettings, exporters: Callable[[Running], tuple[SpanExporter, LogRecordExporter]]
+    door: Running, arrivals: Arrivals, exporters: Callable[[Running], tuple[SpanExporter, LogRecordExporter]]
 ) -> None:
     of_spans, of_logs = exporters(door)
     spans = TracerProvider(resource=_RESOURCE)
@@ -71,31 +62,79 @@ def test_opentelemetrys_exporters(
     logs.add_log_record_processor(BatchLogRecordProcessor(of_logs))
     logger = logs.get_logger("shop.cart")
     tracer = spans.get_tracer("shop", "1.0")
-    with tracer.start_as_current_span("checkout", kind=SpanKind.SERVER, attributes={"cart.size": 3}) as root:
-        logger.emit(severity_number=SeverityNumber.WARN, severity_text="WARN", body="the card expires")
-        with tracer.start_as_current_span("charge", kind=SpanKind.CLIENT) as child:
+    begun = time.time_ns() // 1000
+    with tracer.start_as_current_span(
+        "checkout", kind=SpanKind.SERVER, attributes={"cart.size": 3}, start_time=begun * 1000, end_on_exit=False
+    ) as root:
+        _emit(logger, SeverityNumber.WARN, "the card expires", begun + 10)
+        with tracer.start_as_current_span(
+            "charge", kind=SpanKind.CLIENT, start_time=(begun + 20) * 1000, end_on_exit=False
+        ) as child:
             child.set_status(StatusCode.ERROR, "declined")
-            logger.emit(severity_number=SeverityNumber.ERROR, severity_text="ERROR", body="declined")
+            _emit(logger, SeverityNumber.ERROR, "declined", begun + 30)
+        child.end((begun + 40) * 1000)
+    root.end((begun + 50) * 1000)
     assert spans.force_flush()
     assert logs.force_flush()
     spans.shutdown()
     logs.shutdown()
-    found, lines = _of_trace(where, f"{root.get_span_context().trace_id:032x}")
-    by_name = {one["name"]: one for one in found}
-    assert len(found) == 2
-    assert by_name["charge"]["parentId"] == by_name["checkout"]["id"]
-    assert by_name["charge"]["flags"] == Flag.ERROR
-    assert by_name["charge"]["tags"]["error"] == "declined"
-    assert by_name["checkout"]["flags"] == Flag.ROOT
-    assert by_name["checkout"]["localEndpoint"]["serviceName"] == "checkout"
-    assert by_name["checkout"]["tags"].items() >= {"cart.size": "3", "deployment.environment": "test"}.items()
-    assert {(one["level"], one["message"], one["service"]) for one in lines} == {
-        ("WARN", "the card expires", "checkout"),
-        ("ERROR", "declined", "checkout"),
+    trace_id = root.get_span_context().trace_id.to_bytes(16, "big")
+    ids = {"checkout": f"{root.get_span_context().span_id:016x}", "charge": f"{child.get_span_context().span_id:016x}"}
+    of_span = {"traceId": trace_id, "localEndpoint": {"serviceName": "checkout"}}
+    tags = {"deployment.environment": "test", "otel.scope.name": "shop", "otel.scope.version": "1.0"}
+    assert arrivals.spans() == [
+        of_span
+        | {
+            "flags": Flag.ERROR,
+            "id": ids["charge"],
+            "parentId": ids["checkout"],
+            "kind": "CLIENT",
+            "name": "charge",
+            "timestamp": begun + 20,
+            "duration": 20,
+            "tags": tags | {"otel.status_code": "ERROR", "error": "declined"},
+        },
+        of_span
+        | {
+            "flags": Flag.ROOT,
+            "id": ids["checkout"],
+            "kind": "SERVER",
+            "name": "checkout",
+            "timestamp": begun,
+            "duration": 50,
+            "tags": tags | {"cart.size": "3"},
+        },
+    ]
+    lines = arrivals.lines()
+    assert len({line.pop("id") for line in lines}) == 2
+    of_line = {
+        "traceId": trace_id,
+        "service": "checkout",
+        "logger": "shop.cart",
+        "fields": {"deployment.environment": "test"},
     }
-    assert len({one["id"] for one in lines}) == 2
-    assert {one["logger"] for one in lines} == {"shop.cart"}
-    assert {one["spanId"] for one in lines} == {one["id"] for one in found}
+    assert lines == [
+        of_line
+        | {
+            "flags": Flag.ERROR,
+            "spanId": ids["charge"],
+            "timestamp": begun + 30,
+            "level": "ERROR",
+            "message": "declined",
+        },
+        of_line
+        | {
+            "flags": 0,
+            "spanId": ids["checkout"],
+            "timestamp": begun + 10,
+            "level": "WARN",
+            "message": "the card expires",
+        },
+    ]
+
+
+def _emit(logger: Logger, severity: SeverityNumber, message: str, microseconds: int) -> None:
+    logger.emit(timestamp=microseconds * 1000, severity_number=severity, severity_text=severity.name, body=message)
 
 
 @pytest.fixture
@@ -114,7 +153,7 @@ def pool() -> Iterator[urllib3.PoolManager]:
     ids=["json", "json-v1", "proto3"],
 )
 def test_py_zipkin(
-    door: Running, where: KafkaSettings, pool: urllib3.PoolManager, encoding: Encoding, content_type: str
+    door: Running, arrivals: Arrivals, pool: urllib3.PoolManager, encoding: Encoding, content_type: str
 ) -> None:
     version = "v1" if encoding is Encoding.V1_JSON else "v2"
 
@@ -124,16 +163,30 @@ def test_py_zipkin(
         )
         assert answer.status == 202, answer.data
 
-    with zipkin_span("checkout", "post /orders", transport_handler=send, sample_rate=100.0, encoding=encoding) as root:
-        attributes = root.zipkin_attrs
-        assert attributes is not None
-        assert attributes.trace_id is not None
-        assert attributes.span_id is not None
-        with zipkin_span("checkout", "charge", binary_annotations={"error": "declined"}):
-            pass
-    found, _ = _of_trace(where, attributes.trace_id.zfill(32))
-    by_name = {one["name"]: one for one in found}
-    assert by_name.keys() == {"post /orders", "charge"}
-    assert by_name["charge"]["parentId"] == by_name["post /orders"]["id"] == attributes.span_id.zfill(16)
-    assert by_name["charge"]["flags"] & Flag.ERROR
-    assert {one["localEndpoint"]["serviceName"] for one in found} == {"checkout"}
+    with (
+        zipkin_span("checkout", "post /orders", transport_handler=send, sample_rate=100.0, encoding=encoding) as root,
+        zipkin_span("checkout", "charge", binary_annotations={"error": "declined"}) as child,
+    ):
+        pass
+    assert root.zipkin_attrs
+    assert child.zipkin_attrs
+    trace_id, root_id, child_id = root.zipkin_attrs.trace_id, root.zipkin_attrs.span_id, child.zipkin_attrs.span_id
+    assert trace_id
+    found = arrivals.spans()
+    for span in found:
+        assert span.pop("timestamp")
+        assert span.pop("duration")
+        # It adds the address of the machine, if it finds one.
+        span["localEndpoint"] = span["localEndpoint"]["serviceName"]
+    of_span = {"traceId": bytes.fromhex(trace_id.zfill(32)), "localEndpoint": "checkout"}
+    assert found == [
+        of_span
+        | {
+            "flags": Flag.ERROR | Flag.SHORT_ID,
+            "id": child_id,
+            "parentId": root_id,
+            "name": "charge",
+            "tags": {"error": "declined"},
+        },
+        of_span | {"flags": Flag.ROOT | Flag.SHORT_ID, "id": root_id, "kind": "SERVER", "name": "post /orders"},
+    ]
