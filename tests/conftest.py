@@ -21,7 +21,7 @@ from pipeline.local.stack import Endpoints, Stack
 from pipeline.runtime.signals import undisturbed
 from tests.kit.alertmanager import Running
 from tests.kit.alertmanager import alertmanager as run_alertmanager
-from tests.kit.http import http_request
+from tests.kit.live import delete_indices
 
 # `make test` asks for "ci", for it is what .ci/run calls; everything else has "dev". How fast examples are made says
 # nothing on a machine that does other things, too.
@@ -132,13 +132,10 @@ def topic_prefix() -> str:
 
 @pytest.fixture
 def index_prefix(stack: Endpoints) -> Iterator[str]:
-    """Begin the names of this test's indices, and delete them: a node that goes on running takes a thousand."""
+    """Begin the names of this test's indices, and delete them."""
     prefix = f"t{uuid.uuid4().hex[:8]}-"
     yield prefix
-    listed = http_request("GET", f"{stack.elasticsearch}/_cat/indices/{prefix}*?h=index").data.decode()
-    for index in listed.split():
-        http_request("DELETE", f"{stack.elasticsearch}/{index}")
-    http_request("DELETE", f"{stack.elasticsearch}/_index_template/{prefix}*")
+    delete_indices(stack.elasticsearch, prefix)
 
 
 @pytest.fixture

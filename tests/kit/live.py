@@ -145,3 +145,11 @@ def live_pipeline(stack: Endpoints, topic_prefix: str, index_prefix: str, logs: 
     )
     admin = connect(settings)
     return Live(stack, topic_prefix, index_prefix, environment, logs, settings, admin)
+
+
+def delete_indices(elasticsearch: str, prefix: str) -> None:
+    """Delete the indices and templates of a test: a node that goes on running takes a thousand."""
+    listed = http_request("GET", f"{elasticsearch}/_cat/indices/{prefix}*?h=index").data.decode()
+    for index in listed.split():
+        http_request("DELETE", f"{elasticsearch}/{index}")
+    http_request("DELETE", f"{elasticsearch}/_index_template/{prefix}*")

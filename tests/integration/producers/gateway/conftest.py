@@ -1,4 +1,7 @@
-"""The gateway that the tests of this folder share: they only send to it, each under trace ids of its own."""
+"""The gateway that the tests of this folder share: they only send to it, each under trace ids of its own.
+
+What their clients have sent is joined at the end of a module, and looked for in both stores.
+"""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -7,17 +10,27 @@ import pytest
 
 from pipeline.local.stack import Endpoints
 from tests.integration.producers.gateway.arrivals import Arrivals
+from tests.integration.producers.gateway.stores import in_both_stores
 from tests.kit.gateway import Running, gateway
-from tests.kit.kafka_topics import create, settings
+from tests.kit.kafka_topics import read, settings
+from tests.kit.live import Live, delete_indices, live_pipeline
 from tracelink.settings import KafkaSettings
 
 
 @pytest.fixture(scope="module")
-def where(stack: Endpoints) -> KafkaSettings:
+def live(stack: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Name a module's pipeline, and make its topics."""
+    name = f"t{uuid4().hex[:8]}"
+    made = live_pipeline(stack, f"{name}.", f"{name}-", tmp_path_factory.mktemp("pipeline"), TRACELINK_IDLE_GAP="1")
+    made.make_topics()
+    yield made
+    delete_indices(stack.elasticsearch, made.index_prefix)
+
+
+@pytest.fixture(scope="module")
+def where(live: Live) -> KafkaSettings:
     """Give the topics of a module's gateway."""
-    prefix = f"t{uuid4().hex[:8]}."
-    create(stack.kafka, prefix)
-    return settings(stack.kafka, prefix)
+    return settings(live.stack.kafka, live.topic_prefix)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +42,16 @@ def door(where: KafkaSettings, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield running
 
 
+@pytest.fixture(scope="module")
+def joined(live: Live, where: KafkaSettings) -> Iterator[None]:
+    """Join what came during a module, and check that both stores have each record, and none twice."""
+    yield
+    with live.running():
+        in_both_stores(live, read(where))
+
+
 @pytest.fixture
-def arrivals(where: KafkaSettings) -> Arrivals:
+def arrivals(where: KafkaSettings, joined: None) -> Arrivals:
     """Give the records that a test's clients send."""
+    del joined
     return Arrivals(where)

