@@ -9,6 +9,7 @@ from pipeline.formats.log_lines import read_log_lines
 from pipeline.formats.log_record import LineReader
 from pipeline.formats.text_lines import parse_text_line
 from tracelink.model.codec import LOG_RECORD
+from tracelink.model.encoding import encode_log
 from tracelink.model.records import ErrorRule, LogRecord
 
 _TRACE = "1017aa41c0de71473641e43ccb6c8e3d"
@@ -48,7 +49,7 @@ def _read(lines: list[bytes]) -> LogRecord:
     reader = LineReader(ErrorRule(), 1795162530123456)
     for found in read_log_lines(lines):
         record = reader.read(found.entry, "0123456789abcdef0123456789abcdef-1")  # type: ignore[arg-type] # none is refused
-        LOG_RECORD.encode(record)
+        encode_log(record)
     return record
 
 

@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import NamedTuple, TypeVar
 
 from tracelink.errors import InvalidRecord, Reason
+from tracelink.model.avro import varint
 from tracelink.model.codec import HEADER_BYTES, LOG_RECORD, SPAN, TRACE, Codec
 from tracelink.model.records import LogRecord, Span, Trace
 
@@ -20,17 +21,6 @@ REASONS = ("IDLE", "AGE", "ROOT", "FULL", "PRESSURE")
 
 _ONE_RECORD = b"\x01"  # the count -1: one item, its size follows
 _END = b"\x00"
-
-
-def varint(value: int) -> bytes:
-    """Encode an int or long as Avro does: zigzag, seven bits per byte, lowest first."""
-    value = (value << 1) ^ (value >> 63)
-    out = bytearray()
-    while value & ~0x7F:
-        out.append((value & 0x7F) | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 class _Openings(dict[int, bytes]):

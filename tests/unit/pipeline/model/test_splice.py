@@ -8,10 +8,11 @@ from fastavro import schemaless_reader
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.model.splice import REASONS, decode, splice, varint
+from pipeline.model.splice import REASONS, decode, splice
 from tests.kit.records import log_message, span_message, trace_id
 from tests.kit.strategies import LONGS, TRACE_IDS, logs, spans
 from tracelink.errors import InvalidRecord
+from tracelink.model.avro import varint
 from tracelink.model.codec import HEADER_BYTES, LOG_RECORD, SPAN, TRACE
 from tracelink.model.records import LogRecord, Span, Trace
 
@@ -127,8 +128,3 @@ def test_any_bytes_either_decode_or_are_refused(body: bytes) -> None:
         decode(TRACE.header + body)
     except InvalidRecord:
         return
-
-
-@given(LONGS)
-def test_numbers_are_written_as_avro_writes_them(value: int) -> None:
-    assert schemaless_reader(BytesIO(varint(value)), "long", None) == value

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.model.splice import decode, splice, varint
+from pipeline.model.splice import decode, splice
 from streams.dead_letters.walk import Fault, Leaf, Path, walk
 from tests.kit.records import log_message, span_message, trace_id
 from tests.kit.strategies import TRACE_IDS, logs, spans
 from tracelink.errors import InvalidRecord
+from tracelink.model.avro import varint
 from tracelink.model.codec import HEADER_BYTES, LOG_RECORD, SPAN, TRACE, Codec
 
 

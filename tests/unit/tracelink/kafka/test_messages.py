@@ -1,26 +1,23 @@
-"""Records as messages: what `Codec.encode` gives, whatever way the bytes were made."""
+"""Records as messages."""
 
-import pytest
+from binascii import hexlify
+
 from hypothesis import given
 
-from tests.kit.strategies import spans
-from tracelink.kafka.messages import RecordEncoder
+from tests.kit.strategies import logs, spans
+from tracelink.kafka.messages import LOGS, SPANS, RecordEncoder
 from tracelink.kafka.topics import TopicNames
-from tracelink.model.codec import SPAN
-from tracelink.model.records import Endpoint, Span
+from tracelink.model.codec import LOG_RECORD, SPAN
+from tracelink.model.records import LogRecord, Span
 
-MESSAGES = RecordEncoder(TopicNames())
+MESSAGES = RecordEncoder(TopicNames("p."))
 
 
 @given(spans())
-def test_a_spans_message_is_what_its_codec_encodes(record: Span) -> None:
-    assert MESSAGES.span(record).value == MESSAGES.span(record).value == SPAN.encode(record)
+def test_a_spans_message_has_its_trace_id_as_key(record: Span) -> None:
+    assert MESSAGES.span(record) == (SPANS, "p.spans", hexlify(record["traceId"]), SPAN.encode(record))
 
 
-@pytest.mark.parametrize("port", [True, 1.0, 2**40, "1"])
-def test_an_endpoint_that_does_not_fit_is_refused_though_one_equal_to_it_was_encoded(port: object) -> None:
-    good: Span = {"flags": 0, "traceId": b"\1" * 16, "id": "a", "remoteEndpoint": {"port": 1}}
-    MESSAGES.span(good)
-    endpoint: Endpoint = {"port": port}  # type: ignore[typeddict-item]  # what a broken caller would do
-    with pytest.raises((ValueError, TypeError, OverflowError)):
-        MESSAGES.span({**good, "remoteEndpoint": endpoint})
+@given(logs())
+def test_a_log_records_message_has_its_trace_id_as_key(record: LogRecord) -> None:
+    assert MESSAGES.log(record) == (LOGS, "p.logs", hexlify(record["traceId"]), LOG_RECORD.encode(record))
