@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pipeline.formats.decoded import TooManyRecords
 from tracelink.model.otel_mapping import UNKNOWN_SERVICE, Attributes, common_tags, texts
+from tracelink.model.shared_tags import SharedTags
 from tracelink.texts import text
 
 TRACE_BYTES, SPAN_BYTES = 16, 8
@@ -27,7 +28,7 @@ class Common(NamedTuple):
     """What the records of one resource and one scope share: the service, the tags, and the name of the scope."""
 
     service: str | None
-    tags: dict[str, str]
+    tags: SharedTags
     scope: str | None
 
 

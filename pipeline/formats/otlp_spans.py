@@ -26,6 +26,7 @@ from pipeline.formats.otlp_groups import Names, Reader, check
 from pipeline.formats.otlp_values import Values
 from tracelink.model.endpoints import remote_endpoint
 from tracelink.model.otel_mapping import MICRO, add_rest, add_status, event_text, link_shown, with_own
+from tracelink.model.shared_tags import SharedTags
 from tracelink.texts import text
 
 Json = dict[str, Any]
@@ -50,7 +51,7 @@ _CONVERTED = frozenset(
         "dropped_attributes_count", "dropped_events_count", "dropped_links_count",
     }
 )  # fmt: skip
-_NO_SHARED = Common(None, {}, None)
+_NO_SHARED = Common(None, SharedTags(), None)
 _SHORT = "0" * TRACE_BYTES
 
 

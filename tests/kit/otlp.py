@@ -102,7 +102,9 @@ _DROPPED = ATTRIBUTES.map(lambda found: BoundedAttributes(2, found, extended_att
 TIMES = st.integers(10**18, 2**63 - 1)
 """Times in nanoseconds after September 2001; a smaller number is taken for another unit."""
 _URLS = st.sampled_from(["", "https://example.org/1"])
-RESOURCES = st.builds(Resource, _FEW, _URLS)
+# Enough attributes to be encoded apart from those of the records.
+_MANY = _FEW.map(lambda few: {f"k8s.label.{number}": "x" for number in range(10)} | few)
+RESOURCES = st.builds(Resource, _FEW | _MANY, _URLS)
 SCOPES = st.none() | st.builds(
     InstrumentationScope, st.text(max_size=4), st.none() | st.just("3.1"), _URLS, st.none() | _FEW
 )

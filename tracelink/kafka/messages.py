@@ -2,11 +2,12 @@
 
 from binascii import hexlify
 from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar, cast
 
 from tracelink.kafka.topics import TopicNames
 from tracelink.model.encoding import encode_log, encode_span
 from tracelink.model.records import NO_TRACE, LogRecord, Span
+from tracelink.model.shared_tags import Tags
 from tracelink.model.truncation import truncated
 
 R = TypeVar("R", Span, LogRecord)
@@ -40,7 +41,13 @@ def fitting(
 ) -> EncodedRecord:
     """Return the message of a record; if it is too large, one of the record with its longest texts cut."""
     excess = len(message.value) + _FRAME_BYTES - max_record_bytes
-    return message if excess <= 0 else encode(truncated(record, excess, notes))
+    if excess <= 0:
+        return message
+    tags = record.get(notes)
+    if isinstance(tags, Tags):  # with all tags in one block it has a byte less, or two
+        plain = cast("R", {**record, notes: tags.copy()})
+        return fitting(encode(plain), plain, encode, max_record_bytes, notes)
+    return encode(truncated(record, excess, notes))
 
 
 class RecordEncoder:

@@ -1,6 +1,10 @@
-"""Numbers and texts in Avro's binary encoding (https://avro.apache.org/docs/1.12.0/specification/#binary-encoding)."""
+"""Pieces of Avro's binary encoding (https://avro.apache.org/docs/1.12.0/specification/#binary-encoding)."""
+
+from collections.abc import Iterable
 
 _KEPT_LENGTHS = 4096
+# A longer name is rare, and many of them would fill the memory.
+_KEPT_NAMES, _LONGEST_NAME = 4096, 256
 
 
 def varint(value: int) -> bytes:
@@ -32,3 +36,32 @@ def string(value: str) -> bytes:
     """Encode a string; raises TypeError for any other value, and ValueError for a lone surrogate."""
     raw = str.encode(value)
     return LENGTHS[len(raw)] + raw
+
+
+class _Names(dict[str, bytes]):
+    """Encoded keys of maps; those that are not very long are kept."""
+
+    def __missing__(self, name: str) -> bytes:
+        encoded = string(name)
+        if len(name) <= _LONGEST_NAME:
+            if len(self) >= _KEPT_NAMES:
+                self.clear()
+            self[name] = encoded
+        return encoded
+
+
+_NAMES = _Names()
+
+
+def map_block(number: int, entries: Iterable[tuple[str, str]]) -> bytes:
+    """Encode so many entries of a map of strings as one block, without the end of the map; errors as of `string`.
+
+    A map may have several blocks. Without entries there is none: a block of none is the end.
+    """
+    if not number:
+        return b""
+    pieces = [LENGTHS[number]]
+    for name, value in entries:
+        raw = str.encode(value)
+        pieces += (_NAMES[name], LENGTHS[len(raw)], raw)
+    return b"".join(pieces)

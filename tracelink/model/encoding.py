@@ -8,13 +8,15 @@ goes to fastavro, which encodes or refuses it.
 from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
+from itertools import islice
 from typing import Any, cast
 
 from fastavro import parse_schema, schemaless_writer
 
-from tracelink.model.avro import LENGTHS, string, varint
+from tracelink.model.avro import LENGTHS, map_block, string, varint
 from tracelink.model.codec import LOG_RECORD, SPAN, Schema
 from tracelink.model.records import Endpoint, LoggedException, LogRecord, Span
+from tracelink.model.shared_tags import Tags
 
 _SPAN_FIELDS = {field["name"]: field["type"] for field in SPAN.schema["fields"]}
 _ANNOTATIONS = cast("Schema", parse_schema(_SPAN_FIELDS["annotations"]))
@@ -31,14 +33,15 @@ _KINDS = {None: _NULL} | {
 }
 _BOOLEANS = {False: _OTHER + b"\x00", True: _OTHER + b"\x01"}
 _END = b"\x00"
-# A name of a tag that is longer is rare, and would fill the cache.
-_MOST_NAMES, _LONGEST_NAME = 4096, 256
 # What a value of a wrong type raises in Python.
 _NOT_PLAIN = (LookupError, AttributeError, TypeError, ValueError)
 
 
 def encode_span(span: Span) -> bytes:
-    """Return a span as a framed message: the bytes and errors of `SPAN.encode`."""
+    """Return a span as a framed message, with the errors of `SPAN.encode`.
+
+    It has the same bytes, too, unless its tags begin with many shared ones: these are a block of their own.
+    """
     try:
         return _span(span)
     except _NOT_PLAIN:
@@ -46,7 +49,7 @@ def encode_span(span: Span) -> bytes:
 
 
 def encode_log(record: LogRecord) -> bytes:
-    """Return a log record as a framed message: the bytes and errors of `LOG_RECORD.encode`."""
+    """Return a log record as a framed message, as `encode_span` does; errors as of `LOG_RECORD.encode`."""
     try:
         return _log(record)
     except _NOT_PLAIN:
@@ -144,31 +147,12 @@ def _optional_exception(exception: LoggedException | None) -> bytes:
     return _OTHER + _optional_string(kind) + _optional_string(message) + _optional_string(stack)
 
 
-class _Names(dict[str, bytes]):
-    """Encoded names of tags and fields; those that are not very long are kept."""
-
-    def __missing__(self, name: str) -> bytes:
-        encoded = string(name)
-        if len(name) <= _LONGEST_NAME:
-            if len(self) >= _MOST_NAMES:
-                self.clear()
-            self[name] = encoded
-        return encoded
-
-
-_NAMES = _Names()
-
-
 def _map(entries: Mapping[str, str]) -> bytes:
-    number = len(entries)
-    if not number:
-        return _END
-    pieces = [LENGTHS[number]]
-    for name, value in entries.items():
-        raw = str.encode(value)
-        pieces += (_NAMES[name], LENGTHS[len(raw)], raw)
-    pieces.append(_END)
-    return b"".join(pieces)
+    shared = entries.shared_first() if type(entries) is Tags else None
+    if shared is None:
+        return map_block(len(entries), entries.items()) + _END
+    number = len(shared)
+    return shared.block + map_block(len(entries) - number, islice(entries.items(), number, None)) + _END
 
 
 def _written(schema: Schema, value: Any) -> bytes:  # noqa: ANN401 - any value that the schema may take

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from tracelink.model.levels import ORIGINAL_LEVEL, level_of_severity
 from tracelink.model.records import NO_TRACE, ErrorRule, Flag, LoggedException, LogRecord
+from tracelink.model.shared_tags import SharedTags
 from tracelink.texts import json, text
 
 MICRO = 1000
@@ -41,7 +42,7 @@ def texts(attributes: Attributes) -> dict[str, str]:
     return {text(name): text(value) for name, value in attributes.items()}
 
 
-def common_tags(resource: Attributes, resource_url: str | None, scope: Attributes, named: Attributes) -> dict[str, str]:
+def common_tags(resource: Attributes, resource_url: str | None, scope: Attributes, named: Attributes) -> SharedTags:
     """Return the tags that all records of one resource and one scope share.
 
     `scope` are the scope's attributes, `named` its name, version and schema URL. The resource's `service.name` is not
@@ -52,15 +53,16 @@ def common_tags(resource: Attributes, resource_url: str | None, scope: Attribute
     if resource_url:
         tags["otel.resource.schema_url"] = resource_url
     tags |= {f"otel.scope.{name}": value for name, value in texts(scope).items()}
-    return tags | {f"otel.scope.{name}": text(value) for name, value in named.items() if value}
+    tags |= {f"otel.scope.{name}": text(value) for name, value in named.items() if value}
+    return SharedTags(tags)
 
 
-def with_own(common: dict[str, str], attributes: Attributes) -> dict[str, str]:
+def with_own(common: SharedTags, attributes: Attributes) -> dict[str, str]:
     """Return a copy of the common tags with a record's own attributes.
 
     If both have a name, the record's own attribute wins, and the resource's is renamed.
     """
-    tags: dict[str, Any] = common.copy()
+    tags: dict[str, Any] = common.for_record()
     tags.update(attributes)
     if len(tags) != len(common) + len(attributes):
         return _with_renamed(common, attributes)
@@ -131,7 +133,7 @@ def event_text(name: str, attributes: Attributes, dropped: object) -> str:
 
 def log_record(
     content: LogContent,
-    common: dict[str, str],
+    common: SharedTags,
     rule: ErrorRule,
     *,
     record_id: str,
@@ -145,12 +147,11 @@ def log_record(
 
     `trace_id` is `NO_TRACE` for a line outside of a trace, `timestamp` is in microseconds.
     """
-    fields = with_own(common, content.attributes)
+    fields = with_own(common.for_logs, content.attributes)
     if content.event_name:
         fields["event.name"] = content.event_name
     if content.dropped:
         fields["otel.dropped_attributes_count"] = text(content.dropped)
-    fields.pop("otel.scope.name", None)  # it is in the field `logger`
     level, original = level_of_severity(content.severity_text, content.severity)
     if original is not None:
         fields.setdefault(ORIGINAL_LEVEL, original)

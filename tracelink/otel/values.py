@@ -6,6 +6,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from tracelink.model.otel_mapping import Attributes, common_tags
+from tracelink.model.shared_tags import SharedTags
 
 # The cache is cleared at this size: a library that keeps making scopes must not fill the memory.
 _MAX_PAIRS = 1024
@@ -28,9 +29,9 @@ class Common:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, int], tuple[object, object, dict[str, str]]] = {}
+        self._known: dict[tuple[int, int], tuple[object, object, SharedTags]] = {}
 
-    def tags(self, resource: Resource, scope: InstrumentationScope | None) -> dict[str, str]:
+    def tags(self, resource: Resource, scope: InstrumentationScope | None) -> SharedTags:
         """Return the tags of a pair; the caller must not change them."""
         key = (id(resource), id(scope))
         known = self._known.get(key)

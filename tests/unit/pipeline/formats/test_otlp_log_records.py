@@ -47,6 +47,17 @@ def test_a_log_record_has_its_parts() -> None:
         ]
 
 
+@pytest.mark.parametrize("scope", ["", "shop.cart"])
+def test_an_attribute_named_like_the_scopes_name_is_kept(scope: str) -> None:
+    record = LogMessage()
+    record.attributes.add(key="otel.scope.name").value.string_value = "mine"
+    request = logs_request(record)
+    request.resource_logs[0].scope_logs[0].scope.name = scope
+    for found in both_logs(request):
+        (kept,) = found.records
+        assert (kept["logger"], kept["fields"]) == (scope or None, {"otel.scope.name": "mine"})
+
+
 def test_a_repeated_request_repeats_the_ids_of_its_log_records() -> None:
     request = logs_request(*[LogMessage(severity_text="same")] * 3)
     request.resource_logs.add().scope_logs.add().log_records.add()
