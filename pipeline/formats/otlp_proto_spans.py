@@ -32,8 +32,9 @@ class SpanDecoder:
     def span(self, span: Message, common: Common) -> Span:
         """Return a span; raises InvalidInput if its ids are none."""
         trace_id, span_id, parent_id = _ids(span)
-        own = self._values.attributes(span.attributes)
-        tags = with_own(common.tags, own)
+        no_texts: list[str] = []
+        own = self._values.attributes(span.attributes, no_texts)
+        tags = with_own(common.tags, own, no_texts)
         status = span.status
         add_status(tags, CODES.get(status.code), status.message)
         dropped = (span.dropped_attributes_count, span.dropped_events_count, span.dropped_links_count)

@@ -14,8 +14,11 @@ class Values:
     def __init__(self, limit: Limit) -> None:
         self._limit = limit
 
-    def attributes(self, found: Collection[KeyValue]) -> dict[str, object]:
-        """Return key-value pairs as a map; a second value of a key gets an apostrophe."""
+    def attributes(self, found: Collection[KeyValue], no_texts: list[str] | None = None) -> dict[str, object]:
+        """Return key-value pairs as a map; a second value of a key gets an apostrophe.
+
+        `no_texts` becomes a list of the keys whose values may be no texts.
+        """
         pairs: dict[str, object] = {}
         number = len(found)
         if not number:
@@ -24,10 +27,19 @@ class Values:
         for pair in found:
             value = pair.value
             # To read texts and numbers, as most values are, is faster than to ask for the kind.
-            pairs[pair.key] = value.string_value or value.int_value or self.value(value)
+            if shown := value.string_value:
+                pairs[pair.key] = shown
+                continue
+            key = pair.key
+            pairs[key] = value.int_value or self.value(value)
+            if no_texts is not None:
+                no_texts.append(key)
         if len(pairs) == number:
             return pairs
-        return as_map([(pair.key, self.value(pair.value)) for pair in found])
+        pairs = as_map([(pair.key, self.value(pair.value)) for pair in found])
+        if no_texts is not None:
+            no_texts[:] = pairs
+        return pairs
 
     def value(self, found: AnyValue) -> object:
         """Return a value, None if it has none."""

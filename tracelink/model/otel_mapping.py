@@ -5,7 +5,7 @@ ways. Spans go by OpenTelemetry's published mapping to Zipkin. Links, dropped co
 have no field there and become tags: nothing is lost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tracelink.model.levels import ORIGINAL_LEVEL, level_of_severity
@@ -57,18 +57,20 @@ def common_tags(resource: Attributes, resource_url: str | None, scope: Attribute
     return SharedTags(tags)
 
 
-def with_own(common: SharedTags, attributes: Attributes) -> dict[str, str]:
+def with_own(common: SharedTags, attributes: Attributes, no_texts: Iterable[str] | None = None) -> dict[str, str]:
     """Return a copy of the common tags with a record's own attributes.
 
-    If both have a name, the record's own attribute wins, and the resource's is renamed.
+    If both have a name, the record's own attribute wins, and the resource's is renamed. `no_texts` are the names of
+    attributes that may be no texts; without it, all are looked at.
     """
     tags: dict[str, Any] = common.for_record()
     tags.update(attributes)
     if len(tags) != len(common) + len(attributes):
         return _with_renamed(common, attributes)
-    for name, value in attributes.items():
-        if type(value) is not str or not value.isascii():
-            tags[name] = text(value)
+    if no_texts is None:
+        no_texts = [name for name, value in attributes.items() if type(value) is not str or not value.isascii()]
+    for name in no_texts:
+        tags[name] = text(attributes[name])
     return tags
 
 
