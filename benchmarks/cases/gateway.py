@@ -1,6 +1,7 @@
 """The gateway's work on a request of OTLP, from compressed bytes to encoded messages: one process, without a server."""
 
 import gzip
+import resource
 import zlib
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -79,6 +80,8 @@ def _measure(resource_attributes: int) -> tuple[Row, Target]:
     encoder = Encoder(GatewaySettings())
     body = request(resource_attributes)
     spans = _read(body, encoder)
+    for span in spans:
+        span["tags"] = dict(span["tags"])  # fastavro takes longer for a subclass
     found = paired(
         lambda: _read(body, encoder),
         lambda: _alone(body, spans),
@@ -89,9 +92,11 @@ def _measure(resource_attributes: int) -> tuple[Row, Target]:
     title = f"OTLP, {ATTRIBUTES} attributes and {resource_attributes} of the resource"
     row = Row(
         title,
+        records_per_second=1e6 / found.ours,
         cpu_us=found.ours,
-        note=f"{len(body) // SPANS} bytes a span with gzip; {found.ratio:.2f} times the {found.other:.1f} µs of "
-        "inflating, parsing and encoding alone",
+        peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        note=f"spans/s of one core; {len(body) // SPANS} bytes a span with gzip; {found.ratio:.2f} times the "
+        f"{found.other:.1f} µs of inflating, parsing and encoding alone",
     )
     return row, Target(f"{title}: multiple of these alone, at most {_MOST}", found.ratio, _MOST, at_most=True)
 
