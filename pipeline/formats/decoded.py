@@ -20,4 +20,4 @@ class Decoded(NamedTuple, Generic[R]):
 
 
 class TooManyRecords(Exception):
-    """A request with more records than allowed; raised before they are walked."""
+    """A request with more records, or larger ones, than allowed."""

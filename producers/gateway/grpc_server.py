@@ -77,7 +77,8 @@ class _Handlers(grpc.GenericRpcHandler):
                     authorization = metadata.get("authorization")
                     self._intake.check(authorization if isinstance(authorization, str) else None)
                     self._intake.in_hand.take(share, len(body))
-                    answer = await self._intake.take(door, Request(PROTOBUF, body, time.time_ns() // 1000))
+                    request = Request(PROTOBUF, body, time.time_ns() // 1000)
+                    answer = await self._intake.take(door, request, share)
             except Refused as refused:
                 error = refused
             except Exception:  # noqa: BLE001 - the sender gets an answer, whatever the bug

@@ -61,7 +61,7 @@ class HttpApp:
             raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "this path takes POST")
         self._intake.check(scope.headers.get("authorization"))
         body = await read_body(scope, protocol, self._intake.in_hand, share, self._settings)
-        return await self._intake.take(door, Request(content_type, body, time.time_ns() // 1000))
+        return await self._intake.take(door, Request(content_type, body, time.time_ns() // 1000), share)
 
 
 def _refusal(door: Door | None, content_type: str, refused: Refused) -> Answer:

@@ -1,4 +1,4 @@
-"""The requests that are not answered yet: their bytes are bounded."""
+"""The requests that are not answered yet: the bytes of their bodies and records are bounded."""
 
 import asyncio
 from collections.abc import Iterator
@@ -34,7 +34,8 @@ class InHand:
     def __init__(self, settings: GatewaySettings, metrics: GatewayMetrics) -> None:
         self._most = int(settings.max_in_hand_bytes)
         self._metrics = metrics
-        self._bytes = 0
+        self.size = 0
+        """The bytes in hand."""
         self.requests = 0
         self.none = asyncio.Event()
         """Set while no request is in hand."""
@@ -49,7 +50,7 @@ class InHand:
         try:
             yield share
         finally:
-            self._bytes -= share.size
+            self.size -= share.size
             self.requests -= 1
             if not self.requests:
                 self.none.set()
@@ -57,15 +58,15 @@ class InHand:
 
     def take(self, share: Share, size: int) -> None:
         """Count `size` bytes for a request; raises Refused (503) if there are too many."""
-        if self._bytes + size > self._most:
+        if self.size + size > self._most:
             raise Refused(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                f"the gateway has {self._bytes / _MIB:.0f} MiB of requests in hand: try again later",
+                f"the gateway has {self.size / _MIB:.0f} MiB of requests in hand: try again later",
             )
         share.size += size
-        self._bytes += size
+        self.size += size
         self._show()
 
     def _show(self) -> None:
-        self._metrics.in_hand_bytes.set(self._bytes)
+        self._metrics.in_hand_bytes.set(self.size)
         self._metrics.in_hand_requests.set(self.requests)

@@ -10,7 +10,7 @@ from pipeline.formats.decoded import TooManyRecords
 from pipeline.formats.invalid_input import InvalidInput
 from producers.gateway.access import Senders
 from producers.gateway.delivery import Delivery
-from producers.gateway.in_hand import InHand, Refused
+from producers.gateway.in_hand import InHand, Refused, Share
 from producers.gateway.metrics import GatewayMetrics
 from producers.gateway.protocol import Answer, Door, Request, Taken, UnknownMediaType
 from tracelink.errors import Unavailable
@@ -44,8 +44,8 @@ class Intake:
         if self._senders is not None and self._senders.sender(authorization) is None:
             raise Refused(HTTPStatus.UNAUTHORIZED, "the request has no valid token: send Authorization: Bearer TOKEN")
 
-    async def take(self, door: Door, request: Request) -> Answer:
-        """Return the answer once Kafka has the records of a request; raises Refused."""
+    async def take(self, door: Door, request: Request, share: Share) -> Answer:
+        """Return the answer once Kafka has the records of a request, whose body is in `share`; raises Refused."""
         deadline = time.monotonic() + self._within
         metrics, protocol = self._metrics, door.protocol
         metrics.bytes.labels(protocol).inc(len(request.body))
@@ -57,10 +57,11 @@ class Intake:
         for kind, count in taken.notes.items():
             metrics.repaired.labels(protocol, kind).inc(count)
         if taken.invalid:
-            metrics.refused.labels(protocol, "invalid").inc(len(taken.invalid))
+            metrics.refused.labels(protocol, "invalid").inc(taken.invalid)
         try:
+            self.in_hand.take(share, taken.size)
             too_large = await self._delivery.deliver(taken.messages, deadline)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Refused):
             metrics.refused.labels(protocol, "unavailable").inc(len(taken.messages))
             raise
         except Unavailable:

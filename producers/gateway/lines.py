@@ -42,7 +42,7 @@ class Lines:
 
     def accepted(self, request: Request, taken: Taken, too_large: int) -> Answer:  # noqa: ARG002 - the protocol's
         """Return the numbers of lines taken and refused, and why; 400 if none was taken."""
-        refused = len(taken.invalid) + too_large
+        refused = taken.invalid + too_large
         status = HTTPStatus.BAD_REQUEST if refused and refused == taken.records else HTTPStatus.OK
         body: dict[str, object] = {"taken": taken.records - refused, "refused": refused}
         if refused:

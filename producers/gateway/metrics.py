@@ -48,7 +48,7 @@ class GatewayMetrics:
         self.refused = Counter(
             "tracelink_gateway_refused_records",
             "Records that were refused with an answer that says so, by protocol and reason: invalid, too_large, "
-            "unavailable (Kafka has not acknowledged them: the sender may repeat the request).",
+            "unavailable (not acknowledged by Kafka, or too many bytes in hand: the sender may repeat the request).",
             ("protocol", "reason"),
             registry=registry,
         )
@@ -71,6 +71,6 @@ class GatewayMetrics:
         )
         self.in_hand_bytes = Gauge(
             "tracelink_gateway_in_hand_bytes",
-            "Bytes of the bodies of the requests that are not answered yet, decompressed.",
+            "Bytes of the requests that are not answered yet: bodies, decompressed, and records in memory.",
             registry=registry,
         )

@@ -55,7 +55,7 @@ class _Records(_OtlpDoor):
         """Return the answer, with the number of refused records."""
         response: Any = self._response()
         if said := _said(taken, too_large):
-            setattr(response.partial_success, self._rejected, len(taken.invalid) + too_large)
+            setattr(response.partial_success, self._rejected, taken.invalid + too_large)
             response.partial_success.error_message = said
         return _encoded(HTTPStatus.OK, response, request.content_type)
 

@@ -82,10 +82,10 @@ class GatewaySettings(MonitoringSettings, RecordSettings):
     )
     max_request_records: int = Field(100_000, ge=1, description="Most spans or log records in a request.")
     max_in_hand_bytes: ByteSize = Field(
-        ByteSize(256 * _MIB),
+        ByteSize(512 * _MIB),
         ge=1024,
-        description="Most bytes of the bodies of all requests that are not answered yet, decompressed; more are "
-        "answered 503. Decoding them takes several times as much memory.",
+        description="Most bytes of all requests that are not answered yet: bodies, decompressed, and records in memory "
+        "(twice their encoded size, and 512 each); more are answered 503.",
     )
     max_connections: int = Field(1000, ge=1, description="Most connections of each address; more wait.")
     header_timeout: float = Field(10.0, gt=0, description="Seconds for the headers of a request.")
