@@ -78,7 +78,7 @@ async def _read_whole(  # noqa: PLR0917 - the parts of a request
     in_hand.take(share, length)
     compressed = await body()
     if length > _LARGE:
-        await asyncio.to_thread(inflater.feed, compressed)
+        await asyncio.get_running_loop().run_in_executor(in_hand.inflating, inflater.feed, compressed)
     else:
         inflater.feed(compressed)
     in_hand.take(share, max(0, inflater.size - length))

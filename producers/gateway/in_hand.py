@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -40,6 +41,8 @@ class InHand:
         self.none = asyncio.Event()
         """Set while no request is in hand."""
         self.none.set()
+        self.inflating = ThreadPoolExecutor(1, "gateway-inflating")
+        """Inflates one large body at a time, since what comes out is counted only at its end."""
 
     @contextmanager
     def request(self) -> Iterator[Share]:

@@ -4,6 +4,8 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 
 from pipeline.formats.decoded import TooManyRecords
@@ -18,7 +20,10 @@ from tracelink.errors import Unavailable
 _log = logging.getLogger(__name__)
 
 _LARGE = 256 * 1024
-"""Bytes; a larger body is decoded in a thread, so that short requests need not wait for it."""
+"""Bytes; a larger body is decoded in a thread, so that short requests need not wait for it.
+
+It is one thread: decoding takes many times the memory of the body, and no more time than in several threads.
+"""
 RETRY_SECONDS = 2
 """A sender is to wait for so long until it sends a request again."""
 
@@ -36,6 +41,7 @@ class Intake:
         self._delivery = delivery
         self._senders = senders
         self._metrics = metrics
+        self._decoding = ThreadPoolExecutor(1, "gateway-decoding")
 
     def check(self, authorization: str | None) -> None:
         """Raise Refused if the gateway is ending, or the sender is not known."""
@@ -50,7 +56,8 @@ class Intake:
         metrics, protocol = self._metrics, door.protocol
         metrics.bytes.labels(protocol).inc(len(request.body))
         if len(request.body) > _LARGE:
-            taken = await asyncio.to_thread(_decode, door, request)
+            turn = partial(_decode_in_time, door, request, deadline)
+            taken = await asyncio.get_running_loop().run_in_executor(self._decoding, turn)
         else:
             taken = _decode(door, request)
         metrics.received.labels(protocol).inc(taken.records)
@@ -87,6 +94,14 @@ def failure(door: Door | None, path: str) -> Refused:
     """Log the exception of a bug, and return what its sender gets."""
     _log.exception("a request to %.100r failed", door.protocol if door else path)
     return Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the gateway failed: see its log")
+
+
+def _decode_in_time(door: Door, request: Request, deadline: float) -> Taken:
+    if time.monotonic() > deadline:
+        raise Refused(
+            HTTPStatus.SERVICE_UNAVAILABLE, "the gateway was busy with large requests before this one: try again later"
+        )
+    return _decode(door, request)
 
 
 def _decode(door: Door, request: Request) -> Taken:

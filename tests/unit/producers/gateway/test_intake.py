@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from threading import Event, Lock
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,13 +12,15 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from prometheus_client import CollectorRegistry
 
 from pipeline.formats.decoded import TooManyRecords
+from pipeline.formats.inflate import Inflater
+from producers.gateway.body import read_body
 from producers.gateway.delivery import Delivery
 from producers.gateway.in_hand import InHand, Refused
 from producers.gateway.intake import Intake
 from producers.gateway.lines import Lines
 from producers.gateway.metrics import GatewayMetrics
-from producers.gateway.otlp import Traces
-from producers.gateway.protocol import PROTOBUF, Answer, Door, Encoder, Request
+from producers.gateway.otlp import Metrics, Traces
+from producers.gateway.protocol import PROTOBUF, Answer, Door, Encoder, Request, Taken
 from producers.gateway.settings import GatewaySettings
 from tests.kit import otlp
 from tracelink.kafka.messages import EncodedRecord
@@ -107,3 +111,94 @@ def test_of_the_refused_records_only_those_that_the_answer_shows_are_kept() -> N
     taken = lines.decode(Request("", b"[1]\n" * 10, _RECEIVED))
     assert (taken.invalid, len(taken.shown), taken.records) == (10, 3, 10)
     assert "and 7 more" in taken.refusal(0)
+
+
+class _Turns:
+    """Work that says if two threads do it at once; one waits a little for another to come."""
+
+    def __init__(self) -> None:
+        self._alone = Lock()
+        self._met = Event()
+
+    def work(self) -> None:
+        if not self._alone.acquire(blocking=False):
+            self._met.set()
+            return
+        self._met.wait(0.2)
+        self._alone.release()
+
+    @property
+    def met(self) -> bool:
+        return self._met.is_set()
+
+
+class _Door(Metrics):
+    """A path whose requests are decoded as a test wants."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        super().__init__()
+        self._work = work
+
+    def decode(self, request: Request) -> Taken:
+        self._work()
+        return super().decode(request)
+
+
+def test_large_bodies_are_decoded_one_at_a_time() -> None:
+    gateway = _Gateway()
+    turns = _Turns()
+    door = _Door(turns.work)
+
+    async def send() -> None:
+        await asyncio.gather(*[gateway.send(door, bytes(_MIB)) for _ in range(3)])
+
+    _run(send())
+    assert not turns.met
+
+
+def test_a_large_body_whose_time_is_up_before_its_turn_is_not_decoded() -> None:
+    gateway = _Gateway(answer_within="0.1")
+    decoded: list[int] = []
+
+    def work() -> None:
+        decoded.append(1)
+        Event().wait(0.2)
+
+    async def send() -> list[object]:
+        first = [gateway.send(_Door(work), bytes(_MIB)) for _ in range(2)]
+        return await asyncio.gather(*first, return_exceptions=True)
+
+    answered, refused = _run(send())
+    assert answered.status == 200
+    assert isinstance(refused, Refused)
+    assert refused.status == 503
+    assert len(decoded) == 1
+
+
+def test_large_bodies_are_inflated_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = _Gateway()
+    turns = _Turns()
+    body = bytes(100_000)
+    scope: Any = SimpleNamespace(headers={"content-length": str(len(body))})
+
+    async def sent() -> bytes:
+        return body
+
+    protocol: Any = sent
+
+    async def read() -> bytes:
+        with gateway.in_hand.request() as share:
+            return await read_body(scope, protocol, gateway.in_hand, share, gateway.settings)
+
+    async def all_of_them() -> list[bytes]:
+        return await asyncio.gather(*[read() for _ in range(3)])
+
+    feed = Inflater.feed
+
+    def feeding(inflater: Inflater, chunk: bytes) -> None:
+        turns.work()
+        feed(inflater, chunk)
+
+    monkeypatch.setattr(Inflater, "feed", feeding)
+    assert _run(all_of_them()) == [body] * 3
+    assert not turns.met
