@@ -91,17 +91,24 @@ def _integer(digits: str) -> int | str:
 
 
 def _clean(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a decoded value without lone surrogates and without floats that are not finite."""
+    """Return a decoded value without lone surrogates and without floats that are not finite.
+
+    Lists and objects are changed in place: a copy of millions of empty ones would double the memory of a request.
+    """
     if isinstance(value, str):
         try:
             value.encode()
         except UnicodeEncodeError:
             return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return value
-    if isinstance(value, dict):
-        return {_clean(name): _clean(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_clean(inner) for inner in value]
+        for at, inner in enumerate(value):
+            value[at] = _clean(inner)
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            value[name] = _clean(inner)
+        if not all(_clean(name) is name for name in value):
+            return _both([(_clean(name), inner) for name, inner in value.items()])
     if isinstance(value, float) and not math.isfinite(value):  # 1e999
         return str(value)
     return value

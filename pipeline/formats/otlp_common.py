@@ -11,9 +11,10 @@ from tracelink.texts import text
 
 TRACE_BYTES, SPAN_BYTES = 16, 8
 """The sizes of ids."""
-# As many of each kind may each record of a full request have on average: attributes of its resource and scope; values,
-# events and links of its own.
-_PER_RECORD = 100
+# As many may each record of a full request have on average: attributes of its resource and scope; values, events and
+# links of its own. Each of the latter may take 600 bytes.
+_SHARED = 100
+_PARTS = 40
 
 
 class Resource(NamedTuple):
@@ -57,8 +58,8 @@ class Limit:
         self._most = most
         self._groups = 2 * most
         self._records = most
-        self._shared = _PER_RECORD * most
-        self._parts = _PER_RECORD * most
+        self._shared = _SHARED * most
+        self._parts = _PARTS * most
 
     def groups(self, number: int) -> None:
         """Count resources, or the scopes of one."""
@@ -73,12 +74,10 @@ class Limit:
             raise TooManyRecords(f"more than {self._most} records")
         self._shared -= number * shared
         if self._shared < 0:
-            raise TooManyRecords(
-                f"more than {_PER_RECORD * self._most} attributes of resources and scopes in all records"
-            )
+            raise TooManyRecords(f"more than {_SHARED * self._most} attributes of resources and scopes in all records")
 
     def parts(self, number: int) -> None:
         """Count values, events or links, before they are read."""
         self._parts -= number
         if self._parts < 0:
-            raise TooManyRecords(f"more than {_PER_RECORD * self._most} values, events and links")
+            raise TooManyRecords(f"more than {_PARTS * self._most} values, events and links")

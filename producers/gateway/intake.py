@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 _LARGE = 256 * 1024
 """Bytes; a larger body is decoded in a thread, so that short requests need not wait for it.
 
-It is one thread: decoding takes many times the memory of the body, and no more time than in several threads.
+It is one thread: decoding takes many times the memory of the body, and holds the lock of Python.
 """
 RETRY_SECONDS = 2
 """A sender is to wait for so long until it sends a request again."""

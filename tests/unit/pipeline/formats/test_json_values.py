@@ -1,6 +1,7 @@
 """JSON as loggers write it."""
 
 import json
+import tracemalloc
 
 import orjson
 import pytest
@@ -24,6 +25,7 @@ from pipeline.formats.json_values import load_json, load_several
         (b'{"n":NaN,"m":-Infinity,"o":1e999}', {"n": "NaN", "m": "-Infinity", "o": "inf"}),
         (b'{"s":"\\ud800x"}', {"s": "\ufffdx"}),
         (b'{"s":"\\ud83d\\ude00"}', {"s": "\U0001f600"}),
+        (b'{"\\ud800":1,"\\ud801":2}', {"\ufffd": 1, "\ufffd'": 2}),
         (b'{"s":"caf\xe9"}', {"s": "caf\ufffd"}),
         (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
         (b'{"s":"a\tb"}', {"s": "a\tb"}),
@@ -32,6 +34,18 @@ from pipeline.formats.json_values import load_json, load_several
 )
 def test_nothing_that_json_says_is_lost(text: bytes, value: object) -> None:
     assert load_json(text) == value
+
+
+def test_json_that_is_nearly_right_takes_no_more_memory_than_its_values() -> None:
+    text = b"[NaN" + b",[],{}" * 10_000 + b"]"
+    tracemalloc.start()
+    try:
+        value = load_json(text)
+        left, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(value) == 20_001
+    assert peak < 1.2 * left
 
 
 @pytest.mark.parametrize(

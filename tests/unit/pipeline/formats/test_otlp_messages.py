@@ -111,7 +111,7 @@ def test_too_many_records_with_invalid_utf8_are_refused_before_their_strings_are
 
 def test_the_strings_that_are_looked_at_are_limited() -> None:
     request = otlp.spans_request(otlp.span_message())
-    for _ in range(201):
+    for _ in range(81):
         request.resource_spans[0].resource.entity_refs.add(type="PLACE")
     with pytest.raises(TooManyRecords):
         spans_of(broken(request, as_json=False), as_json=False, most=1)
