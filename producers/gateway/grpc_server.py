@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 
 import grpc
 from google.rpc.error_details_pb2 import RetryInfo
@@ -10,7 +9,7 @@ from google.rpc.status_pb2 import Status
 
 from producers.gateway import otlp
 from producers.gateway.in_hand import Refused
-from producers.gateway.intake import RETRY_SECONDS, Intake, failure
+from producers.gateway.intake import Intake, failure
 from producers.gateway.protocol import PROTOBUF, Door, Encoder, Request
 from producers.gateway.settings import Address, GatewaySettings
 
@@ -75,9 +74,9 @@ class _Handlers(grpc.GenericRpcHandler):
                 with self._intake.in_hand.request() as share:
                     metadata = dict(context.invocation_metadata() or ())
                     authorization = metadata.get("authorization")
-                    self._intake.check(authorization if isinstance(authorization, str) else None)
+                    sender = self._intake.check(authorization if isinstance(authorization, str) else None)
                     self._intake.in_hand.take(share, len(body))
-                    request = Request(PROTOBUF, body, time.time_ns() // 1000)
+                    request = Request(PROTOBUF, body, time.time_ns() // 1000, sender)
                     answer = await self._intake.take(door, request, share)
             except Refused as refused:
                 error = refused
@@ -95,9 +94,9 @@ class _Handlers(grpc.GenericRpcHandler):
         """Abort a call; one that may be sent again says when."""
         status = Status(code=otlp.CODES[refused.status], message=refused.detail)
         code = _CODES[status.code]
-        if refused.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        if refused.retry_after is not None:
             info = RetryInfo()
-            info.retry_delay.seconds = RETRY_SECONDS
+            info.retry_delay.seconds = refused.retry_after
             status.details.add().Pack(info)
         self._intake.answered(door, code.name)
         context.set_trailing_metadata(((_DETAILS, status.SerializeToString()),))

@@ -8,7 +8,7 @@ from granian.rsgi import HTTPProtocol, Scope
 from producers.gateway import otlp
 from producers.gateway.body import drain, read_body
 from producers.gateway.in_hand import Refused, Share
-from producers.gateway.intake import RETRY_SECONDS, Intake, failure
+from producers.gateway.intake import Intake, failure
 from producers.gateway.lines import Lines
 from producers.gateway.protocol import Answer, Door, Encoder, Request
 from producers.gateway.settings import GatewaySettings
@@ -42,15 +42,16 @@ class HttpApp:
         door = self._doors.get(scope.path.rstrip("/"))
         content_type = scope.headers.get("content-type", "").partition(";")[0].strip().lower()
         with self._intake.in_hand.request() as share:
+            retry_after: int | None = None
             try:
                 answer = await self._answer(scope, protocol, door, content_type, share)
             except Refused as refused:
                 await drain(protocol)
-                answer = _refusal(door, content_type, refused)
+                answer, retry_after = _refusal(door, content_type, refused), refused.retry_after
             except Exception:  # noqa: BLE001 - the sender gets an answer, whatever the bug
                 answer = _refusal(door, content_type, failure(door, scope.path))
             self._intake.answered(door, int(answer.status))
-            protocol.response_bytes(int(answer.status), _headers(answer), answer.body)
+            protocol.response_bytes(int(answer.status), _headers(answer, retry_after), answer.body)
 
     async def _answer(
         self, scope: Scope, protocol: HTTPProtocol, door: Door | None, content_type: str, share: Share
@@ -59,9 +60,9 @@ class HttpApp:
             raise Refused(HTTPStatus.NOT_FOUND, f"no such path; the gateway takes POST {', '.join(self._doors)}")
         if scope.method != "POST":
             raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "this path takes POST")
-        self._intake.check(scope.headers.get("authorization"))
+        sender = self._intake.check(scope.headers.get("authorization"))
         body = await read_body(scope, protocol, self._intake.in_hand, share, self._settings)
-        return await self._intake.take(door, Request(content_type, body, time.time_ns() // 1000), share)
+        return await self._intake.take(door, Request(content_type, body, time.time_ns() // 1000, sender), share)
 
 
 def _refusal(door: Door | None, content_type: str, refused: Refused) -> Answer:
@@ -70,11 +71,11 @@ def _refusal(door: Door | None, content_type: str, refused: Refused) -> Answer:
     return door.refused(content_type, refused.status, refused.detail)
 
 
-def _headers(answer: Answer) -> list[tuple[str, str]]:
+def _headers(answer: Answer, retry_after: int | None) -> list[tuple[str, str]]:
     headers = [("content-type", answer.content_type)] if answer.body else []
+    if retry_after is not None:
+        headers.append(("retry-after", str(retry_after)))
     match answer.status:
-        case HTTPStatus.SERVICE_UNAVAILABLE:
-            headers.append(("retry-after", str(RETRY_SECONDS)))
         case HTTPStatus.METHOD_NOT_ALLOWED:
             headers.append(("allow", "POST"))
         case HTTPStatus.UNAUTHORIZED:

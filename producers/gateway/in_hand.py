@@ -13,13 +13,20 @@ from producers.gateway.settings import GatewaySettings
 _MIB = 1024 * 1024
 
 
-class Refused(Exception):
-    """A request that is answered with an error."""
+_RETRY_SECONDS = 2
 
-    def __init__(self, status: HTTPStatus, detail: str) -> None:
+
+class Refused(Exception):
+    """A request that is answered with an error.
+
+    `retry_after` are the seconds after which its sender may send it again; None if it would be refused again.
+    """
+
+    def __init__(self, status: HTTPStatus, detail: str, *, retry_after: int | None = None) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.retry_after = _RETRY_SECONDS if status == HTTPStatus.SERVICE_UNAVAILABLE else retry_after
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from producers.gateway.delivery import Delivery
 from producers.gateway.in_hand import InHand, Refused, Share
 from producers.gateway.metrics import GatewayMetrics
 from producers.gateway.protocol import Answer, Door, Request, Taken, UnknownMediaType
+from producers.gateway.rates import Rates
 from tracelink.errors import Unavailable
 
 _log = logging.getLogger(__name__)
@@ -24,15 +25,20 @@ _LARGE = 256 * 1024
 
 It is one thread: decoding takes many times the memory of the body, and holds the lock of Python.
 """
-RETRY_SECONDS = 2
-"""A sender is to wait for so long until it sends a request again."""
 
 
 class Intake:
     """Takes the records of requests; refuses all once `closing` is set."""
 
     def __init__(
-        self, in_hand: InHand, delivery: Delivery, senders: Senders | None, metrics: GatewayMetrics, within: float
+        self,
+        in_hand: InHand,
+        delivery: Delivery,
+        senders: Senders | None,
+        rates: Rates | None,
+        metrics: GatewayMetrics,
+        *,
+        within: float,
     ) -> None:
         """`within` is the time in seconds that a request waits for Kafka, from its last byte on."""
         self.closing = False
@@ -40,20 +46,32 @@ class Intake:
         self.in_hand = in_hand
         self._delivery = delivery
         self._senders = senders
+        self._rates = rates
         self._metrics = metrics
         self._decoding = ThreadPoolExecutor(1, "gateway-decoding")
 
-    def check(self, authorization: str | None) -> None:
-        """Raise Refused if the gateway is ending, or the sender is not known."""
+    def check(self, authorization: str | None) -> str | None:
+        """Return the name of the sender, None if everybody may send.
+
+        Raises Refused if the gateway is ending, the sender is not known, or it has sent too much.
+        """
         if self.closing:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the gateway is ending: try again")
-        if self._senders is not None and self._senders.sender(authorization) is None:
+        if self._senders is None:
+            return None
+        sender = self._senders.sender(authorization)
+        if sender is None:
             raise Refused(HTTPStatus.UNAUTHORIZED, "the request has no valid token: send Authorization: Bearer TOKEN")
+        if self._rates is not None:
+            self._rates.spend(sender, 0)
+        return sender
 
     async def take(self, door: Door, request: Request, share: Share) -> Answer:
         """Return the answer once Kafka has the records of a request, whose body is in `share`; raises Refused."""
         deadline = time.monotonic() + self._within
         metrics, protocol = self._metrics, door.protocol
+        if self._rates is not None and request.sender is not None:
+            self._rates.spend(request.sender, len(request.body))
         metrics.bytes.labels(protocol).inc(len(request.body))
         if len(request.body) > _LARGE:
             turn = partial(_decode_in_time, door, request, deadline)

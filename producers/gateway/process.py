@@ -25,6 +25,7 @@ from producers.gateway.in_hand import InHand
 from producers.gateway.intake import Intake
 from producers.gateway.metrics import GatewayMetrics
 from producers.gateway.protocol import Encoder
+from producers.gateway.rates import Rates
 from producers.gateway.settings import Address, GatewaySettings
 from tracelink.errors import UserError
 from tracelink.kafka.topics import TopicNames
@@ -73,7 +74,10 @@ class Gateway:
         for address in settings.grpc_addresses:
             _refuse_taken(address, "--gateway-grpc-listen")
         self._delivery = Delivery(settings, metrics)
-        self._intake = Intake(InHand(settings, metrics), self._delivery, senders, metrics, settings.answer_within)
+        rates = None if settings.sender_rate is None else Rates(int(settings.sender_rate))
+        self._intake = Intake(
+            InHand(settings, metrics), self._delivery, senders, rates, metrics, within=settings.answer_within
+        )
         self._encoder = Encoder(settings)
         self._stopping = threading.Event()
         self._running = False

@@ -36,6 +36,8 @@ class Request(NamedTuple):
     """Decompressed."""
     received: int
     """The time of arrival in microseconds since the epoch."""
+    sender: str | None = None
+    """The name of its token; None if everybody may send."""
 
     @property
     def digest(self) -> str:

@@ -87,6 +87,12 @@ class GatewaySettings(MonitoringSettings, RecordSettings):
         description="Most bytes of all requests that are not answered yet: bodies, decompressed, and records in memory "
         "(twice their encoded size, and 512 each); more are answered 503.",
     )
+    sender_rate: ByteSize | None = Field(
+        None,
+        ge=1,
+        description="Most bytes a second of each token's sender (bodies, decompressed); those of 10 s may come at "
+        "once, more are answered 429. No limit by default.",
+    )
     max_connections: int = Field(1000, ge=1, description="Most connections of each address; more wait.")
     header_timeout: float = Field(10.0, gt=0, description="Seconds for the headers of a request.")
     body_timeout: float = Field(30.0, gt=0, description="Seconds for the body of a request.")
@@ -113,6 +119,8 @@ class GatewaySettings(MonitoringSettings, RecordSettings):
                 raise UserError(f"{variable_of(name)} (or {flag_of(name)}): there is no file {str(path)!r}.")
         if self.max_in_hand_bytes < self.max_body_bytes:
             raise UserError("--max-in-hand-bytes must be at least --max-body-bytes: such a body would never be taken.")
+        if self.sender_rate is not None and self.gateway_tokens_file is None:
+            raise UserError("--sender-rate needs --gateway-tokens-file: a sender is known by its token.")
         self._check_addresses()
         if (self.gateway_certificate is None) != (self.gateway_key is None):
             raise UserError("--gateway-certificate and --gateway-key belong together: give both or none.")

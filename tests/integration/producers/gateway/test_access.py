@@ -1,10 +1,13 @@
 """Who may send to the gateway: tokens, TLS, certificates of clients."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import grpc
 import pytest
 import urllib3
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
 
 from tests.kit.certificates import certify
 from tests.kit.gateway import gateway
@@ -51,6 +54,39 @@ def test_without_a_valid_token_nothing_is_taken(where: KafkaSettings, tmp_path: 
         wait_for("the new token to count", lambda: post(Authorization="Bearer an0ther-one") == 202)
         assert post(Authorization="Bearer s3cret") == 401
         assert "s3cret" not in door.process.output()
+
+
+def test_a_sender_beyond_its_rate_is_refused_over_http_and_grpc_until_its_time_comes(
+    where: KafkaSettings, tmp_path: Path
+) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("shop:s3cret\nmobile:other\n")
+    settings = {"gateway_tokens_file": str(tokens), "sender_rate": "1000"}
+    with (
+        gateway(where.kafka_bootstrap_servers, where.topic_prefix, tmp_path, **settings) as door,
+        urllib3.PoolManager(retries=False) as pool,
+        grpc.insecure_channel(door.grpc) as channel,
+    ):
+
+        def post(token: str, body: bytes) -> urllib3.BaseHTTPResponse:
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            return pool.request("POST", f"{door.url}/v1/traces", body=body, headers=headers)
+
+        export: Any = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        assert post("s3cret", b"{" + b" " * 15_000 + b"}").status == 200
+        refused = post("s3cret", b"{}")
+        assert refused.status == 429
+        assert 1 <= int(refused.headers["Retry-After"]) <= 6
+        assert "shop" in refused.json()["message"]
+        with pytest.raises(grpc.RpcError) as error:
+            export(b"", metadata=[("authorization", "Bearer s3cret")], timeout=30)
+        assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        trailing: Any = error.value
+        (info,) = Status.FromString(dict(trailing.trailing_metadata())["grpc-status-details-bin"]).details
+        assert RetryInfo.FromString(info.value).retry_delay.seconds in range(1, 7)
+        assert post("other", b"{}").status == 200
+        wait_for("the sender to have its bytes", lambda: post("s3cret", b"{}").status == 200)
+        assert door.counted("requests_total", status="429") >= 1
 
 
 def test_tls_and_the_certificates_of_clients_are_checked(where: KafkaSettings, tls: _Files, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from threading import Event, Lock
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.formats.decoded import TooManyRecords
 from pipeline.formats.inflate import Inflater
+from producers.gateway.access import Senders
 from producers.gateway.body import read_body
 from producers.gateway.delivery import Delivery
 from producers.gateway.in_hand import InHand, Refused
@@ -21,6 +23,7 @@ from producers.gateway.lines import Lines
 from producers.gateway.metrics import GatewayMetrics
 from producers.gateway.otlp import Metrics, Traces
 from producers.gateway.protocol import PROTOBUF, Answer, Door, Encoder, Request, Taken
+from producers.gateway.rates import Rates
 from producers.gateway.settings import GatewaySettings
 from tests.kit import otlp
 from tracelink.kafka.messages import EncodedRecord
@@ -52,12 +55,20 @@ class _Gateway:
         self.in_hand = InHand(self.settings, metrics)
         self.kafka = _Kafka(self.in_hand)
         self.encoder = Encoder(self.settings)
-        self.intake = Intake(self.in_hand, self.kafka, None, metrics, within=self.settings.answer_within)
+        file, rate = self.settings.gateway_tokens_file, self.settings.sender_rate
+        self.intake = Intake(
+            self.in_hand,
+            self.kafka,
+            None if file is None else Senders(file),
+            None if rate is None else Rates(int(rate), clock=lambda: 0.0),
+            metrics,
+            within=self.settings.answer_within,
+        )
 
-    async def send(self, door: Door, body: bytes, content_type: str = PROTOBUF) -> Answer:
+    async def send(self, door: Door, body: bytes, sender: str | None = None) -> Answer:
         with self.in_hand.request() as share:
             self.in_hand.take(share, len(body))
-            return await self.intake.take(door, Request(content_type, body, _RECEIVED), share)
+            return await self.intake.take(door, Request(PROTOBUF, body, _RECEIVED, sender), share)
 
     def counted(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"tracelink_gateway_{name}", labels) or 0.0
@@ -202,3 +213,23 @@ def test_large_bodies_are_inflated_one_at_a_time(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Inflater, "feed", feeding)
     assert _run(all_of_them()) == [body] * 3
     assert not turns.met
+
+
+def test_a_sender_beyond_its_rate_is_refused_before_its_body_is_read_or_decoded(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("shop:s3cret\nmobile:other\n")
+    gateway = _Gateway(gateway_tokens_file=str(tokens), sender_rate="100")
+    assert gateway.intake.check("Bearer s3cret") == "shop"
+    decoded: list[int] = []
+    door = _Door(lambda: decoded.append(1))
+    _run(gateway.send(door, bytes(1001), sender="shop"))
+    later: list[Callable[[], object]] = [
+        lambda: gateway.intake.check("Bearer s3cret"),
+        lambda: _run(gateway.send(door, b"", sender="shop")),
+    ]
+    for refused in later:
+        with pytest.raises(Refused) as error:
+            refused()
+        assert (error.value.status, error.value.retry_after) == (429, 1)
+    assert len(decoded) == 1
+    assert gateway.intake.check("Bearer other") == "mobile"

@@ -81,6 +81,11 @@ def test_one_port_of_two_addresses_is_taken() -> None:
     GatewaySettings.load(gateway_listen="127.0.0.1:4318,127.0.0.2:4318").check()
 
 
+def test_a_rate_without_tokens_is_refused() -> None:
+    with pytest.raises(UserError, match="--gateway-tokens-file"):
+        GatewaySettings.load(sender_rate="1MiB").check()
+
+
 def test_a_body_that_could_never_be_in_hand_is_refused() -> None:
     with pytest.raises(UserError, match="--max-in-hand-bytes"):
         GatewaySettings.load(max_body_bytes="2MiB", max_in_hand_bytes="1MiB").check()
