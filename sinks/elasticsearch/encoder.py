@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.analysis.redacted_records import redacted_log, redacted_span
 from sinks.base.contract import Batch, Outcome, Part, ProblemState, Report, SourceMessage
-from sinks.base.redacting import redacted_log, redacted_span
 from sinks.base.sampling import TailSampling
 from sinks.elasticsearch import documents
 from sinks.elasticsearch.bulk import Document, lines, newer_lines

@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 import urllib3
 
+from pipeline.analysis.redacted_records import redacted_span
 from pipeline.runtime.http_client import headers_of, trusting
 from pipeline.settings import without_credentials
 from sinks.base.contract import Refused
-from sinks.base.redacting import redacted_span
 from sinks.zipkin.pace import Pace
 from sinks.zipkin.settings import ZipkinSettings
 from sinks.zipkin.span_json import encode

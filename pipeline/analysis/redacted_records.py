@@ -1,4 +1,4 @@
-"""Redaction of records before they are sent: texts lose their secrets; ids, times and numbers stay."""
+"""Redaction of records: their texts lose their secrets; ids, times and numbers stay."""
 
 from typing import cast
 
