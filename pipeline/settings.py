@@ -136,17 +136,24 @@ class RedactionSettings(Settings):
         None, description="More regular expressions whose matches are redacted, one per line."
     )
 
+    redact_names: str | None = Field(
+        None,
+        description="Names of tags, fields and members of JSON whose values are redacted, comma-separated, in any "
+        "case; * stands for any characters.",
+    )
+
     def redactor(self) -> Redactor:
         """Return the redactor of these settings; raises UserError with the name of a wrong setting."""
         kinds = [kind.strip() for kind in self.redact.split(",") if kind.strip()]
         patterns = [line for line in (self.redact_patterns or "").splitlines() if line.strip()]
+        own_names = [name.strip() for name in (self.redact_names or "").split(",") if name.strip()]
         for pattern in patterns:
             try:
                 compiled(pattern)
             except (re.error, ValueError) as error:
                 raise UserError(f"{variable_of('redact_patterns')}: {pattern!r}: {error}.") from None
         try:
-            return Redactor(kinds, patterns)
+            return Redactor(kinds, patterns, own_names)
         except ValueError as error:
             raise UserError(f"{variable_of('redact')}: {error}.") from None
 

@@ -32,13 +32,14 @@ NAMES = frozenset(
         "keep_slower_than", "kibana_url", "known_for", "late_for", "log_level", "max_age", "max_body_bytes",
         "max_connections", "max_in_hand_bytes", "max_open_bytes", "max_operations", "max_problems", "max_record_bytes",
         "max_request_records", "max_requests", "max_trace_bytes", "max_trace_records", "partitions", "quiet_after",
-        "redact", "redact_patterns", "replay", "replay_alerts", "replicas", "replication", "request_timeout",
-        "retention", "root_grace", "rules_file", "sample_rate", "sender_rate", "service_metrics", "session_timeout",
-        "setup_templates", "shards", "sink_group", "stack_dir", "stack_elasticsearch_heap", "stack_elasticsearch_port",
-        "stack_gateway_grpc_port", "stack_gateway_port", "stack_java_options", "stack_kafka_heap", "stack_kafka_port",
-        "stack_maven_repository", "stack_only", "stack_zipkin_heap", "stack_zipkin_port", "stuck_after", "topic_prefix",
-        "transaction_timeout", "webhook_ca", "webhook_events", "webhook_headers", "webhook_secret", "webhook_template",
-        "webhook_url", "zipkin_ca", "zipkin_headers", "zipkin_ui_url", "zipkin_url",
+        "redact", "redact_names", "redact_patterns", "replay", "replay_alerts", "replicas", "replication",
+        "request_timeout", "retention", "root_grace", "rules_file", "sample_rate", "sender_rate", "service_metrics",
+        "session_timeout", "setup_templates", "shards", "sink_group", "stack_dir", "stack_elasticsearch_heap",
+        "stack_elasticsearch_port", "stack_gateway_grpc_port", "stack_gateway_port", "stack_java_options",
+        "stack_kafka_heap", "stack_kafka_port", "stack_maven_repository", "stack_only", "stack_zipkin_heap",
+        "stack_zipkin_port", "stuck_after", "topic_prefix", "transaction_timeout", "webhook_ca", "webhook_events",
+        "webhook_headers", "webhook_secret", "webhook_template", "webhook_url", "zipkin_ca", "zipkin_headers",
+        "zipkin_ui_url", "zipkin_url",
     }
 )  # fmt: skip
 """All settings of all processes and of the local stack: a process ignores the variables of other processes."""

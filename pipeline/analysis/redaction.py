@@ -3,11 +3,13 @@
 Every log line and tag passes through here, so an ordinary line must cost only about a microsecond.
 """
 
+import fnmatch
 import re
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 
 from pipeline.analysis.card_numbers import is_id, names_an_id
+from pipeline.analysis.json_fields import mask_json_fields
 from pipeline.analysis.secret_patterns import (
     MARK,
     NAME_END,
@@ -26,6 +28,9 @@ _SHORTEST = 5  # `pwd=x`
 _ROUNDS = 8
 _REMEMBERED_LENGTH = 64
 _REMEMBERED = 20_000
+# A name that was there already got one of these prefixes, or an apostrophe and perhaps a number.
+_PREFIXES = r"(?:resource\.|otel\.scope\.|attribute\.|field\.)?"
+_APOSTROPHES = r"(?:'+\d*)?"
 
 
 class _Named(Enum):
@@ -40,8 +45,14 @@ class _Named(Enum):
 class Redactor:
     """Replaces secrets in texts by `[redacted]`. Thread-safe."""
 
-    def __init__(self, kinds: Iterable[str] = KINDS, patterns: Iterable[str] = ()) -> None:
-        """`kinds` are some of KINDS, `patterns` are regular expressions. Raises ValueError or re.error if invalid."""
+    def __init__(
+        self, kinds: Iterable[str] = KINDS, patterns: Iterable[str] = (), own_names: Iterable[str] = ()
+    ) -> None:
+        """`kinds` are some of KINDS, `patterns` are regular expressions. Raises ValueError or re.error if invalid.
+
+        `own_names` are names of tags, fields and members of JSON, in any case, whose whole values are secrets; `*`
+        stands for any characters.
+        """
         chosen = list(kinds)
         if unknown := [kind for kind in chosen if kind not in KINDS]:
             raise ValueError(f"{unknown[0]!r} is not one of {', '.join(KINDS)}")
@@ -54,7 +65,11 @@ class Redactor:
         self._steps = [steps[kind] for kind in KINDS if kind in chosen]
         self._patterns = [compiled(pattern) for pattern in patterns]
         names = [PASSWORDS] * ("password" in chosen) + [TOKENS] * ("token" in chosen)
-        self._secret_name = re.compile(f"(?:{'|'.join(names)}){NAME_END}$", re.IGNORECASE | re.ASCII) if names else None
+        ending = f"(?:{'|'.join(names)}){NAME_END}{_APOSTROPHES}$"
+        self._secret_name = re.compile(ending, re.IGNORECASE | re.ASCII) if names else None
+        globs = "|".join(fnmatch.translate(name).removesuffix(r"\Z") for name in own_names)
+        own = f"{_PREFIXES}(?:{globs}){_APOSTROPHES}"
+        self._own_name = re.compile(own, re.IGNORECASE).fullmatch if globs else None
         self._shortest = 0 if self._patterns else _SHORTEST
         # Caches, because names and short texts repeat: the kind of each name, and the redacted form of each text.
         self._names: dict[str, _Named] = {}
@@ -113,7 +128,9 @@ class Redactor:
     def _learn(self, name: str, shown: str) -> _Named:
         """Return the kind of value under a name; cache it if the name itself holds no secret."""
         match = self._secret_name.search(name) if self._secret_name is not None else None
-        if match is None:
+        if self._own_name is not None and self._own_name(name):
+            named = _Named.SECRET
+        elif match is None:
             named = _Named.ID if names_an_id(name) else _Named.OTHER
         else:
             named = _Named.SECRETS if match[1] else _Named.SECRET
@@ -132,6 +149,8 @@ class Redactor:
             lower = text.lower()
             for step in self._steps:
                 found = step(found, lower)
+            if self._own_name is not None:
+                found = mask_json_fields(self._own_name, found)
             if self._patterns:
                 found = self._match(found)
             if found is text or found == text:

@@ -17,6 +17,7 @@ BASIC = b64encode(b"bob:hunter2").decode()
 KEY_BLOCK = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nAAKC\n-----END RSA PRIVATE KEY-----"
 
 redactor = Redactor()
+NAMED = Redactor(own_names=["a", "*s"])
 
 
 @pytest.mark.parametrize(
@@ -183,6 +184,43 @@ def test_patterns_are_added_and_settings_that_are_wrong_are_named() -> None:
         RedactionSettings(redact="password, tokens").redactor()
 
 
+def test_values_under_names_of_ones_own_are_redacted_whatever_they_are() -> None:
+    own = RedactionSettings(redact="", redact_names="customer.*, Body,*.ssn").redactor()
+    tags = {
+        "customer.id": "12", "Customer.Name": "Bob", "customer": "a shop", "body": '{"a":[1]}',
+        "order.ssn": "078-05-1120",
+        "customer.id'": "13", "customer.id''9": "14", "resource.customer.id": "15", "otel.scope.body": "16",
+        "body'": "b", "body''9": "c",
+        "field.body": "17", "somebody": "x", "customer.none": "",
+    }  # fmt: skip
+    kept = {"customer": "a shop", "somebody": "x", "customer.none": ""}
+    assert own.redact_map(tags) == dict.fromkeys(tags, MARK) | kept
+
+
+def test_values_under_names_of_ones_own_are_redacted_in_the_json_of_any_text() -> None:
+    own = RedactionSettings(redact="", redact_names="customer,ssn").redactor()
+    nested = '{"order":{"customer":{"first":"Bob","all":[1,{"n":2}]},"n":1},"SSN" : 78051120,"x":["customer"]}'
+    shown = '{"order":{"customer":"[redacted]","n":1},"SSN" : "[redacted]","x":["customer"]}'
+    assert own.redact_map({"http.body": nested}) == {"http.body": shown}
+    assert own.redact(f'"retry": {nested} and on') == f'"retry": {shown} and on'
+    assert own.redact('cut off: {"n":1,"customer":{"first":"Bo') == 'cut off: {"n":1,"customer":"[redacted]"'
+    assert own.redact('{"customer":' + "[" * 100_000) == '{"customer":"[redacted]"'
+    assert own.redact('{"customer":' + "9" * 5000 + ',"n":1}') == '{"customer":"[redacted]","n":1}'
+    assert own.redact("the customer: Bob") == "the customer: Bob"
+
+
+@pytest.mark.parametrize("piece", ['"', '"\\', '"ssn" ', '"a":', '{"ssn":"x",', '"ssn":[', '"sss', "\"'", "\"ss'n'\""])
+def test_looking_for_names_of_ones_own_takes_linear_time(piece: str) -> None:
+    own = RedactionSettings(redact="", redact_names="ssn,*ss*n*").redactor()
+    begun = thread_time()
+    own.redact(":" + piece * (400_000 // len(piece)))
+    assert thread_time() - begun < 2
+
+
+def test_a_second_value_of_a_secret_name_is_redacted_too() -> None:
+    assert redactor.redact_map({"password'": "hunter2", "api_key''": "k"}) == {"password'": MARK, "api_key''": MARK}
+
+
 _PIECES = [
     "password", "pwd", "pass", "token", "api_key", "secret", "authorization", "cookie", "bearer ", "Basic ", "eyJ", "://",
     "=", ":", "=>", " ", '"', "'", "\\", '\\"', "@", ".", ",", ";", "&", ")", "]", "}", "<", "\n", MARK, "[", "a", "B1",
@@ -196,6 +234,8 @@ _PIECES = [
 def test_redacting_again_changes_nothing(text: str) -> None:
     once = redactor.redact(text)
     assert redactor.redact(once) == once
+    own = NAMED.redact(text)
+    assert NAMED.redact(own) == own
 
 
 @given(st.text(alphabet="abcXYZ019!#$%*+-/:=?^_|~", min_size=1, max_size=20), st.sampled_from(["'", '"', ""]))
