@@ -28,9 +28,10 @@ _SHORTEST = 5  # `pwd=x`
 _ROUNDS = 8
 _REMEMBERED_LENGTH = 64
 _REMEMBERED = 20_000
-# A name that was there already got one of these prefixes, or an apostrophe and perhaps a number.
-_PREFIXES = r"(?:resource\.|otel\.scope\.|attribute\.|field\.)?"
+# A second value of a name has an apostrophe, and perhaps a number.
 _APOSTROPHES = r"(?:'+\d*)?"
+_LONGEST_NAME = 256
+"""Characters; a longer name would take too long to compare, and counts as one of the user's."""
 
 
 class _Named(Enum):
@@ -51,7 +52,7 @@ class Redactor:
         """`kinds` are some of KINDS, `patterns` are regular expressions. Raises ValueError or re.error if invalid.
 
         `own_names` are names of tags, fields and members of JSON, in any case, whose whole values are secrets; `*`
-        stands for any characters.
+        stands for any characters. Dots are levels: `user` is `order.user` and `user.id`, too.
         """
         chosen = list(kinds)
         if unknown := [kind for kind in chosen if kind not in KINDS]:
@@ -68,8 +69,8 @@ class Redactor:
         ending = f"(?:{'|'.join(names)}){NAME_END}{_APOSTROPHES}$"
         self._secret_name = re.compile(ending, re.IGNORECASE | re.ASCII) if names else None
         globs = "|".join(fnmatch.translate(name).removesuffix(r"\Z") for name in own_names)
-        own = f"{_PREFIXES}(?:{globs}){_APOSTROPHES}"
-        self._own_name = re.compile(own, re.IGNORECASE).fullmatch if globs else None
+        own = rf"(?:.*\.)?(?:{globs}){_APOSTROPHES}(?:\..*)?"
+        self._own_name = re.compile(own, re.IGNORECASE | re.DOTALL).fullmatch if globs else None
         self._shortest = 0 if self._patterns else _SHORTEST
         # Caches, because names and short texts repeat: the kind of each name, and the redacted form of each text.
         self._names: dict[str, _Named] = {}
@@ -128,7 +129,7 @@ class Redactor:
     def _learn(self, name: str, shown: str) -> _Named:
         """Return the kind of value under a name; cache it if the name itself holds no secret."""
         match = self._secret_name.search(name) if self._secret_name is not None else None
-        if self._own_name is not None and self._own_name(name):
+        if self._is_own(name):
             named = _Named.SECRET
         elif match is None:
             named = _Named.ID if names_an_id(name) else _Named.OTHER
@@ -140,6 +141,9 @@ class Redactor:
             self._names[name] = named
         return named
 
+    def _is_own(self, name: str) -> bool:
+        return self._own_name is not None and (len(name) > _LONGEST_NAME or self._own_name(name) is not None)
+
     def _redact(self, text: str) -> str:
         if len(text) < self._shortest:
             return text
@@ -150,7 +154,7 @@ class Redactor:
             for step in self._steps:
                 found = step(found, lower)
             if self._own_name is not None:
-                found = mask_json_fields(self._own_name, found)
+                found = mask_json_fields(self._is_own, found)
             if self._patterns:
                 found = self._match(found)
             if found is text or found == text:

@@ -1,5 +1,7 @@
 """Redaction: what is a secret, what is none, and what stays readable around one."""
 
+import json
+import re
 from base64 import b64encode
 from time import thread_time
 
@@ -190,6 +192,7 @@ def test_values_under_names_of_ones_own_are_redacted_whatever_they_are() -> None
         "customer.id": "12", "Customer.Name": "Bob", "customer": "a shop", "body": '{"a":[1]}',
         "order.ssn": "078-05-1120",
         "customer.id'": "13", "customer.id''9": "14", "resource.customer.id": "15", "otel.scope.body": "16",
+        "request.body": "r", "body.id": "i",
         "body'": "b", "body''9": "c",
         "field.body": "17", "somebody": "x", "customer.none": "",
     }  # fmt: skip
@@ -207,9 +210,52 @@ def test_values_under_names_of_ones_own_are_redacted_in_the_json_of_any_text() -
     assert own.redact('{"customer":' + "[" * 100_000) == '{"customer":"[redacted]"'
     assert own.redact('{"customer":' + "9" * 5000 + ',"n":1}') == '{"customer":"[redacted]","n":1}'
     assert own.redact("the customer: Bob") == "the customer: Bob"
+    assert own.redact('{"' + "n." * 200 + '":1}') == '{"' + "n." * 200 + '":"[redacted]"}'
 
 
-@pytest.mark.parametrize("piece", ['"', '"\\', '"ssn" ', '"a":', '{"ssn":"x",', '"ssn":[', '"sss', "\"'", "\"ss'n'\""])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"ssn": "x", "n": 1}, {"ssn": MARK, "n": 1}),
+        ({"ssn": 'quoted "x" and \\', "n": 1}, None),
+        ({"ssn": 12.5, "n": 1}, {"ssn": MARK, "n": 1}),
+        ({"ssn": {"a": "x"}, "n": 1}, None),
+        ({"n": {"ssn": "x", "m": ["y"]}}, {"n": {"ssn": MARK, "m": ["y"]}}),
+    ],
+)
+def test_values_under_names_of_ones_own_are_redacted_in_json_within_strings(value: object, shown: object) -> None:
+    own = RedactionSettings(redact="", redact_names="ssn").redactor()
+    for levels in range(1, 5):
+        text, wanted = value, shown
+        for _ in range(levels):
+            text, wanted = {"in": [json.dumps(text)], "after": "y"}, {"in": [json.dumps(wanted)], "after": "y"}
+        found = own.redact(json.dumps(text))
+        assert MARK in found
+        assert not {"x", "12", "a"} & set(re.findall(r"\w+", found))
+        if levels == 1 or shown:
+            assert json.loads(found)["after"] == "y"
+        if shown:
+            assert json.loads(found) == wanted
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        '"',
+        '"\\',
+        '"ssn" ',
+        '"a":',
+        '{"ssn":"x",',
+        '"ssn":[',
+        '"sss',
+        "\"'",
+        "\"ss'n'\"",
+        "\\",
+        '."',
+        '\\"ssn\\":{',
+        '\\"ssn\\":"',
+    ],
+)
 def test_looking_for_names_of_ones_own_takes_linear_time(piece: str) -> None:
     own = RedactionSettings(redact="", redact_names="ssn,*ss*n*").redactor()
     begun = thread_time()
