@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
+from pipeline.analysis.redacted_records import redacted_log, redacted_span
 from pipeline.formats.decoded import Decoded, TooManyRecords
 from pipeline.formats.invalid_input import InvalidInput
 from producers.gateway.settings import GatewaySettings
@@ -117,22 +119,29 @@ class Encoder:
         self._encoder = RecordEncoder(TopicNames(settings.topic_prefix))
         self._max_bytes = int(settings.max_record_bytes)
         self._most_bytes = int(settings.max_in_hand_bytes)
+        redactor = settings.redactor() if settings.gateway_redact else None
+        self._redact_span = None if redactor is None else partial(redacted_span, redactor=redactor)
+        self._redact_log = None if redactor is None else partial(redacted_log, redactor=redactor)
 
     def spans(self, decoded: Decoded[Span]) -> Taken:
         """Encode spans; raises TooManyRecords if they could never be in hand."""
-        return self._all(decoded, self._encoder.span, "tags")
+        return self._all(decoded, self._redact_span, self._encoder.span, "tags")
 
     def logs(self, decoded: Decoded[LogRecord]) -> Taken:
         """Encode log records; raises TooManyRecords if they could never be in hand."""
-        return self._all(decoded, self._encoder.log, "fields")
+        return self._all(decoded, self._redact_log, self._encoder.log, "fields")
 
     def _all(
-        self, decoded: Decoded[R], encode: Callable[[R], EncodedRecord], notes: Literal["tags", "fields"]
+        self,
+        decoded: Decoded[R],
+        redact: Callable[[R], R] | None,
+        encode: Callable[[R], EncodedRecord],
+        notes: Literal["tags", "fields"],
     ) -> Taken:
         """Encode records. Each has the attributes of its resource, so a few bytes may become gigabytes here."""
         messages: list[EncodedRecord] = []
         size = 0
-        for record in decoded.records:
+        for record in decoded.records if redact is None else map(redact, decoded.records):
             message = fitting(encode(record), record, encode, self._max_bytes, notes)
             messages.append(message)
             size += _COPIES * len(message.value) + _MESSAGE_BYTES

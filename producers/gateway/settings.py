@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, ByteSize, Field
 
-from pipeline.settings import MonitoringSettings
+from pipeline.settings import MonitoringSettings, RedactionSettings
 from tracelink.errors import UserError
 from tracelink.settings import RecordSettings, flag_of, variable_of
 
@@ -53,7 +53,7 @@ def _no_or_addresses(text: str) -> str:
     return _addresses(text) if text.strip() else ""
 
 
-class GatewaySettings(MonitoringSettings, RecordSettings):
+class GatewaySettings(RedactionSettings, MonitoringSettings, RecordSettings):
     """The settings of the gateway: addresses, access, limits."""
 
     title = "The gateway"
@@ -71,6 +71,11 @@ class GatewaySettings(MonitoringSettings, RecordSettings):
     gateway_open: bool = Field(
         False,  # noqa: FBT003 - a default
         description="Listen beyond this machine without tokens: true or false.",
+    )
+    gateway_redact: bool = Field(
+        False,  # noqa: FBT003 - as above
+        description="Redact records before they go to Kafka, for senders of other makers: true or false. --redact, "
+        "--redact-names and --redact-patterns say what.",
     )
     gateway_certificate: Path | None = Field(None, description="File of the TLS certificate chain (PEM).")
     gateway_key: Path | None = Field(None, description="File of the certificate's private key (PEM, PKCS #8).")
