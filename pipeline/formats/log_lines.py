@@ -111,7 +111,7 @@ class _Assembler:
         if kind == b"P" and len(whole) < _LONGEST:
             self._partial[stream] = first, whole
             return
-        envelope = Entry({"stream": stream.decode()}, time.decode())
+        envelope = Entry({"stream": stream.decode()}, time.decode(errors="replace"))
         yield from self._content(first, whole, envelope)
 
     def _content(self, number: int, line: bytes, envelope: Entry | None) -> Iterator[LogLine]:

@@ -109,6 +109,12 @@ def test_the_parts_of_a_long_line_of_docker_are_joined_by_stream() -> None:
     assert messages(b"".join(lines)) == ["other", "hello", "cut o"]
 
 
+def test_a_container_runtimes_time_may_have_bytes_that_are_no_utf8() -> None:
+    (found,) = read(b"2026-11-20T08:15:30\xc3 stdout F plain\n")
+    assert not isinstance(found.entry, InvalidInput)
+    assert found.entry.time == "2026-11-20T08:15:30\ufffd"
+
+
 def test_a_container_runtimes_time_counts_where_the_line_has_none() -> None:
     (found,) = read(b"2026-11-20T08:15:30.2Z stdout F plain\n")
     assert not isinstance(found.entry, InvalidInput)
