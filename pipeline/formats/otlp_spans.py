@@ -97,7 +97,10 @@ def _spans(
 
 
 def _opened(value: Json) -> Json:
-    return next((value[name] for name in _ENVELOPES if isinstance(value.get(name), dict)), value)
+    """Return what is in an envelope; of a request only its resources, for what is beside them says nothing."""
+    if _NAMES.resources[0] not in value:
+        value = next((value[name] for name in _ENVELOPES if isinstance(value.get(name), dict)), value)
+    return {name: value[name] for name in _NAMES.resources if name in value} or value
 
 
 class _Converter:

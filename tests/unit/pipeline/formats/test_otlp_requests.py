@@ -103,6 +103,13 @@ def test_unknown_fields_are_ignored() -> None:
     assert plain_line | {"id": ""} == line | {"id": ""}
 
 
+@pytest.mark.parametrize("beside", [{"trace": {}}, {"result": {}}, {"scopeSpans": []}, {"spanId": "1"}])
+def test_a_request_is_read_whatever_is_beside_its_resources(beside: dict[str, object]) -> None:
+    request = orjson.loads(otlp.as_json(otlp.spans_request(otlp.span_message())))
+    found = spans_of(orjson.dumps({**beside, "startTimeUnixNano": "1", **request}), as_json=True)
+    assert len(found.records) == 1
+
+
 EDITS = st.lists(
     st.tuples(st.integers(0, 2000), st.sampled_from(["set", "cut", "add"]), st.binary(max_size=4)), max_size=4
 )
