@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast faults benchmarks check docs format dist lock clean
+.PHONY: help demo test test-fast test-fuzz faults benchmarks check docs format dist lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -23,13 +23,16 @@ demo: $(STAMP) ## Run the whole pipeline with a small shop in which requests som
 	$(BIN)/tracelink demo $(ARGS)
 
 # Python and pytest keep what they compile, also where an image tells them not to: each test process would do it again.
-test test-fast: export PYTHONDONTWRITEBYTECODE =
+test test-fast test-fuzz: export PYTHONDONTWRITEBYTECODE =
 
 test: $(STAMP) ## Run all tests against real servers, in three processes (ARGS=… to pass other arguments to pytest)
 	$(BIN)/pytest $(or $(ARGS),--hypothesis-profile ci --numprocesses 3 --dist worksteal)
 
 test-fast: $(STAMP) ## Run the tests that need no servers, within a minute
 	$(BIN)/pytest -m "not servers" --numprocesses logical --dist worksteal
+
+test-fuzz: $(STAMP) ## Fuzz what decodes requests, for a minute (ARGS="--seconds 3600", ARGS=lines)
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 faults: $(STAMP) ## Run every fault at up to 20 seeds, for about an hour; resumes where it stopped (ARGS=… for fewer: --help)
 	$(BIN)/python -m tests.faults.campaign $(ARGS)
@@ -66,4 +69,4 @@ lock: $(STAMP) ## Resolve the dependencies again
 	$(COMPILE) --constraints requirements-dev.lock --output-file requirements.lock
 
 clean: ## Delete the environment and the tools' caches (not the servers' cache: tracelink stack down --purge)
-	rm -rf $(VENV) .faults .benchmarks .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .faults .fuzz .benchmarks .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -3,5 +3,6 @@
 - `unit/` needs no server; `integration/` uses real ones. Tests at the top of `integration/` span several stages.
 - `recorded/` holds the product to what an earlier version wrote, across all packages.
 - `deploy/` reads the files of `deploy/`; `faults/` breaks processes and servers.
+- `fuzz/` sends random bytes to what decodes requests.
 - `kit/` is what they share. It imports no test, and the other folders do not import each other.
 """

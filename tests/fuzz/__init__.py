@@ -1,0 +1,1 @@
+"""Fuzzing of what decodes requests: `python -m tests.fuzz`. The inputs of `corpus/` are tests, too."""
