@@ -124,9 +124,9 @@ class WatchedSettings(MonitoringSettings):
 
 
 class RedactionSettings(Settings):
-    """Redaction of secrets in texts before they leave the pipeline."""
+    """Redaction of secrets in texts before they leave the pipeline, or enter it."""
 
-    title = "`tracelink alerts` and the sinks"
+    title = "`tracelink alerts`, the sinks and the gateway"
 
     redact: str = Field(
         "password,token,email,card",

@@ -30,6 +30,7 @@ _REMEMBERED_LENGTH = 64
 _REMEMBERED = 20_000
 # A second value of a name has an apostrophe, and perhaps a number.
 _APOSTROPHES = r"(?:'+\d*)?"
+_END_OF_GLOB = r"\Z"  # or \z, in newer versions of Python
 _LONGEST_NAME = 256
 """Characters; a longer name would take too long to compare, and counts as one of the user's."""
 
@@ -68,7 +69,7 @@ class Redactor:
         names = [PASSWORDS] * ("password" in chosen) + [TOKENS] * ("token" in chosen)
         ending = f"(?:{'|'.join(names)}){NAME_END}{_APOSTROPHES}$"
         self._secret_name = re.compile(ending, re.IGNORECASE | re.ASCII) if names else None
-        globs = "|".join(fnmatch.translate(name).removesuffix(r"\Z") for name in own_names)
+        globs = "|".join(fnmatch.translate(name)[: -len(_END_OF_GLOB)] for name in own_names)
         own = rf"(?:.*\.)?(?:{globs}){_APOSTROPHES}(?:\..*)?"
         self._own_name = re.compile(own, re.IGNORECASE | re.DOTALL).fullmatch if globs else None
         self._shortest = 0 if self._patterns else _SHORTEST

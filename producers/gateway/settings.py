@@ -53,7 +53,7 @@ def _no_or_addresses(text: str) -> str:
     return _addresses(text) if text.strip() else ""
 
 
-class GatewaySettings(RedactionSettings, MonitoringSettings, RecordSettings):
+class GatewaySettings(MonitoringSettings, RedactionSettings, RecordSettings):
     """The settings of the gateway: addresses, access, limits."""
 
     title = "The gateway"
