@@ -34,10 +34,15 @@ def where(live: Live) -> KafkaSettings:
 
 
 @pytest.fixture(scope="module")
-def door(where: KafkaSettings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def limits() -> dict[str, str]:
+    """Give the limits of a module's gateway, with patience for clients and a Kafka on a machine that runs a suite."""
+    return {"max_body_bytes": "1MiB", "max_request_records": "5000", "header_timeout": "60", "answer_within": "30"}
+
+
+@pytest.fixture(scope="module")
+def door(where: KafkaSettings, limits: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Run a gateway for the tests of a module."""
     folder = tmp_path_factory.mktemp("gateway")
-    limits = {"max_body_bytes": "1MiB", "body_timeout": "5", "header_timeout": "3", "max_request_records": "5000"}
     with gateway(where.kafka_bootstrap_servers, where.topic_prefix, folder, **limits) as running:
         yield running
 

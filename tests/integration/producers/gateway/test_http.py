@@ -23,6 +23,12 @@ PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 
 
+@pytest.fixture(scope="module")
+def limits(limits: dict[str, str]) -> dict[str, str]:
+    """Give times that the tests of this module wait for."""
+    return limits | {"header_timeout": "3", "body_timeout": "5"}
+
+
 @pytest.fixture
 def trace_id() -> str:
     return uuid4().hex
