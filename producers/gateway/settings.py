@@ -99,7 +99,9 @@ class GatewaySettings(MonitoringSettings, RedactionSettings, RecordSettings):
         "once, more are answered 429. No limit by default.",
     )
     max_connections: int = Field(1000, ge=1, description="Most connections of each address; more wait.")
-    header_timeout: float = Field(10.0, gt=0, description="Seconds for the headers of a request.")
+    header_timeout: float = Field(
+        60.0, gt=0, description="Seconds for the headers of a request, and for the next one on an idle connection."
+    )
     body_timeout: float = Field(30.0, gt=0, description="Seconds for the body of a request.")
     answer_within: float = Field(
         4.0, gt=0, description="Seconds to wait for Kafka's acknowledgement before a request is answered 503."

@@ -34,6 +34,13 @@ def own_kafka(stack: Endpoints, own_stack: Path) -> Iterator[Servers]:
         yield Servers(Endpoints(kafka.start().kafka, stack.zipkin, stack.elasticsearch), kafka)
 
 
+# The longest first: at the end, the other processes of the tests would wait for it.
+def test_the_broker_is_gone_for_a_minute_and_nothing_that_the_gateway_took_is_lost(
+    own_kafka: Servers, tmp_path: Path
+) -> None:
+    kept(Result(run_gateway_without_kafka(1, own_kafka, tmp_path)))
+
+
 def test_workers_die_before_and_after_their_commit_and_while_they_recover(stack: Endpoints, tmp_path: Path) -> None:
     hold(Servers(stack), tmp_path, "kill-before-commit", "kill-join-committed", "kill-join-recovering")
 
@@ -92,9 +99,3 @@ def test_an_hours_outage_is_caught_up_with_one_topic_ahead_of_the_other(stack: E
 
 def test_the_gateway_dies_at_named_points_under_senders_that_repeat(stack: Endpoints, tmp_path: Path) -> None:
     kept(Result(run_gateway(1, Servers(stack), tmp_path, rounds=1)))
-
-
-def test_the_broker_is_gone_for_a_minute_and_nothing_that_the_gateway_took_is_lost(
-    own_kafka: Servers, tmp_path: Path
-) -> None:
-    kept(Result(run_gateway_without_kafka(1, own_kafka, tmp_path)))
