@@ -54,16 +54,18 @@ def read_log_lines(lines: Iterable[bytes]) -> Iterator[LogLine]:
 
 @dataclass(slots=True)
 class _Begun:
-    """A JSON value that spans lines: the number of the first, all so far with their size, and the open brackets."""
+    """A JSON value that spans lines: its first line, the others, the size of all, and the open brackets."""
 
     number: int
-    lines: list[bytes]
+    first: bytes
+    others: list[tuple[int, bytes, Entry | None]]
+    """With their numbers and envelopes: they may turn out to be none of its lines."""
     size: int
     depth: int
 
     @property
     def text(self) -> bytes:
-        return b"\n".join(self.lines)
+        return b"\n".join([self.first, *(line for _, line, _ in self.others)])
 
 
 class _Assembler:
@@ -138,7 +140,7 @@ class _Assembler:
                 yield from self._whole(number, index, value, envelope)
         elif depth > 0 and line != b"[":
             yield from self._end_text()
-            self._json = _Begun(number, [line], len(line), depth)
+            self._json = _Begun(number, line, [], len(line), depth)
         elif line[:1] == b"[" and line != b"[":  # [pod/pay-7f/pay] or [2026-11-20 08:15:30]
             yield from self._of_text(number, line, envelope)
         elif line != b"[":
@@ -161,11 +163,11 @@ class _Assembler:
     def _more_json(self, begun: _Begun, number: int, line: bytes, envelope: Entry | None) -> Iterator[LogLine]:
         """Add a line to a JSON value that spans several."""
         # An object at the beginning of a line is no part of an indented one: the one before was cut off.
-        if (line[:1] == b"{" and begun.lines[0][:1] == b"{") or begun.size > _LONGEST:
+        if (line[:1] == b"{" and begun.first[:1] == b"{") or begun.size > _LONGEST:
             yield from self._end_json()
             yield from self._content(number, line, envelope)
             return
-        begun.lines.append(line)
+        begun.others.append((number, line, envelope))
         begun.size += 1 + len(line)
         begun.depth += _depth(line)
         if begun.depth > 0:
@@ -179,10 +181,18 @@ class _Assembler:
             yield from _records(begun.number, index, value, envelope)
 
     def _end_json(self) -> Iterator[LogLine]:
-        """Refuse the JSON value that is not complete, if any."""
-        if self._json is not None:
-            begun, self._json = self._json, None
-            yield LogLine(begun.number, (), _refusal(begun.text))
+        """Refuse the JSON value that is not complete, if any; lines after its first that are no JSON are text."""
+        if self._json is None:
+            return
+        begun, self._json = self._json, None
+        yield LogLine(begun.number, (), _refusal(begun.text))
+        for number, line, envelope in begun.others:
+            stripped = line.strip()
+            if stripped[:1] == b"{" and (value := _decoded(stripped)) is not None:
+                yield from self._end_text()
+                yield from self._whole(number, (), value, envelope)
+            elif not _PIECE.match(stripped):
+                yield from self._of_text(number, line, envelope)
 
     def _of_text(self, number: int, line: bytes, envelope: Entry | None) -> Iterator[LogLine]:
         text = line.decode(errors="replace")
@@ -279,3 +289,14 @@ def _depth(text: bytes) -> int:
 
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?')
+# A line of a JSON value that is written over several: brackets, names, values.
+_PIECE = re.compile(
+    rb"""
+    [{\[]\s*+(?:["{}\[\]]|$)
+    |[}\],:]
+    |"(?:[^"\\]|\\.)*+"\s*+(?:[,:}\]]|$)
+    |(?:-?\d[\d.eE+-]*+|true|false|null)\s*+[,}\]]*+$
+    |$
+    """,
+    re.VERBOSE,
+)

@@ -28,7 +28,7 @@ from pipeline.formats.otlp_log_records import LogMaker
 from pipeline.formats.otlp_messages import parsed
 from pipeline.formats.otlp_proto_groups import converted
 from pipeline.formats.otlp_proto_spans import SpanDecoder
-from pipeline.formats.otlp_spans import v2_spans_of_request
+from pipeline.formats.otlp_spans import is_otlp, v2_spans_of_request
 from pipeline.formats.request_bytes import request_json
 from pipeline.formats.zipkin_json import parse_span
 from tracelink.model.records import ErrorRule, LogRecord, Span
@@ -56,7 +56,7 @@ def spans_of_json(body: bytes, rule: ErrorRule, most: int) -> Decoded[Span]:
     Names that OTLP does not have are ignored. Ids may be base64, which is counted; enums may be names.
     """
     notes: Counter[str] = Counter()
-    request = _object(body, notes, "resourceSpans", "resourceLogs")
+    request = _object(body, notes, "resourceSpans", "resourceLogs", is_otlp)
     found = v2_spans_of_request(request, Limit(most), notes)
     return _decoded(((place, _parsed(one, rule)) for place, one in found), notes)
 
@@ -107,7 +107,7 @@ def logs_of_json(body: bytes, rule: ErrorRule, most: int, request: str, received
     """Return the log records of a request in JSON; arguments and errors as for `logs_of_protobuf`."""
     notes: Counter[str] = Counter()
     limit = Limit(most)
-    value = _object(body, notes, "resourceLogs", "resourceSpans")
+    value = _object(body, notes, "resourceLogs", "resourceSpans", _has_logs)
     otlp_groups.check(value, otlp_json_logs.LOGS, limit)
     values = otlp_values.Values(limit)
     maker = LogMaker(rule, request, received)
@@ -117,6 +117,10 @@ def logs_of_json(body: bytes, rule: ErrorRule, most: int, request: str, received
         return maker.record(otlp_json_logs.said_of(record, values, notes), common, record_id)
 
     return _decoded(otlp_groups.Reader(otlp_json_logs.LOGS, values, convert).request(value), notes)
+
+
+def _has_logs(value: Json) -> bool:
+    return not value.keys().isdisjoint(otlp_json_logs.LOGS.resources)
 
 
 def _decoded(found: Iterable[tuple[str, R | InvalidInput]], notes: Counter[str]) -> Decoded[R]:
@@ -130,11 +134,13 @@ def _decoded(found: Iterable[tuple[str, R | InvalidInput]], notes: Counter[str])
     return decoded
 
 
-def _object(body: bytes, notes: Counter[str], name: str, other: str) -> Json:
+def _object(body: bytes, notes: Counter[str], name: str, other: str, is_request: Callable[[Json], bool]) -> Json:
     """Return a request in JSON; raises InvalidInput, also for one of the other kind, of which nothing would be read."""
     value = request_json(body, notes)
     if not isinstance(value, dict):
         raise InvalidInput("OTLP", f"a request is a JSON object, not {shown(value)}")
     if other in value and name not in value:
         raise InvalidInput("OTLP", f"the request has {other} where {name} are taken")
+    if value and not is_request(value):
+        raise InvalidInput("OTLP", f"the request has no {name}: it may be one for another path")
     return value

@@ -63,6 +63,14 @@ def test_json_is_read_in_any_arrangement(text: bytes, places: list[tuple[int, tu
     [
         (b'{"message":"cut o\n' + HELLO + b"\n", ["no JSON", "hello"]),
         (b'{\n  "message": "cut off"\n' + HELLO, ["no JSON", "hello"]),
+        (b'{\n  "message": "cut off",\n  "size": 7,\n  "ok": [\n    true,\n  {\n', ["no JSON"]),
+        (b'{"message":"cut o\nerror b\n\tat c.D.e(F.java:1)\ng\n', ["no JSON", "error b\n\tat c.D.e(F.java:1)", "g"]),
+        (
+            b'{starting\n[main] a\n[2026-11-20 08:15:30] b\n"c d\n' + HELLO,
+            ["no JSON", "[main] a", "b", '"c d', "hello"],
+        ),
+        (b'[{"message":"cut o\n' + HELLO + b"\na\n", ["no JSON", "hello", "a"]),
+        (b'2026-11-20T08:15:30.2Z stdout F {"a":"cut\n2026-11-20T08:15:30.3Z stdout F b\n', ["no JSON", "b"]),
         (b"{'message': 'of Python'}\n" + HELLO, ["no JSON", "hello"]),
         (b"7\n" + HELLO, ["7", "hello"]),
         (b"[7]\n" + HELLO, ["no object", "hello"]),

@@ -62,6 +62,15 @@ def test_a_request_of_the_other_kind_is_refused_and_not_taken_for_an_empty_one()
     assert error.reason == "traceId"
 
 
+@pytest.mark.parametrize("decode", DECODERS, ids=["spans", "logs"])
+def test_an_object_that_has_nothing_of_a_request_is_refused_and_an_empty_one_is_an_empty_request(
+    decode: Callable[..., Decoded[Any]],
+) -> None:
+    with pytest.raises(InvalidInput, match="it may be one for another path"):
+        decode(b'{"level":"error","message":"declined"}', as_json=True)
+    assert decode(b"{}", as_json=True).records == []
+
+
 @BOTH
 def test_a_body_that_is_cut_off_has_no_records(*, as_json: bool) -> None:
     body = body_of(otlp.spans_request(*[otlp.span_message(name="x")] * 2), as_json=as_json)
