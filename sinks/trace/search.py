@@ -99,7 +99,7 @@ def _record(trace_id: bytes, span: dict[str, Any]) -> Span:
 def _not_found(shown: str, url: str, prefix: str) -> str:
     return (
         f"Elasticsearch at {url} has no records of trace {shown} in {prefix}traces-* and {prefix}logs-*. "
-        "It may be too recent: a trace is written some seconds after its last record. "
-        "Or the sink has sampled it out (TRACELINK_KEEP_SHARE), its indices were deleted, "
+        "It may be too recent: by default a trace is written 6 s after its root span, and without one 30 s after its "
+        "last record. Or the sink has sampled it out (TRACELINK_KEEP_SHARE), its indices were deleted, "
         "or they have another prefix (TRACELINK_INDEX_PREFIX)."
     )
