@@ -110,8 +110,9 @@ def _number(text: str) -> int | None:
     except InvalidOperation:
         return None
     if found := _DIGITS.fullmatch(text):
-        with suppress(ValueError):  # such digits may be another number
-            return _digits(list(found.groups()))
+        with suppress(ValueError):  # such digits may be another number, as 1945033017250000 µs in 2031
+            if (time := _digits(list(found.groups()))) >= 0:
+                return time
     if len(text) == _DATE_DIGITS and text.isdecimal():
         return _since_epoch(datetime.fromisoformat(text)) if is_date(text) else -1
     return _from_number(number)
