@@ -17,7 +17,7 @@ import urllib3
 from benchmarks.cases.gateway import request
 from benchmarks.result import percentiles
 
-CONNECTIONS = 8
+_CONNECTIONS = 8
 _PROGRESS = 0.1
 _HEADERS = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
 
@@ -64,7 +64,7 @@ class _Posts:
 def main(url: str, seconds: float, rate: float, resource_attributes: int) -> None:
     """Post for so many seconds, and print the progress and the percentiles."""
     posts = _Posts(url, seconds, rate, request(resource_attributes))
-    threads = [Thread(target=posts.run) for _ in range(CONNECTIONS)]
+    threads = [Thread(target=posts.run) for _ in range(_CONNECTIONS)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -11,8 +11,6 @@ from pipeline.local.events import ignore
 from pipeline.local.ports import Ports
 from pipeline.local.stack import Endpoints, Stack
 
-# Java's own defaults, as in production: the local stack's are for a short life.
-_JAVA_OPTIONS = {"TRACELINK_STACK_JAVA_OPTIONS": ""}
 _FREE = Ports(kafka=0, zipkin=0, elasticsearch=0)
 
 
@@ -20,7 +18,8 @@ _FREE = Ports(kafka=0, zipkin=0, elasticsearch=0)
 def servers(directory: Path, only: Collection[str], say: Callable[[str], None]) -> Iterator[Endpoints]:
     """Start the servers of a directory, and stop them at the end; their data stays."""
     say(f"starting {' and '.join(only)}")
-    os.environ |= _JAVA_OPTIONS
+    # Java's own defaults, as in production: the local stack's are for a short life.
+    os.environ["TRACELINK_STACK_JAVA_OPTIONS"] = ""
     stack = Stack(directory, ports=_FREE, only=only)
     endpoints = stack.start(ignore)
     try:

@@ -65,9 +65,10 @@ def decode(messages: Iterable[SourceMessage], kinds: Mapping[str, Kind], *, logs
 
 
 def _part(message: SourceMessage, trace: Trace) -> Part:
-    spans, logs = _once(trace["spans"]), _once(trace["logs"])
-    repeats = Counter[Kind]({"span": len(trace["spans"]) - len(spans), "log": len(trace["logs"]) - len(logs)})
-    return Part(message, Trace(**(trace | {"spans": spans, "logs": logs})), +repeats)
+    spans, logs = trace["spans"], trace["logs"]
+    trace["spans"], trace["logs"] = _once(spans), _once(logs)
+    repeats = Counter[Kind]({"span": len(spans) - len(trace["spans"]), "log": len(logs) - len(trace["logs"])})
+    return Part(message, trace, +repeats)
 
 
 def _once(records: list[R]) -> list[R]:

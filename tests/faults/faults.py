@@ -264,12 +264,10 @@ _add(Fault("terminate-sink", "SIGTERM of a sink: it drains within 15 s", _termin
 
 def _server(name: str, *, kill: bool) -> Act:
     def act(setting: Setting, chance: Random) -> None:
-        setting.left_alone.add(name)
-        (setting.servers.kill if kill else setting.servers.stop)(name)
-        Event().wait(chance.uniform(0, 2))
-        began = time.time()
-        setting.servers.start()
-        setting.left_alone.discard(name)
+        with setting.server_away(name):
+            (setting.servers.kill if kill else setting.servers.stop)(name)
+            Event().wait(chance.uniform(0, 2))
+            began = time.time()
         if name == "kafka":
             setting.recovered_from_start(began)
 

@@ -8,16 +8,12 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import cast
 
-import opentelemetry.exporter.otlp.proto.grpc._log_exporter as grpc_logs
-import opentelemetry.exporter.otlp.proto.grpc.trace_exporter as grpc_spans
 from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import ReadableLogRecord
-from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk._logs.export import LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
@@ -26,6 +22,7 @@ from tests.faults.manifest import Fate, Manifest, Sent
 from tests.faults.outcome import Stored
 from tests.faults.traffic import Message, Record, Topic
 from tests.faults.wire import Json, decode
+from tests.kit.exporters import Exporters, over_grpc, over_http
 
 _SLOT = 0.1
 """Seconds of records in one request."""
@@ -35,8 +32,6 @@ _PATIENCE = 180.0
 _SCOPE = InstrumentationScope("faults")
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _ERROR = 1
-
-Exporters = tuple[SpanExporter, LogRecordExporter]
 
 
 class OtlpLoad:
@@ -50,7 +45,7 @@ class OtlpLoad:
         self._started = 0.0
         self._clients: SimpleQueue[Exporters] = SimpleQueue()
         for number in range(_CLIENTS):
-            self._clients.put(_over_http(url) if number % 2 else _over_grpc(grpc))
+            self._clients.put(over_http(url) if number % 2 else over_grpc(grpc))
         self._answers: list[Future[None]] = []
         self.repeats = 0
         """Records that came again; known once there is a manifest."""
@@ -123,14 +118,6 @@ def _until_taken(export: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE
     while not export():
         assert time.monotonic() < deadline, f"a request was not taken within {_PATIENCE} s"
-
-
-def _over_http(url: str) -> Exporters:
-    return OTLPSpanExporter(f"{url}/v1/traces"), OTLPLogExporter(f"{url}/v1/logs")
-
-
-def _over_grpc(address: str) -> Exporters:
-    return grpc_spans.OTLPSpanExporter(address, insecure=True), grpc_logs.OTLPLogExporter(address, insecure=True)
 
 
 def _requests(messages: Iterable[Message]) -> Iterator[tuple[float, list[Record]]]:

@@ -120,6 +120,16 @@ class Setting:
             for child in children:
                 child.start()
 
+    @contextmanager
+    def server_away(self, name: str) -> Iterator[None]:
+        """Keep the supervisor from starting a server again, and start it at the end."""
+        self.left_alone.add(name)
+        try:
+            yield
+        finally:
+            self.servers.start()
+            self.left_alone.discard(name)
+
     def recovered(self, since: float, start: Start | None = None) -> float:
         """Wait until every partition goes on after a moment (time of day); note and return the seconds it took."""
         began, before = time.monotonic(), starved()

@@ -12,6 +12,7 @@ from tests.faults.grouping import grouped_once
 from tests.faults.manifest import Manifest
 from tests.faults.outcome import Outcome, collect
 from tests.faults.setting import Setting
+from tests.kit.processes import total
 from tests.kit.waiting import wait_for
 
 _EQUATIONS = (join_metrics.EQUATION, sink_metrics.EQUATION, gateway_metrics.EQUATION)
@@ -71,9 +72,9 @@ def equations_hold(place: Setting) -> Check:
         against[:] = [
             f"{child.name}: {equation.whole} is {difference:+.0f} off"
             for child in place.children
-            for total in [partial(_total, child.metrics())]
+            for of in [partial(total, child.metrics())]
             for equation in _EQUATIONS
-            if (difference := equation.difference(total))
+            if (difference := equation.difference(of))
         ]
         return not against
 
@@ -82,10 +83,6 @@ def equations_hold(place: Setting) -> Check:
     except AssertionError:
         return Check("the equations of the metrics hold", tuple(against))
     return Check("the equations of the metrics hold", (), f"{len(place.children)} processes")
-
-
-def _total(metrics: dict[str, float], name: str) -> float:
-    return sum(value for sample, value in metrics.items() if sample.partition("{")[0] == name)
 
 
 def no_process_gives_up(place: Setting, *, excused: bool = False) -> Check:

@@ -6,8 +6,8 @@ errors that the gateway answers. Both can be answered. Time grows with the lengt
 
 import gzip
 import zlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from time import thread_time
 from typing import Any
@@ -45,18 +45,26 @@ _SECONDS_PER_BYTE = 50e-6
 _ENCODINGS = ("gzip", "deflate", "zstd", "identity")
 
 
+@contextmanager
+def _in_time(size: int) -> Iterator[None]:
+    """Check the CPU time of what is done to so many bytes, however it ends."""
+    begun = thread_time()
+    try:
+        yield
+    finally:
+        took = thread_time() - begun
+        assert took < _SECONDS + _SECONDS_PER_BYTE * size, f"{size} bytes took {took:.1f} s"
+
+
 def _decode(door: Door, content_type: str, body: bytes, count: Callable[[bytes], tuple[int, int]]) -> None:
     """Decode a request; `count` returns the least and the largest number of its records."""
     request = Request(content_type, body, _RECEIVED)
-    begun = thread_time()
     try:
-        taken = door.decode(request)
+        with _in_time(len(body)):
+            taken = door.decode(request)
     except (InvalidInput, TooManyRecords) as error:
         door.refused(content_type, HTTPStatus.BAD_REQUEST, str(error))
         return
-    finally:
-        took = thread_time() - begun
-        assert took < _SECONDS + _SECONDS_PER_BYTE * len(body), f"{len(body)} bytes took {took:.1f} s"
     answer = door.accepted(request, taken, 0)
     assert bool(taken.invalid) == bool(taken.refusal(0)), answer
     least, most = count(body)
@@ -133,16 +141,14 @@ def _inflate(data: bytes) -> None:
     head, rest = data[:2].ljust(2, b"\0"), data[2:]
     encoding, size = _ENCODINGS[head[0] % len(_ENCODINGS)], head[1] + 1
     inflater = Inflater(encoding, _MOST_BYTES)
-    begun = thread_time()
     try:
-        for at in range(0, len(rest), size):
-            inflater.feed(rest[at : at + size])
-        found = inflater.finish()
+        with _in_time(len(rest)):
+            for at in range(0, len(rest), size):
+                inflater.feed(rest[at : at + size])
+            found = inflater.finish()
     except (InvalidInput, TooLarge):
         return
     finally:
-        took = thread_time() - begun
-        assert took < _SECONDS + _SECONDS_PER_BYTE * len(rest), f"{len(rest)} bytes took {took:.1f} s"
         assert inflater.size <= _MOST_BYTES
     if not rest or encoding == "identity":
         assert found == rest

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.local.ports import free_port
-from tests.kit.processes import Process, metrics, running
+from tests.kit.processes import Process, metrics, running, total
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,7 @@ class Running:
 
     def counted(self, name: str, **labels: str) -> float:
         """Return the sum of the gateway's metric over the samples that have these labels."""
-        wanted = [f'{label}="{value}"' for label, value in labels.items()]
-        return sum(
-            value
-            for sample, value in metrics(self.monitoring).items()
-            if sample.partition("{")[0] == f"tracelink_gateway_{name}" and all(one in sample for one in wanted)
-        )
+        return total(metrics(self.monitoring), f"tracelink_gateway_{name}", **labels)
 
 
 @contextmanager

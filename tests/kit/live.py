@@ -104,8 +104,7 @@ class Live:
         """Return all documents of log lines and parts by (index without the suffix, id)."""
         base = f"{self.stack.elasticsearch}/{self.index_prefix}"
         found: dict[tuple[str, str], Document] = {}
-        listed = http_request("GET", f"{self.stack.elasticsearch}/_cat/indices/{self.index_prefix}*?h=index")
-        for index in listed.data.decode().split():
+        for index in _indices(self.stack.elasticsearch, self.index_prefix):
             bare = index.removeprefix(self.index_prefix)
             if not re.fullmatch(rf"(logs|traces)-[\d.]+{re.escape(suffix)}", bare):
                 continue
@@ -149,7 +148,10 @@ def live_pipeline(stack: Endpoints, topic_prefix: str, index_prefix: str, logs: 
 
 def delete_indices(elasticsearch: str, prefix: str) -> None:
     """Delete the indices and templates of a test: a node that goes on running takes a thousand."""
-    listed = http_request("GET", f"{elasticsearch}/_cat/indices/{prefix}*?h=index").data.decode()
-    for index in listed.split():
+    for index in _indices(elasticsearch, prefix):
         http_request("DELETE", f"{elasticsearch}/{index}")
     http_request("DELETE", f"{elasticsearch}/_index_template/{prefix}*")
+
+
+def _indices(elasticsearch: str, prefix: str) -> list[str]:
+    return http_request("GET", f"{elasticsearch}/_cat/indices/{prefix}*?h=index").data.decode().split()

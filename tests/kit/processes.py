@@ -83,6 +83,16 @@ def metrics(url: str) -> dict[str, float]:
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
 
+def total(samples: dict[str, float], name: str, **labels: str) -> float:
+    """Return the sum of a metric over the samples that have these labels."""
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    return sum(
+        value
+        for sample, value in samples.items()
+        if sample.partition("{")[0] == name and all(one in sample for one in wanted)
+    )
+
+
 @contextmanager
 def running(*arguments: str, log: Path, **environment: str) -> Iterator[Process]:
     """Run `tracelink ARGUMENTS` while the context lasts."""

@@ -72,22 +72,20 @@ def _fill_and_make_room(place: Setting, load: Load, data: Path, sent: float, tel
     """Leave no room until the broker has halted for it; then it comes back, and every partition goes on."""
     wait_for("a third of the load", lambda: len(load.manifest.sent) >= sent)
     broker = place.servers.find("kafka")
-    place.left_alone.add("kafka")
     ballast = data / "ballast"
     before = shutil.disk_usage(data).used
-    _fill(ballast)
-    tell("the disk is full")
-    began = time.monotonic()
-    try:
-        wait_for("the broker to halt", lambda: not process.is_alive(broker), seconds=_HALT_SECONDS)
-    except AssertionError as missed:
-        return Check(_NAME, (str(missed),))
-    finally:
-        ballast.unlink()
-    tell(f"the broker halted after {time.monotonic() - began:.1f} s, and there is room again")
-    started = time.time()
-    place.servers.start()
-    place.left_alone.discard("kafka")
+    with place.server_away("kafka"):
+        _fill(ballast)
+        tell("the disk is full")
+        began = time.monotonic()
+        try:
+            wait_for("the broker to halt", lambda: not process.is_alive(broker), seconds=_HALT_SECONDS)
+        except AssertionError as missed:
+            return Check(_NAME, (str(missed),))
+        finally:
+            ballast.unlink()
+        tell(f"the broker halted after {time.monotonic() - began:.1f} s, and there is room again")
+        started = time.time()
     back = place.recovered_from_start(started)
     looked_at = f"{before / MIB:.0f} MiB of logs, halted, every partition went on {back:.1f} s after its start"
     return Check(_NAME, (), looked_at)

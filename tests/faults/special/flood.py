@@ -14,7 +14,7 @@ from tests.faults.scenario import Tell
 from tests.faults.servers import Servers
 from tests.faults.setting import Setting, setting
 from tests.faults.special.heavier import Heavier
-from tests.faults.special.memory import MIB, joins, peak
+from tests.faults.special.memory import MIB, peak, processes
 from tests.faults.traffic import Message, Shape, messages, new_run
 from tests.faults.verdict import verdict
 from tests.faults.wire import read_part
@@ -58,12 +58,12 @@ def run_flood(
         TRACELINK_MAX_AGE=str(_CUTS.max_age / 1000),
         TRACELINK_MAX_TRACE_RECORDS=str(_CUTS.max_records),
     ) as place:
-        before = {process.pid: peak(process) for process in joins(place)}
+        before = {process.pid: peak(process) for process in processes(place, "join")}
         with _watched(place) as most:
             manifest = _send(servers.endpoints.kafka, place.prefix, planned)
             tell(f"{len(manifest.sent)} messages sent, draining")
             checks, outcome = verdict(place, manifest, _CUTS)
-        grown = [peak(process) - before[process.pid] for process in joins(place) if process.pid in before]
+        grown = [peak(process) - before[process.pid] for process in processes(place, "join") if process.pid in before]
         flood = sum(len(one.value or b"") for one in outcome.inputs)
         return [*checks, _held(most, max_open_bytes), _pressed(outcome.traces), _memory(grown, most_memory, flood)]
 

@@ -16,12 +16,12 @@ from tests.faults.outcome import as_stored
 from tests.faults.scenario import Tell
 from tests.faults.servers import Servers
 from tests.faults.setting import CUTS, Setting, setting
-from tests.faults.special.memory import MIB, peak
+from tests.faults.special.memory import MIB, peak, processes
 from tests.faults.traffic import Shape, messages, new_run
 from tests.faults.verdict import verdict
 from tests.kit.children import Child
 from tests.kit.kafka import read_all
-from tests.kit.pipeline import processes_of
+from tests.kit.processes import total
 from tests.kit.waiting import wait_for
 
 _LONGEST = 300.0
@@ -87,15 +87,13 @@ def run_gateway_without_kafka(
     `most_memory` is what the gateway may grow by.
     """
     with _under_load(seed, servers, folder, rate) as run:
-        (process,) = (one for one in processes_of(run.place.environment) if "gateway" in one.cmdline())
+        (process,) = processes(run.place, "gateway")
         before = peak(process)
-        run.place.left_alone.add("kafka")
-        servers.kill("kafka")
-        tell(f"kill -9 of the broker, for {seconds:.0f} s")
-        Event().wait(seconds)
-        refused = _answers(run.gateway, "503", "UNAVAILABLE")
-        servers.start()
-        run.place.left_alone.discard("kafka")
+        with run.place.server_away("kafka"):
+            servers.kill("kafka")
+            tell(f"kill -9 of the broker, for {seconds:.0f} s")
+            Event().wait(seconds)
+            refused = _answers(run.gateway, "503", "UNAVAILABLE")
         _taken_again(run.gateway)
         grown = peak(process) - before
         return [
@@ -136,9 +134,5 @@ def _taken_again(gateway: Child) -> None:
 
 
 def _answers(gateway: Child, *statuses: str) -> float:
-    return sum(
-        value
-        for sample, value in gateway.metrics().items()
-        if sample.startswith("tracelink_gateway_requests_total{")
-        and any(f'status="{one}"' in sample for one in statuses)
-    )
+    samples = gateway.metrics()
+    return sum(total(samples, "tracelink_gateway_requests_total", status=one) for one in statuses)

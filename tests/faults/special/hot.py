@@ -22,7 +22,7 @@ from tests.faults.outcome import Outcome, Stored, as_stored, documents, zipkin_s
 from tests.faults.scenario import Tell
 from tests.faults.servers import Servers
 from tests.faults.setting import CUTS, Setting, setting
-from tests.faults.special.memory import MIB, joins, peak
+from tests.faults.special.memory import MIB, peak, processes
 from tests.faults.traffic import Shape, messages, new_run
 from tests.faults.verdict import drain, equations_hold, no_process_gives_up, traces_of
 from tests.faults.wire import Json, Part, encode, read_part
@@ -310,7 +310,7 @@ def _in_zipkin(http: urllib3.PoolManager, elasticsearch: str, hot: _Hot) -> _Cou
 
 
 def _memory(place: Setting, most: int) -> Check:
-    peaks = [peak(process) for process in joins(place)]
+    peaks = [peak(process) for process in processes(place, "join")]
     against = tuple(f"a worker had {size / MIB:.0f} MiB" for size in peaks if size > most)
     shown = ", ".join(f"{size / MIB:.0f}" for size in sorted(peaks))
     return Check(f"a worker never has more than {most / MIB:.0f} MiB", against, f"at most {shown} MiB")

@@ -1,4 +1,4 @@
-"""How much memory the workers took."""
+"""How much memory the processes took."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from tests.kit.pipeline import processes_of
 MIB = 1024 * 1024
 
 
-def joins(place: Setting) -> list[psutil.Process]:
-    """Find the processes of the join's workers that run now."""
-    return [process for process in processes_of(place.environment) if "join" in process.cmdline()]
+def processes(place: Setting, command: str) -> list[psutil.Process]:
+    """Find the processes of a command that run now."""
+    return [process for process in processes_of(place.environment) if command in process.cmdline()]
 
 
 def peak(process: psutil.Process) -> int:

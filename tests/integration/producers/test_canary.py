@@ -15,8 +15,8 @@ import pytest
 
 from pipeline.local.stack import Endpoints
 from producers.canary.settings import CANARY_STAGES
-from tests.kit.http import http_request
 from tests.kit.kafka_topics import create
+from tests.kit.live import delete_indices
 from tests.kit.pipeline import pipeline_environment
 from tests.kit.processes import Process, metrics, running
 from tests.kit.sink_targets import NOWHERE
@@ -45,10 +45,7 @@ def environment(stack: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> I
         for process in started:
             process.wait_until_ready()
         yield variables
-    listed = http_request("GET", f"{stack.elasticsearch}/_cat/indices/{name}-*?h=index").data.decode()
-    for index in listed.split():
-        http_request("DELETE", f"{stack.elasticsearch}/{index}")
-    http_request("DELETE", f"{stack.elasticsearch}/_index_template/{name}-*")
+    delete_indices(stack.elasticsearch, f"{name}-")
 
 
 def outcome(process: Process) -> tuple[int, dict[str, Any]]:

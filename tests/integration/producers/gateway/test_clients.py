@@ -7,66 +7,47 @@ import grpc
 import opentelemetry.exporter.otlp.common.http as otlp_common
 import opentelemetry.exporter.otlp.json.http._log_exporter as otlp_json_logs
 import opentelemetry.exporter.otlp.json.http.trace_exporter as otlp_json
-import opentelemetry.exporter.otlp.proto.grpc._log_exporter as otlp_grpc_logs
-import opentelemetry.exporter.otlp.proto.grpc.trace_exporter as otlp_grpc
 import pytest
 import urllib3
 from opentelemetry._logs import Logger, SeverityNumber
 from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 from py_zipkin.encoding._types import Encoding
 from py_zipkin.zipkin import zipkin_span
 
 from tests.integration.producers.gateway.arrivals import Arrivals
+from tests.kit.exporters import Exporters, over_grpc, over_http
 from tests.kit.gateway import Running
 from tracelink.model.records import Flag
 
 _RESOURCE = Resource({"service.name": "checkout", "deployment.environment": "test"})
 
 
-def _http(door: Running, compression: Compression | None) -> tuple[SpanExporter, LogRecordExporter]:
-    return (
-        OTLPSpanExporter(f"{door.url}/v1/traces", compression=compression),
-        OTLPLogExporter(f"{door.url}/v1/logs", compression=compression),
-    )
-
-
-def _json(door: Running, compression: otlp_common.Compression) -> tuple[SpanExporter, LogRecordExporter]:
+def _json(door: Running, compression: otlp_common.Compression) -> Exporters:
     return (
         otlp_json.OTLPSpanExporter(f"{door.url}/v1/traces", compression=compression),
         otlp_json_logs.OTLPLogExporter(f"{door.url}/v1/logs", compression=compression),
     )
 
 
-def _grpc(door: Running, compression: grpc.Compression) -> tuple[SpanExporter, LogRecordExporter]:
-    return (
-        otlp_grpc.OTLPSpanExporter(door.grpc, insecure=True, compression=compression),
-        otlp_grpc_logs.OTLPLogExporter(door.grpc, insecure=True, compression=compression),
-    )
-
-
 @pytest.mark.parametrize(
     "exporters",
     [
-        lambda door: _http(door, None),
-        lambda door: _http(door, Compression.Gzip),
+        lambda door: over_http(door.url),
+        lambda door: over_http(door.url, Compression.Gzip),
         lambda door: _json(door, otlp_common.Compression.NONE),
         lambda door: _json(door, otlp_common.Compression.GZIP),
-        lambda door: _grpc(door, grpc.Compression.NoCompression),
-        lambda door: _grpc(door, grpc.Compression.Gzip),
+        lambda door: over_grpc(door.grpc, grpc.Compression.NoCompression),
+        lambda door: over_grpc(door.grpc, grpc.Compression.Gzip),
     ],
     ids=["http", "http-gzip", "json", "json-gzip", "grpc", "grpc-gzip"],
 )
-def test_opentelemetrys_exporters(
-    door: Running, arrivals: Arrivals, exporters: Callable[[Running], tuple[SpanExporter, LogRecordExporter]]
-) -> None:
+def test_opentelemetrys_exporters(door: Running, arrivals: Arrivals, exporters: Callable[[Running], Exporters]) -> None:
     of_spans, of_logs = exporters(door)
     spans = TracerProvider(resource=_RESOURCE)
     spans.add_span_processor(BatchSpanProcessor(of_spans))
