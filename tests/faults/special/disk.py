@@ -45,7 +45,7 @@ def run_disk(
 
     Where a file system cannot be mounted, there is a single check that says so.
     """
-    stack = Stack(folder / "stack", ports=Ports(kafka=free_port()), only=("kafka",))
+    stack = Stack(folder / "small-disk", ports=Ports(kafka=free_port()), only=("kafka",))
     data = stack.directory / "data" / "kafka"
     with ExitStack() as resources:
         try:
