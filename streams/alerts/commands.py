@@ -42,8 +42,8 @@ def errors(
     """
     import sys
 
+    from pipeline.kafka.problem_topic import ProblemsTopic
     from streams.alerts.errors_view import Wanted, print_json, print_once, watch
-    from streams.alerts.listing import ProblemsTopic
 
     wanted = Wanted(quiet, limit)
     live = not (once or as_json) and sys.stdout.isatty()

@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from pipeline.cli.times import now_ms
+from pipeline.kafka.problem_topic import Listing, ProblemsTopic
 from pipeline.model.problems import Problem
-from streams.alerts.listing import Listing, ProblemsTopic
 from streams.alerts.shown import ago, console, plain, printed, said, severity, table
 
 _COLUMNS = ("", "count", "last seen", "severity", "newest trace", "service", "operation", "error", "services")
