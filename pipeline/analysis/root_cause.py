@@ -50,7 +50,7 @@ def root_cause_span(trace: Trace, read: Reading = error_of_line) -> RootCauseSpa
     """
     tree = SpanTree(trace["spans"])
     logs = _in_order(trace["logs"])
-    if node := _first_failed(tree):
+    if node := first_failed(tree):
         return _of_node(node, node.service, _lines(tree, logs, node, node.service), read)
     first = next((log for log in logs if log["flags"] & Flag.ERROR), None)
     if first is None:
@@ -65,7 +65,8 @@ def root_cause_span(trace: Trace, read: Reading = error_of_line) -> RootCauseSpa
     return RootCauseSpan(service, None, message, kind, logger=logger, lines=lines.around(line), line=line)
 
 
-def _first_failed(tree: SpanTree) -> SpanNode | None:
+def first_failed(tree: SpanTree) -> SpanNode | None:
+    """Return the span where the error of a trace began, as `root_cause_span` chooses it; None if none is errored."""
     # Nodes are sorted by id, which decides between equal depths and times. The deepest errored span has no errored
     # callee, which would be deeper.
     errored = [node for node in tree.nodes if node.errored]

@@ -1,4 +1,4 @@
-"""The options that `tracelink stack`, `up` and `demo` share: directory, ports, servers, gateway."""
+"""The options that `tracelink stack`, `up` and `demo` share: directory, ports, servers, page, gateway."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from tracelink.settings import flag_of, variable_of
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PORTS = {"kafka": 9092, "zipkin": 9411, "elasticsearch": 9200}
-GATEWAY_PORTS = {"gateway": 4318, "gateway_grpc": 4317}
-"""The ports of the gateway: those of OTLP over HTTP and over gRPC."""
+LISTEN_PORTS = {"page": 7070, "gateway": 4318, "gateway_grpc": 4317}
+"""The ports of the page, and of the gateway: those of OTLP over HTTP and over gRPC."""
 _SETTINGS = {
     "kafka_bootstrap_servers": "Use this Kafka instead of starting one.",
     "zipkin_url": "Use this Zipkin instead of starting one.",
@@ -32,7 +32,7 @@ class Request:
     fresh: bool
     maven_repository: str | None
     ports: dict[str, int | None]
-    gateway_ports: dict[str, int | None]
+    listen_ports: dict[str, int | None]
     settings: dict[str, str | None]
 
 
@@ -83,12 +83,12 @@ def pipeline_options(command: F) -> F:
     def with_request(*, directory: Path | None, fresh: bool, maven_repository: str | None, **others: Any) -> Any:  # noqa: ANN401 - whatever the command takes and returns
         ports = {name: others.pop(f"{name}_port") for name in _PORTS}
         settings = {name: others.pop(name) for name in _SETTINGS}
-        gateway = {name: others.pop(f"{name}_port") for name in GATEWAY_PORTS}
-        return command(request=Request(directory, fresh, maven_repository, ports, gateway, settings), **others)
+        listen = {name: others.pop(f"{name}_port") for name in LISTEN_PORTS}
+        return command(request=Request(directory, fresh, maven_repository, ports, listen, settings), **others)
 
-    gateway_options = [_port_option(name, usual) for name, usual in GATEWAY_PORTS.items()]
+    listen_options = [_port_option(name, usual) for name, usual in LISTEN_PORTS.items()]
     decorated: Any = with_request
-    for option in reversed([*gateway_options, *_settings_options()]):
+    for option in reversed([*listen_options, *_settings_options()]):
         decorated = option(decorated)
     wrapped: F = stack_options(decorated)
     return wrapped

@@ -14,7 +14,7 @@ from pydantic import Field
 from rich.console import Console
 
 from pipeline.kafka.admin import apply, connect
-from pipeline.local.options import GATEWAY_PORTS, Request
+from pipeline.local.options import LISTEN_PORTS, Request
 from pipeline.local.paths import default_directory
 from pipeline.local.ports import Ports, free_port, is_free
 from pipeline.local.stack import SERVERS, Endpoints, Stack
@@ -31,6 +31,7 @@ PROCESSES = {
     "sink-zipkin": ("sink", "zipkin"),
     "sink-elasticsearch": ("sink", "elasticsearch"),
     "gateway": ("gateway",),
+    "page": ("page",),
 }
 """The arguments of each process, by the name of its settings; in the order of their ports."""
 
@@ -54,6 +55,8 @@ class Pipeline:
     stop: Event
     urls: Mapping[str, str]
     """The base URL of /metrics, /healthz and /readyz of each process."""
+    page: str
+    """The URL of the page."""
     gateway: str
     """The address of the gateway, HOST:PORT, for senders of other makers."""
     gateway_grpc: str
@@ -133,7 +136,7 @@ def pipeline(
         cleanup.enter_context(_alone(directory))
         given = _given(checked)
         _refuse_taken_ports(checked)
-        gateway = {f"{name}_listen": _gateway_address(name, request) for name in GATEWAY_PORTS}
+        listen = {f"{name}_listen": _listen_address(name, request) for name in LISTEN_PORTS}
         if given.kafka:
             _apply_topics(checked, given)
         endpoints, stack = _servers(request, directory, given, console, cleanup)
@@ -146,9 +149,10 @@ def pipeline(
             **{name: getattr(endpoints, server) for server, name in _SERVER_SETTINGS.items()},
             "topic_prefix": checked.topic_prefix,
             "index_prefix": checked.index_prefix,
-            **gateway,
+            **listen,
         }
-        programs = _programs(checked, {**_not_set(defaults or {}), **_variables(settings)})
+        usual = {**(defaults or {}), variable_of("zipkin_ui_url"): f"{endpoints.zipkin}/zipkin"}
+        programs = _programs(checked, {**_not_set(usual), **_variables(settings)})
         supervisor = Supervisor(programs, directory / "logs", echo=echo, notice=notice)
         cleanup.callback(supervisor.stop)
         supervisor.start()
@@ -159,8 +163,9 @@ def pipeline(
             servers=_Servers(stack, notice),
             stop=stop,
             urls={program.name: program.url for program in programs},
-            gateway=first_address(gateway["gateway_listen"]),
-            gateway_grpc=first_address(gateway["gateway_grpc_listen"]),
+            page=f"http://{first_address(listen['page_listen'])}",
+            gateway=first_address(listen["gateway_listen"]),
+            gateway_grpc=first_address(listen["gateway_grpc_listen"]),
             services=_service_variables(final),
             settings=final,
             directory=directory,
@@ -184,7 +189,7 @@ def _alone(directory: Path) -> Iterator[None]:
             raise UserError(
                 f"`tracelink up` or `tracelink demo` already uses {directory}: process {file.read() or 'unknown'}. "
                 "Stop it first, or use another directory: --dir OTHER --kafka-port 0 --zipkin-port 0 "
-                "--elasticsearch-port 0 --gateway-port 0 --gateway-grpc-port 0."
+                "--elasticsearch-port 0 --page-port 0 --gateway-port 0 --gateway-grpc-port 0."
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -202,16 +207,16 @@ def _refuse_taken_ports(checked: LocalSettings) -> None:
             )
 
 
-def _gateway_address(name: str, request: Request) -> str:
-    """Return the addresses of a server of the gateway; raises UserError if the port is taken."""
+def _listen_address(name: str, request: Request) -> str:
+    """Return the addresses of the page, or of a server of the gateway; raises UserError if the port is taken."""
     given = os.environ.get(variable_of(f"{name}_listen"))
     if given is not None:
         return given
-    asked = request.gateway_ports[name]
-    port = GATEWAY_PORTS[name] if asked is None else asked
+    asked = request.listen_ports[name]
+    port = LISTEN_PORTS[name] if asked is None else asked
     if port and not is_free(port):
         raise UserError(
-            f"Port {port}, for the gateway, is taken by another process. "
+            f"Port {port}, for the {name.partition('_')[0]}, is taken by another process. "
             f"Choose another with {flag_of(f'{name}_port')} (0: any free one)."
         )
     return f"127.0.0.1:{port or free_port()}"

@@ -20,19 +20,19 @@ _TICK_SECONDS = 0.1
 @pipeline_options
 @click.option("--json", "as_json", is_flag=True, help="Print all addresses as JSON when everything is ready.")
 def up(*, request: Request, as_json: bool) -> None:
-    """Run the whole pipeline on this machine for your own services: servers, topics, join, alerts, two sinks, gateway.
+    """Run the whole pipeline on this machine for your own services: servers, topics, and all processes.
 
     Kafka, Zipkin and Elasticsearch are started if they do not run, as by `tracelink stack up`, unless an option or its
-    variable names another one. The join, the alerts, the sinks of Zipkin and Elasticsearch, and the gateway are
-    processes that are restarted when they end. Set their settings with variables (TRACELINK_IDLE_GAP=10 tracelink up);
-    with TRACELINK_HTTP_PORT=N they serve their metrics on N to N+4, in this order. Ctrl-C stops everything that was
-    started.
+    variable names another one. The join, the alerts, the sinks of Zipkin and Elasticsearch, the gateway and the page
+    are processes that are restarted when they end. Set their settings with variables (TRACELINK_IDLE_GAP=10 tracelink
+    up); with TRACELINK_HTTP_PORT=N they serve their metrics on N to N+5, in this order. Ctrl-C stops everything that
+    was started.
 
     \b
     Examples:
       tracelink up
-      tracelink up --fresh --kafka-port 0 --zipkin-port 0 --elasticsearch-port 0 --gateway-port 0 \\
-        --gateway-grpc-port 0 --dir ./pipeline
+      tracelink up --fresh --kafka-port 0 --zipkin-port 0 --elasticsearch-port 0 --page-port 0 \\
+        --gateway-port 0 --gateway-grpc-port 0 --dir ./pipeline
       tracelink up --kafka-bootstrap-servers kafka:9092 --zipkin-url http://zipkin:9411 \\
         --elasticsearch-url https://es:9200
     """
@@ -64,6 +64,7 @@ def _printers(console: "Console") -> "tuple[OnLine, OnLine]":
         "sink-zipkin": "yellow",
         "sink-elasticsearch": "green",
         "gateway": "blue",
+        "page": "bright_black",
     }
     width = max(map(len, colours))
 
@@ -80,6 +81,7 @@ def _printers(console: "Console") -> "tuple[OnLine, OnLine]":
 def _announce(running: "Pipeline", *, as_json: bool) -> None:
     """Print all addresses, and the environment variables for a service."""
     where = {
+        "page": running.page,
         "gateway": f"http://{running.gateway}",
         "gateway_grpc": running.gateway_grpc,
         "zipkin": running.endpoints.zipkin,

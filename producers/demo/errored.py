@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import quote
 
 from pipeline.analysis.root_cause import RootCauseSpan, root_cause_span
 from pipeline.kafka.admin import connect
@@ -30,37 +29,21 @@ class ErroredTrace:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreLinks:
-    """Makes links and queries for a trace and its log lines."""
+class TraceLinks:
+    """The addresses of the page and of Zipkin, which show a trace, without a slash at the end."""
 
+    page: str
     zipkin: str
-    elasticsearch: str
-    index_prefix: str
-
-    def page(self, trace_id: str) -> str:
-        """Return the URL of a trace in Zipkin's UI."""
-        return f"{self.zipkin.rstrip('/')}/zipkin/traces/{trace_id}"
-
-    def kql(self, trace_id: str) -> str:
-        """Return the Kibana query (KQL) for a trace's log lines."""
-        return f'trace.id : "{trace_id}"'
-
-    def curl(self, trace_id: str) -> str:
-        """Return the shell command that shows a trace's log lines."""
-        fields = "@timestamp,service.name,log.level,message,error.message"
-        path = f"{self.index_prefix}logs-*/_search?q=trace.id:{trace_id}&sort=@timestamp&size=1000"
-        return f"curl -s '{self.elasticsearch.rstrip('/')}/{path}&_source={quote(fields, safe='@,')}&pretty'"
 
 
-def lines(errored: ErroredTrace, links: StoreLinks) -> list[str]:
+def lines(errored: ErroredTrace, links: TraceLinks) -> list[str]:
     """Return the error of a trace, then its links, a line each."""
     origin = errored.origin
     what = ": ".join(part for part in (origin.type, origin.message) if part) or "errored, without a message"
     return [
         " ".join(part for part in (origin.service or "unknown service", origin.operation) if part) + f": {what}",
-        f"trace   {links.page(errored.trace_id)}",
-        f"Kibana  {links.kql(errored.trace_id)}",
-        f"logs    {links.curl(errored.trace_id)}",
+        f"page    {links.page}/traces/{errored.trace_id}",
+        f"Zipkin  {links.zipkin}/zipkin/traces/{errored.trace_id}",
     ]
 
 

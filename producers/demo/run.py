@@ -14,7 +14,7 @@ from pipeline.local.options import Request
 from pipeline.local.pipeline import Pipeline, pipeline
 from pipeline.runtime.signals import INTERRUPTED
 from producers.demo.check import Found, Queries, Verdict, judge
-from producers.demo.errored import ErroredTraces, StoreLinks, lines
+from producers.demo.errored import ErroredTraces, TraceLinks, lines
 from producers.demo.figures import figures, scrape
 from producers.demo.load import Load, load
 from producers.demo.shop import Shop, shop
@@ -37,9 +37,7 @@ class _Session:
         self.flagged: set[str] = set()
         self._services = services
         self._view = view
-        self._links = StoreLinks(
-            running.endpoints.zipkin, running.settings.elasticsearch_url.split(",")[0], running.settings.index_prefix
-        )
+        self._links = TraceLinks(running.page, running.endpoints.zipkin.rstrip("/"))
         self._next_scrape = 0.0
 
     def run_until(self, until: Callable[[], bool]) -> bool:
@@ -82,12 +80,15 @@ def run(request: Request, *, limit: int | None, rate: float, within: float, as_j
         running = stack.enter_context(pipeline(request, progress, defaults=_DEFAULTS, notice=notice))
         gateway = f"http://{running.gateway}"
         services = stack.enter_context(shop(running.services, gateway, running.logs, notice=notice))
-        progress.print("starting gateway, join, alerts, sinks and shop")
+        progress.print("starting gateway, join, alerts, sinks, page and shop")
         if not all(one.wait_until_ready(running.stop) for one in (running.supervisor, services.supervisor)):
             return INTERRUPTED
         errored = stack.enter_context(ErroredTraces(running.settings))
         customers = stack.enter_context(load(services.url, rate=rate, limit=limit))
-        footer = f"Zipkin {running.endpoints.zipkin}/zipkin/ · logs of all processes {running.logs} · Ctrl-C to stop"
+        places = (
+            f"page {running.page} · Zipkin {running.endpoints.zipkin}/zipkin/ · logs of all processes {running.logs}"
+        )
+        footer = f"{places} · Ctrl-C to stop"
         session = _Session(running, services, customers, errored, stack.enter_context(View(console, footer)))
         if limit is None:
             session.run_until(lambda: False)

@@ -7,11 +7,12 @@ import grpc
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
+from pipeline.runtime.listening import Address
 from producers.gateway import otlp
 from producers.gateway.in_hand import Refused
 from producers.gateway.intake import Intake, failure
 from producers.gateway.protocol import PROTOBUF, Door, Encoder, Request
-from producers.gateway.settings import Address, GatewaySettings
+from producers.gateway.settings import GatewaySettings
 
 _SERVICES = "/opentelemetry.proto.collector"
 _DETAILS = "grpc-status-details-bin"

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from granian.server.embed import Server
 from grpc import aio
 from prometheus_client import CollectorRegistry
 
+from pipeline.runtime.listening import Address, refuse_taken
 from pipeline.runtime.process import run_process
 from producers.gateway.access import Senders
 from producers.gateway.delivery import Delivery
@@ -26,7 +26,7 @@ from producers.gateway.intake import Intake
 from producers.gateway.metrics import GatewayMetrics
 from producers.gateway.protocol import Encoder
 from producers.gateway.rates import Rates
-from producers.gateway.settings import Address, GatewaySettings
+from producers.gateway.settings import GatewaySettings
 from tracelink.errors import UserError
 from tracelink.kafka.topics import TopicNames
 
@@ -70,9 +70,9 @@ class Gateway:
         senders = None if file is None else Senders(file)
         metrics = GatewayMetrics(registry)
         for address in settings.addresses:
-            _refuse_taken(address, "--gateway-listen")
+            refuse_taken(address, "--gateway-listen")
         for address in settings.grpc_addresses:
-            _refuse_taken(address, "--gateway-grpc-listen")
+            refuse_taken(address, "--gateway-grpc-listen")
         self._delivery = Delivery(settings, metrics)
         rates = None if settings.sender_rate is None else Rates(int(settings.sender_rate))
         self._intake = Intake(
@@ -166,19 +166,6 @@ def _server(app: HttpApp, address: Address, settings: GatewaySettings) -> Server
         ssl_ca=settings.gateway_client_ca,
         ssl_client_verify=settings.gateway_client_ca is not None,
     )
-
-
-def _refuse_taken(address: Address, flag: str) -> None:
-    """Raise UserError if nothing can listen on an address."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address.host, address.port))
-        except OSError as error:
-            raise UserError(
-                f"Cannot listen on {address} ({error.strerror}): choose another address with {flag}."
-            ) from None
 
 
 def _nothing() -> None:

@@ -1,56 +1,22 @@
 """The settings of the gateway."""
 
 import ssl
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pydantic import AfterValidator, ByteSize, Field
 
+from pipeline.runtime.listening import Address, addresses, parse_address
 from pipeline.settings import MonitoringSettings, RedactionSettings
 from tracelink.errors import UserError
 from tracelink.settings import RecordSettings, flag_of, variable_of
 
 _MIB = 1024 * 1024
-_MAX_PORT = 65535
 _EVERY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
-class Address(NamedTuple):
-    """An address to listen on."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """True if only this machine can connect to it."""
-        return ip_address(self.host).is_loopback
-
-
-def _address(text: str) -> Address:
-    """Parse IP:PORT; raises ValueError."""
-    host, colon, port = text.strip().rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not (colon and port.isdecimal() and int(port) <= _MAX_PORT):
-        raise ValueError(f"{text.strip()!r} is not IP:PORT")
-    try:
-        return Address(str(ip_address("127.0.0.1" if host == "localhost" else host)), int(port))
-    except ValueError:
-        raise ValueError(f"{host!r} is not an IP address; for all addresses of this machine write 0.0.0.0") from None
-
-
-def _addresses(text: str) -> str:
-    for one in text.split(","):
-        _address(one)
-    return text
-
-
 def _no_or_addresses(text: str) -> str:
-    return _addresses(text) if text.strip() else ""
+    return addresses(text) if text.strip() else ""
 
 
 class GatewaySettings(MonitoringSettings, RedactionSettings, RecordSettings):
@@ -58,7 +24,7 @@ class GatewaySettings(MonitoringSettings, RedactionSettings, RecordSettings):
 
     title = "The gateway"
 
-    gateway_listen: Annotated[str, AfterValidator(_addresses)] = Field(
+    gateway_listen: Annotated[str, AfterValidator(addresses)] = Field(
         "127.0.0.1:4318", description="Addresses to listen on, IP:PORT[,IP:PORT…]; each serves all paths."
     )
     gateway_grpc_listen: Annotated[str, AfterValidator(_no_or_addresses)] = Field(
@@ -111,12 +77,12 @@ class GatewaySettings(MonitoringSettings, RedactionSettings, RecordSettings):
     @property
     def addresses(self) -> list[Address]:
         """The addresses to listen on for HTTP."""
-        return [_address(one) for one in self.gateway_listen.split(",")]
+        return [parse_address(one) for one in self.gateway_listen.split(",")]
 
     @property
     def grpc_addresses(self) -> list[Address]:
         """The addresses to listen on for gRPC."""
-        return [_address(one) for one in filter(None, self.gateway_grpc_listen.split(","))]
+        return [parse_address(one) for one in filter(None, self.gateway_grpc_listen.split(","))]
 
     def check(self) -> None:
         """Raise UserError if the settings contradict each other, or a file is missing."""

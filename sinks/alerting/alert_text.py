@@ -1,64 +1,15 @@
-"""The text and the links of an alert, the same for all targets."""
+"""The text of an alert, the same for all targets."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
-from urllib.parse import quote
-
-from pipeline.model.problems import Event, Line, Problem, Sample
-
-if TYPE_CHECKING:
-    from sinks.alerting.settings import EgressSettings
+from pipeline.model.problems import Event, Line, Problem
+from sinks.base.times import iso, moment
 
 _LONGEST_TITLE = 200
 _LONGEST_MESSAGE = 600
 _LONGEST_LINE = 200
 _MOST_LINES = 6
 _MOST_SERVICES = 10
-_LONGEST_URL = 2000
-_AROUND = timedelta(minutes=15)
-# From deploy/kibana/saved-objects.ndjson. Kibana 8 and 9 both accept it as `index`.
-_DATA_VIEW = "tracelink-logs"
 
 _EVENTS: dict[Event, str] = {"NEW": "New", "BACK": "Back again", "RATE": "Frequent", "RESOLVED": "Over"}
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Base URLs of the links in alerts, without a slash at the end."""
-
-    zipkin: str
-    kibana: str
-
-    @staticmethod
-    def of(settings: "EgressSettings") -> "Links":
-        """Return the base URLs in the settings."""
-        return Links(settings.zipkin_ui_url.rstrip("/"), settings.kibana_url.rstrip("/"))
-
-    def trace(self, sample: Sample) -> str:
-        """Return the URL of a trace in Zipkin."""
-        return f"{self.zipkin}/traces/{quote(sample['traceId'], safe='')}"
-
-    def logs(self, sample: Sample) -> str:
-        """Return the URL of a trace's log lines in Kibana's Discover."""
-        at = moment(sample["time"])
-        time = f"time:(from:{_rison(iso(at - _AROUND))},to:{_rison(iso(at + _AROUND))})"
-        wanted = _rison('trace.id : "' + sample["traceId"].replace("\\", "\\\\").replace('"', '\\"') + '"')
-        state = (
-            f"columns:!(service.name,log.level,message),index:{_DATA_VIEW},"
-            f"query:(language:kuery,query:{wanted}),sort:!(!('@timestamp',asc))"
-        )
-        return f"{self.kibana}/app/discover#/?_g=({_in_fragment(time)})&_a=({_in_fragment(state)})"
-
-    def all(self, problem: Problem) -> dict[str, str]:
-        """Return the links of a problem by name: `zipkin`, `kibana`, `runbook`, if it has them."""
-        found: dict[str, str] = {}
-        if problem["newest"]:
-            sample = problem["newest"][0]
-            found = {"zipkin": self.trace(sample), "kibana": self.logs(sample)}
-        if (runbook := problem["runbook"]) and len(runbook) <= _LONGEST_URL:
-            found["runbook"] = runbook
-        return found
 
 
 def title(event: Event | None, problem: Problem) -> str:
@@ -126,23 +77,3 @@ def one_line(text: str, most: int) -> str:
 def cut(text: str, most: int) -> str:
     """Cut a text to at most `most` characters, with an ellipsis at the end if it was longer."""
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def moment(milliseconds: float) -> datetime:
-    """Convert milliseconds since the epoch to a UTC time between 1970 and 2100, the nearest if it is outside."""
-    bounded = min(max(milliseconds, 0), 4_102_444_800_000)  # 2100
-    return datetime.fromtimestamp(bounded / 1000, UTC)
-
-
-def iso(at: datetime) -> str:
-    """Format a time by RFC 3339, with milliseconds."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _rison(text: str) -> str:
-    return "'" + text.replace("!", "!!").replace("'", "!'") + "'"
-
-
-def _in_fragment(text: str) -> str:
-    # Programs that detect links in texts end a link at quotes and brackets.
-    return quote(text, safe="!(),:@-._~$*")

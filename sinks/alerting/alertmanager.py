@@ -13,12 +13,12 @@ import orjson
 
 from pipeline.model.dead_letters import Origin
 from pipeline.runtime.http_client import headers_of
-from sinks.alerting.alert_text import Links
 from sinks.alerting.egress_client import EgressClient, Names, egress_clients
 from sinks.alerting.firing import Due, Firing
 from sinks.alerting.settings import AlertmanagerSettings
 from sinks.base.background import start
 from sinks.base.contract import Batch, Kind, Outcome, ProblemState, Refused, Report
+from sinks.base.links import Links
 from sinks.base.metrics import SinkMetrics
 from tracelink.errors import InvalidRecord, Unavailable
 

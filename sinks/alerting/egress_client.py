@@ -23,10 +23,11 @@ from urllib.parse import unquote, unquote_plus
 import urllib3
 
 from pipeline.runtime.http_client import trusting
-from sinks.alerting.settings import EgressSettings, networks_of
+from sinks.alerting.settings import EgressSettings
 from sinks.alerting.ssrf_guard import PlainConnection, SsrfGuard, Target, TlsConnection, host_of, target
 from sinks.base.contract import Refused
 from sinks.base.metrics import SinkMetrics
+from sinks.base.networks import networks_of
 from tracelink.errors import InvalidRecord, Reason, Unavailable, UserError
 
 USER_AGENT = f"tracelink/{version('tracelink-pipeline')}"

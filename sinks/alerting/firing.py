@@ -12,8 +12,10 @@ from typing import Any
 
 from pipeline.model.problems import Event, Problem
 from sinks.alerting import alert_text
-from sinks.alerting.alert_text import Links, cut, iso, moment
+from sinks.alerting.alert_text import cut
 from sinks.base.contract import Batch, Outcome, ProblemState, RaisedAlert, Report
+from sinks.base.links import Links
+from sinks.base.times import iso, moment
 
 ALERT_NAME = "TracelinkProblem"
 Posted = dict[str, Any]
@@ -146,8 +148,9 @@ class Firing:
     ) -> Posted:
         links = self._links.all(problem)
         shown: Event | None = "RESOLVED" if event == "RESOLVED" else None
-        names = {"zipkin": "trace_url", "kibana": "logs_url", "runbook": "runbook_url"}
+        names = {"page": "page_url", "zipkin": "trace_url", "kibana": "logs_url", "runbook": "runbook_url"}
         where = {"operation": problem["operation"], "exception": problem["exception"]}
+        source = links.get("page") or links.get("zipkin")
         return {
             "labels": labels,
             "annotations": {
@@ -159,7 +162,7 @@ class Firing:
             "startsAt": iso(moment(starts)),
             # Clocks differ, and Alertmanager refuses an end before the start.
             "endsAt": iso(moment(max(starts, ends))),
-            **({"generatorURL": links["zipkin"]} if "zipkin" in links else {}),
+            **({"generatorURL": source} if source else {}),
         }
 
 

@@ -1,32 +1,18 @@
 """The settings of the alert sinks."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
 from pipeline.settings import listing
-from sinks.base.settings import SinkSettings
-
-# Alertmanager refuses alerts with an invalid URL.
-_BASE_URL = r"^https?://[A-Za-z0-9._~:/\[\]-]+$"
-
+from sinks.base.networks import networks
+from sinks.base.settings import LinkSettings, SinkSettings
 
 _EVENTS = ("NEW", "BACK", "RATE", "RESOLVED")
 
 
-def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Return the networks of a list in CIDR notation, separated by commas; raises ValueError."""
-    return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
-
-
-def _networks(text: str) -> str:
-    networks_of(text)
-    return text
-
-
-class EgressSettings(SinkSettings):
+class EgressSettings(LinkSettings, SinkSettings):
     """Settings of the alert sinks."""
 
     title = "Alert sinks"
@@ -36,7 +22,7 @@ class EgressSettings(SinkSettings):
     allow_hosts: str | None = Field(
         None, description="Hosts that alerts may be sent to, separated by commas; by default those of the URLs."
     )
-    allow_networks: Annotated[str, AfterValidator(_networks)] = Field(
+    allow_networks: Annotated[str, AfterValidator(networks)] = Field(
         "",
         description="Non-public networks (CIDR, separated by commas) that alerts may be sent to; by default none, for "
         "Alertmanager 127.0.0.0/8,::1/128.",
@@ -44,10 +30,6 @@ class EgressSettings(SinkSettings):
     max_requests: int = Field(
         60, ge=1, description="Maximum requests a minute to each target address; for Alertmanager 600."
     )
-    zipkin_ui_url: str = Field(
-        "http://127.0.0.1:9411/zipkin", pattern=_BASE_URL, description="Zipkin's UI, for links in alerts."
-    )
-    kibana_url: str = Field("http://127.0.0.1:5601", pattern=_BASE_URL, description="Kibana, for links in alerts.")
 
 
 class AlertmanagerSettings(EgressSettings):
@@ -55,7 +37,7 @@ class AlertmanagerSettings(EgressSettings):
 
     title = "The Alertmanager sink"
 
-    allow_networks: Annotated[str, AfterValidator(_networks)] = Field(
+    allow_networks: Annotated[str, AfterValidator(networks)] = Field(
         "127.0.0.0/8,::1/128",
         description="Non-public networks (CIDR, separated by commas) that alerts may be sent to.",
     )

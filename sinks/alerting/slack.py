@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.model.problems import Alert
 from sinks.alerting import alert_text
-from sinks.alerting.alert_text import Links
+from sinks.base.links import Links
 
 # Slack's limits are 3000 for the text of a section and of a message, 2000 for a field, 150 for a header. Slack may
 # count UTF-16 code units.
@@ -13,7 +13,7 @@ _LONGEST_TEXT = 2900
 _LONGEST_FIELD = 1900
 _LONGEST_HEADER = 150
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_NAMES = {"zipkin": "Trace", "kibana": "Log lines", "runbook": "Runbook"}
+_NAMES = {"page": "Problem", "zipkin": "Trace", "kibana": "Log lines", "runbook": "Runbook"}
 
 
 def body(alert: Alert, links: Links) -> Mapping[str, object]:

@@ -12,11 +12,13 @@ import orjson
 from pipeline.model.problems import Alert, Problem, Sample
 from pipeline.runtime.http_client import headers_of
 from sinks.alerting import slack
-from sinks.alerting.alert_text import Links, description, iso, moment, title
+from sinks.alerting.alert_text import description, title
 from sinks.alerting.egress_client import Names, egress_clients
 from sinks.alerting.settings import WebhookSettings
 from sinks.base.contract import Batch, Outcome, Report
+from sinks.base.links import Links
 from sinks.base.metrics import SinkMetrics
+from sinks.base.times import iso, moment
 from tracelink.errors import Unavailable, UserError
 
 VERSION = 1

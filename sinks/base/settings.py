@@ -3,9 +3,11 @@
 from pydantic import ByteSize, Field
 
 from pipeline.settings import RedactionSettings, ReplayedSettings, WatchedSettings, names_of
-from tracelink.settings import KafkaSettings
+from tracelink.settings import KafkaSettings, Settings
 
 _MIB = 1024 * 1024
+# Alertmanager refuses alerts with an invalid URL.
+BASE_URL = r"^https?://[A-Za-z0-9._~:/\[\]-]+$"
 
 
 class SinkSettings(RedactionSettings, WatchedSettings, KafkaSettings):
@@ -46,3 +48,15 @@ class TraceSinkSettings(SinkSettings, ReplayedSettings):
         """Return the consumer group of the sink with this name; each replay job has its own."""
         names = names_of(self)
         return names.job_group(f"sink-{name}") if names.job else super().group(name)
+
+
+class LinkSettings(Settings):
+    """The addresses of pages, for links."""
+
+    title = "Alert sinks and the page"
+
+    page_url: str | None = Field(
+        None, pattern=BASE_URL, description="Address of `tracelink page` for people, for links in alerts."
+    )
+    zipkin_ui_url: str = Field("http://127.0.0.1:9411/zipkin", pattern=BASE_URL, description="Zipkin's UI, for links.")
+    kibana_url: str = Field("http://127.0.0.1:5601", pattern=BASE_URL, description="Kibana, for links.")

@@ -10,9 +10,8 @@ from elasticsearch import ApiError, Elasticsearch, SerializationError, Unsupport
 from elasticsearch.helpers import ScanError, scan
 
 from pipeline.runtime.http_client import trusting
-from pipeline.settings import without_credentials
+from pipeline.settings import ElasticsearchAccess, without_credentials
 from sinks.base.contract import Refused
-from sinks.elasticsearch.settings import ElasticsearchSettings
 from tracelink.errors import Unavailable, UserError
 
 # Concurrent requests: one that the cluster works on, one that it has queued, and one in transit.
@@ -41,11 +40,11 @@ class ElasticsearchClient:
     Up to `IN_FLIGHT` threads may call at a time.
     """
 
-    def __init__(self, settings: ElasticsearchSettings) -> None:
-        """Connect with the first call; raises UserError for invalid settings."""
+    def __init__(self, settings: ElasticsearchAccess, request_timeout: float) -> None:
+        """Connect with the first call; the timeout is in seconds. Raises UserError for invalid settings."""
         self.url = without_credentials(settings.elasticsearch_url)
         """Its URL without credentials."""
-        self._client = _connect(settings)
+        self._client = _connect(settings, request_timeout)
 
     def check(self) -> None:
         """Check that the cluster answers."""
@@ -99,6 +98,28 @@ class ElasticsearchClient:
         except (ApiError, ScanError) as error:
             raise Refused(f"Elasticsearch at {self.url} refused a search: {error}.") from None
 
+    def ask(self, index: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the whole answer of one search: hits, aggregations. Indices that do not exist have no hits."""
+        try:
+            with self._failures():
+                return dict(self._client.search(index=index, body=dict(query), ignore_unavailable=True).body)
+        except ApiError as error:
+            raise Refused(f"Elasticsearch at {self.url} refused a search: {error}.") from None
+
+    def without_field(self, index: str, field: str) -> list[str]:
+        """Return the indices whose mapping has no such field, sorted."""
+        try:
+            with self._failures():
+                answer = self._client.field_caps(
+                    index=index, fields=field, include_unmapped=True, ignore_unavailable=True
+                ).body
+        except ApiError as error:
+            raise Refused(f"Elasticsearch at {self.url} refused to describe a field: {error}.") from None
+        unmapped = answer["fields"].get(field, {}).get("unmapped")
+        if unmapped is None:
+            return [] if field in answer["fields"] else sorted(answer["indices"])
+        return sorted(unmapped.get("indices", answer["indices"]))
+
     def close(self) -> None:
         """Close the connections; may be called again."""
         self._client.close()
@@ -149,7 +170,7 @@ def passes(status: int, kind: str) -> bool:
     return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRY_AGAIN or kind in _PASSING_ERRORS
 
 
-def _connect(settings: ElasticsearchSettings) -> Elasticsearch:
+def _connect(settings: ElasticsearchAccess, request_timeout: float) -> Elasticsearch:
     options: dict[str, Any] = {}
     if settings.elasticsearch_api_key and settings.elasticsearch_username:
         raise UserError("TRACELINK_ELASTICSEARCH_API_KEY and TRACELINK_ELASTICSEARCH_USERNAME: set only one of them.")
@@ -168,7 +189,7 @@ def _connect(settings: ElasticsearchSettings) -> Elasticsearch:
     try:
         # The sink retries, so the client must not.
         return Elasticsearch(
-            urls, request_timeout=settings.request_timeout, max_retries=0, connections_per_node=IN_FLIGHT, **options
+            urls, request_timeout=request_timeout, max_retries=0, connections_per_node=IN_FLIGHT, **options
         )
     except ValueError as error:
         raise UserError(f"TRACELINK_ELASTICSEARCH_URL: {without_credentials(str(error))}.") from None

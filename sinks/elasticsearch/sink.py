@@ -29,7 +29,7 @@ class ElasticsearchSink:
     ) -> None:
         """`services` counts requests and calls of the services, also those in parts that tail sampling leaves out."""
         self._settings = settings
-        self._client = ElasticsearchClient(settings)
+        self._client = ElasticsearchClient(settings, settings.request_timeout)
         self._encoder = Encoder(settings)
         self._bulk = Bulk(self._client, settings.batch_bytes, metrics.request_seconds.observe)
         self._services = services

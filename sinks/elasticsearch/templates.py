@@ -140,7 +140,7 @@ def set_up(client: ElasticsearchClient, settings: ElasticsearchSettings) -> None
 def set_up_now(settings: ElasticsearchSettings) -> list[str]:
     """Set the templates up from a command line; returns their names. Raises UserError if the cluster is unavailable."""
     try:
-        with closing(ElasticsearchClient(settings)) as client:
+        with closing(ElasticsearchClient(settings, settings.request_timeout)) as client:
             set_up(client, settings)
     except Unavailable as error:
         raise UserError(f"{error}. Is it running? `tracelink stack up` starts one on this machine.") from None

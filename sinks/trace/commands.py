@@ -52,7 +52,8 @@ def trace(*, trace_id: str, as_json: bool, to_zipkin: bool, limit: int, **flags:
     zipkin = ZipkinSettings.load_own(flags) if to_zipkin else None
     found = find(settings, parsed, limit)
     if as_json:
-        click.echo(_json(found))
+        # In ASCII: a terminal also interprets control characters that JSON does not escape.
+        click.echo(json.dumps(found.as_json()))
     elif zipkin is None:
         _show(found)
     if zipkin is not None:
@@ -69,15 +70,3 @@ def _show(found: "FoundTrace") -> None:
     console = Console(highlight=False)
     for line in view(found):
         console.print(line, soft_wrap=True)
-
-
-def _json(found: "FoundTrace") -> str:
-    """Return the trace as JSON in ASCII: a terminal also interprets control characters that JSON does not escape."""
-    shown = {
-        "traceId": found.shown_id,
-        "errored": found.errored,
-        "complete": found.limit is None,
-        "spans": found.spans,
-        "logs": found.lines,
-    }
-    return json.dumps(shown)

@@ -13,7 +13,7 @@ from tracelink.errors import Unavailable, UserError
 from tracelink.model.records import TRACE_ID_CHARS, ErrorRule, Flag, Span, shown_trace_id
 
 _PARTS_AT_ONCE = 10  # each of up to some MiB
-_LINES_AT_ONCE = 500
+_LINES_AT_ONCE = 1000
 _RULE = ErrorRule()
 
 
@@ -41,6 +41,16 @@ class FoundTrace:
         """True if a part or a log line is marked as errored."""
         return any(part.get("trace", {}).get("errored") for part in [*self.parts, *self.lines])
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the trace as it is printed as JSON: spans in Zipkin's format, and log lines."""
+        return {
+            "traceId": self.shown_id,
+            "errored": self.errored,
+            "complete": self.limit is None,
+            "spans": self.spans,
+            "logs": self.lines,
+        }
+
     def records(self) -> list[Span]:
         """Return the spans as records. The default rule decides which are errored: documents do not store the flag."""
         return [_record(self.trace_id, span) for span in self.spans]
@@ -49,25 +59,32 @@ class FoundTrace:
 def find(settings: ElasticsearchSettings, trace_id: bytes, limit: int) -> FoundTrace:
     """Fetch a trace with at most `limit` spans and `limit` log lines; raises UserError if nothing is found."""
     try:
-        with closing(ElasticsearchClient(settings)) as client:
-            parts, spans = _spans(client, settings, trace_id, limit + 1)
-            query = _query(trace_id)
-            lines = _documents(client, f"{settings.index_prefix}logs-*", query, _LINES_AT_ONCE, limit + 1)
+        with closing(ElasticsearchClient(settings, settings.request_timeout)) as client:
+            found = fetch(client, settings.index_prefix, trace_id, limit)
     except Unavailable as error:
         raise UserError(f"{error}. Is it running? `tracelink stack up` starts one on this machine.") from None
-    if not parts and not lines:
+    if found is None:
         raise UserError(_not_found(shown_trace_id(trace_id), client.url, settings.index_prefix))
+    return found
+
+
+def fetch(client: ElasticsearchClient, prefix: str, trace_id: bytes, limit: int) -> FoundTrace | None:
+    """Fetch a trace as `find` does, from indices with a prefix; None if nothing is found. Raises Unavailable."""
+    parts, spans = _spans(client, f"{prefix}traces-*", trace_id, limit + 1)
+    lines = _documents(client, f"{prefix}logs-*", _query(trace_id), _LINES_AT_ONCE, limit + 1)
+    if not parts and not lines:
+        return None
     cut = len(spans) > limit or len(lines) > limit
     return FoundTrace(trace_id, parts, spans[:limit], lines[:limit], limit if cut else None)
 
 
 def _spans(
-    client: ElasticsearchClient, settings: ElasticsearchSettings, trace_id: bytes, most: int
+    client: ElasticsearchClient, index: str, trace_id: bytes, most: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the parts without spans, and their spans without duplicates: a replayed part may be stored twice."""
     parts: list[dict[str, Any]] = []
     spans: dict[bytes, dict[str, Any]] = {}
-    for part in client.search(f"{settings.index_prefix}traces-*", _query(trace_id), _PARTS_AT_ONCE):
+    for part in client.search(index, _query(trace_id), _PARTS_AT_ONCE):
         source = part["_source"]
         for span in source.pop("spans", ()):
             spans.setdefault(orjson.dumps(span, option=orjson.OPT_SORT_KEYS), span)

@@ -1,16 +1,15 @@
 """Renders a trace for the terminal: its span tree, with the log lines of each span."""
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterator
 from math import inf
 from operator import itemgetter
-from typing import Any
 
 from rich.text import Text
 
 from pipeline.analysis.span_tree import SpanNode, SpanTree
 from pipeline.cli.text import plain
 from sinks.elasticsearch.indices import instant
+from sinks.trace.placement import Line, field_of, place, start_of, time_of
 from sinks.trace.search import FoundTrace
 from tracelink.model.records import ErrorRule, duration_of
 
@@ -20,17 +19,15 @@ _DEEPEST = 24
 _RULE = ErrorRule()
 _US_PER_MS = 1000
 
-Line = dict[str, Any]
-
 
 def view(found: FoundTrace) -> Iterator[Text]:
     """Yield the lines: a summary, the spans with their log lines, and log lines without a span."""
     spans = found.records()
     tree = SpanTree(spans)
-    placed, unplaced = _place(tree, found.lines)
+    placed, unplaced = place(tree, found.lines)
     yield _summary(found, tree, duration_of(spans))
-    tops = sorted((node for node in tree.nodes if node.parent is None), key=_start)
-    begin = min((start for node in tree.nodes if (start := _start(node)) < inf), default=0.0)
+    tops = sorted((node for node in tree.nodes if node.parent is None), key=start_of)
+    begin = min((start for node in tree.nodes if (start := start_of(node)) < inf), default=0.0)
     yield from _nodes(tops, placed, begin)
     if unplaced:
         yield Text("log lines of services without spans here:", style="dim")
@@ -44,29 +41,6 @@ def shown(text: object) -> str:
     return plain(text, _LONGEST)
 
 
-def _place(tree: SpanTree, lines: Iterable[Line]) -> tuple[dict[int, list[Line]], list[Line]]:
-    """Return the log lines of each node, by its `id()`, and the lines without a node.
-
-    A line without a span, or whose span was not found, goes to the topmost span of its service, or else to the root if
-    there is exactly one.
-    """
-    tops: dict[str | None, SpanNode] = {}
-    for node in sorted(tree.nodes, key=lambda node: (node.depth, _start(node))):
-        tops.setdefault(node.service, node)
-    roots = [node for node in tree.nodes if node.parent is None]
-    root = roots[0] if len(roots) == 1 else None
-    placed: dict[int, list[Line]] = {}
-    unplaced: list[Line] = []
-    for line in lines:
-        service = _field(line, "service", "name")
-        place = tree.find(_field(line, "span", "id"), service) or tops.get(service) or root
-        if place is None:
-            unplaced.append(line)
-        else:
-            placed.setdefault(id(place), []).append(line)
-    return placed, unplaced
-
-
 def _nodes(tops: list[SpanNode], placed: dict[int, list[Line]], begin: float) -> Iterator[Text]:
     """Walk the tree in the order of time, without recursion: traces can be deeper than Python's recursion limit."""
     pending: list[tuple[SpanNode | Line, int]] = [(node, 0) for node in reversed(tops)]
@@ -76,14 +50,14 @@ def _nodes(tops: list[SpanNode], placed: dict[int, list[Line]], begin: float) ->
             yield _line(what, depth)
             continue
         yield _node(what, depth, begin)
-        inside: list[tuple[float, SpanNode | Line]] = [(_time(line), line) for line in placed.get(id(what), ())]
-        inside += [(_start(node), node) for node in what.children]
+        inside: list[tuple[float, SpanNode | Line]] = [(time_of(line), line) for line in placed.get(id(what), ())]
+        inside += [(start_of(node), node) for node in what.children]
         inside.sort(key=itemgetter(0))
         pending += [(one, depth + 1) for _, one in reversed(inside)]
 
 
 def _summary(found: FoundTrace, tree: SpanTree, duration: int) -> Text:
-    services = {node.service for node in tree.nodes} | {_field(line, "service", "name") for line in found.lines}
+    services = {node.service for node in tree.nodes} | {field_of(line, "service", "name") for line in found.lines}
     text = Text(f"trace {found.shown_id}", style="bold")
     text.append(" errored" if found.errored else "", style="bold red")
     counts = (
@@ -93,8 +67,8 @@ def _summary(found: FoundTrace, tree: SpanTree, duration: int) -> Text:
     text.append(counts, style="not bold")
     if tree.nodes:
         text.append(f", {_milliseconds(duration)}", style="not bold")
-    times = [start for node in tree.nodes if 0 < (start := _start(node)) < inf]
-    times += [time for line in found.lines if (time := _time(line)) < inf]
+    times = [start for node in tree.nodes if 0 < (start := start_of(node)) < inf]
+    times += [time for line in found.lines if (time := time_of(line)) < inf]
     if times:
         text.append(f", from {_shown_time(min(times), whole=True)}", style="not bold")
     return text
@@ -107,7 +81,7 @@ def _node(node: SpanNode, depth: int, begin: float) -> Text:
     text.append(f" {shown(span.get('name') or '(no name)')}", style="red" if node.errored else "")
     details = [str(kind).lower()] if (kind := span.get("kind")) else []
     details += [_milliseconds(duration)] if (duration := span.get("duration")) else ["not ended"]
-    if (start := _start(node)) < inf:
+    if (start := start_of(node)) < inf:
         details.append(f"at {_milliseconds(start - begin, sign=True)}")
     if node.parent is None and span.get("parentId"):
         details.append("its caller is not here")
@@ -119,10 +93,10 @@ def _node(node: SpanNode, depth: int, begin: float) -> Text:
 
 
 def _line(line: Line, depth: int) -> Text:
-    level = _field(line, "log", "level")
+    level = field_of(line, "log", "level")
     errored = _RULE.log(level)
     text = _indented(depth)
-    text.append(f"· {_shown_time(_time(line))} ", style="dim")
+    text.append(f"· {_shown_time(time_of(line))} ", style="dim")
     if level:
         text.append(f"{shown(level)} ", style="bold red" if errored else "dim")
     text.append(shown(line.get("message", "")), style="red" if errored else "")
@@ -135,25 +109,6 @@ def _line(line: Line, depth: int) -> Text:
 
 def _indented(depth: int) -> Text:
     return Text("  " * depth if depth <= _DEEPEST else f"{'  ' * _DEEPEST}({depth} deep) ", style="")
-
-
-def _field(line: Line, *names: str) -> str | None:
-    found: Any = line
-    for name in names:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found if isinstance(found, str) and found else None
-
-
-def _start(node: SpanNode) -> float:
-    return node.span.get("timestamp") or inf
-
-
-def _time(line: Line) -> float:
-    """Return a line's time in microseconds; infinity, so that it sorts last, if it has none."""
-    try:
-        return datetime.fromisoformat(str(line.get("@timestamp"))).timestamp() * 1_000_000
-    except (ValueError, OverflowError):
-        return inf
 
 
 def _shown_time(microseconds: float, *, whole: bool = False) -> str:

@@ -37,7 +37,7 @@ class ElasticsearchStore:
 
     def __init__(self, settings: ElasticsearchSettings, dead_lettered: DeadLettered) -> None:
         self._encoder = Encoder(settings)
-        self._client = ElasticsearchClient(settings)
+        self._client = ElasticsearchClient(settings, settings.request_timeout)
         self._dead_lettered = dead_lettered
 
     def check(self) -> None:

@@ -13,8 +13,8 @@ from pipeline.local.kafka import BROKER_SETTINGS
 from pipeline.local.versions import VERSIONS
 from pipeline.local.zipkin import ZIPKIN_ENV
 from pipeline.settings import MonitoringSettings, processes
-from sinks.alerting.settings import networks_of
 from sinks.alerting.ssrf_guard import is_allowed
+from sinks.base.networks import networks_of
 from streams.alerts.rules import Rules
 from tests.deploy.files import COMPOSE_FILE, ROOT, compose, image_environment, own_services, services
 from tracelink.settings import PREFIX, KafkaSettings, Settings, variable_of

@@ -20,6 +20,7 @@ def pipeline_environment(stack: Endpoints, topic_prefix: str, index_prefix: str)
         "TRACELINK_SINK_GROUP": f"{topic_prefix}sink",
         "TRACELINK_INSTANCE_ID": topic_prefix,
         "TRACELINK_STACK_GATEWAY_PORT": "0",
+        "TRACELINK_STACK_PAGE_PORT": "0",
         "TRACELINK_STACK_GATEWAY_GRPC_PORT": "0",
         "TRACELINK_PARTITIONS": "2",
     }

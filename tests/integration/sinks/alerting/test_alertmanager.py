@@ -232,8 +232,8 @@ def test_a_message_is_never_a_label_and_labels_are_bounded(receiver: Receiver) -
     st.text(max_size=2000),
 )
 def test_an_alert_is_bounded_whatever_the_problem_says(labels: dict[str, str], operation: str, message: str) -> None:
-    from sinks.alerting.alert_text import Links  # noqa: PLC0415 - beside the property
     from sinks.alerting.firing import Firing  # noqa: PLC0415 - as above
+    from sinks.base.links import Links  # noqa: PLC0415 - beside the property
 
     made = raised(labels=labels, operation=operation, message=message, services=[message] * 50, root=message)
     (due,) = Firing(Links("http://z", "http://k"), 900).due(batch(made), Report([]), NOW)

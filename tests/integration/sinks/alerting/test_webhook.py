@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from pipeline.local.stack import Endpoints
 from pipeline.model.problems import ALERT
 from sinks.alerting import slack
-from sinks.alerting.alert_text import Links
 from sinks.alerting.settings import WebhookSettings
 from sinks.alerting.webhook import WebhookSink
 from sinks.base.background import start
 from sinks.base.contract import Outcome, Refused
+from sinks.base.links import Links
 from sinks.base.runner import Patience, Runner
 from tests.kit.alerts import NOW, TRACE_ID, batch, new_fingerprint, raised, state
 from tests.kit.http_stub import Request, stub

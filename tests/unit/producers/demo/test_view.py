@@ -4,7 +4,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from producers.demo.errored import ErroredTrace, StoreLinks, lines
+from producers.demo.errored import ErroredTrace, TraceLinks, lines
 from producers.demo.figures import Samples, figures
 from producers.demo.load import Answered, Load
 from producers.demo.view import View
@@ -89,15 +89,16 @@ def test_elsewhere_it_is_a_line_now_and_then() -> None:
     )
 
 
-def test_an_errored_trace_is_said_with_its_page_and_its_query() -> None:
+def test_an_errored_trace_is_said_with_its_pages() -> None:
     failed = span(7, errored=True, localEndpoint={"serviceName": "payment"}, name="POST /charges", id="a" * 16)
     line = log(7, errored=True, spanId="a" * 16, exception={"type": "GatewayError", "message": "no answer"})
     trace = Trace(
         flags=1, traceId=trace_id(7), name="part", opened=0, closed=0, reason="IDLE", spans=[failed], logs=[line]
     )
     text = f"{7:032x}"
-    said = lines(ErroredTrace.of(trace), StoreLinks("http://zipkin:9411/", "http://es:9200", "tracelink-"))
-    assert said[0] == "payment POST /charges: GatewayError: no answer"
-    assert said[1].endswith(f" http://zipkin:9411/zipkin/traces/{text}")
-    assert said[2].endswith(f' trace.id : "{text}"')
-    assert f" curl -s 'http://es:9200/tracelink-logs-*/_search?q=trace.id:{text}&" in said[3]
+    said = lines(ErroredTrace.of(trace), TraceLinks("http://page:7070", "http://zipkin:9411"))
+    assert said == [
+        "payment POST /charges: GatewayError: no answer",
+        f"page    http://page:7070/traces/{text}",
+        f"Zipkin  http://zipkin:9411/zipkin/traces/{text}",
+    ]

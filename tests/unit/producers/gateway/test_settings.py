@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from producers.gateway.settings import Address, GatewaySettings
+from pipeline.runtime.listening import Address
+from producers.gateway.settings import GatewaySettings
 from tracelink.errors import UserError
 
 

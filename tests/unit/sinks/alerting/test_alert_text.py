@@ -4,8 +4,9 @@ from typing import Any, cast
 
 import pytest
 
-from sinks.alerting.alert_text import Links, description
+from sinks.alerting.alert_text import description
 from sinks.alerting.slack import body
+from sinks.base.links import Links
 from tests.kit.alerts import problem, raised
 
 LINKS = Links("http://zipkin", "http://kibana")

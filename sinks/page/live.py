@@ -1,0 +1,109 @@
+"""The problems as they are now: a thread reads their topic, and wakes the pages that show them."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Self
+
+from confluent_kafka import KafkaException
+
+from pipeline.kafka.problem_topic import ProblemsTopic
+from pipeline.model.problems import Problem
+from tracelink.errors import UserError
+from tracelink.settings import KafkaSettings
+
+_log = logging.getLogger(__name__)
+
+_POLL = 0.5
+_SECONDS_BETWEEN_TRIES = 5.0
+_QUIET = 15.0
+"""Seconds without a change after which a listener gets None, so that it finds out if its reader is still there."""
+
+
+class LiveProblems:
+    """The newest state of each problem; a context manager that ends the thread. Any thread may call it."""
+
+    def __init__(
+        self, settings: KafkaSettings, *, make: Callable[[KafkaSettings], ProblemsTopic] = ProblemsTopic
+    ) -> None:
+        self._settings = settings
+        self._make = make
+        self._lock = threading.Lock()
+        self._problems: dict[str, Problem] = {}
+        self._failure: str | None = "The topic of problems has not been read yet."
+        self._stop = threading.Event()
+        self._listeners: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._thread = threading.Thread(target=self._run, name="problems", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def failure(self) -> str | None:
+        """Why the problems may be out of date; None if they are not."""
+        return self._failure
+
+    def all(self) -> list[Problem]:
+        """Return all problems, the firing ones and the newest first."""
+        with self._lock:
+            found = list(self._problems.values())
+        return sorted(found, key=lambda one: (one["status"] != "FIRING", -one["firstSeen"], one["fingerprint"]))
+
+    def find(self, fingerprint: str) -> Problem | None:
+        """Return the problem with a fingerprint, if there is one."""
+        with self._lock:
+            return self._problems.get(fingerprint)
+
+    async def changes(self) -> AsyncIterator[bool]:
+        """Yield True after each change, and False after a time without one; for an event loop."""
+        changed = asyncio.Event()
+        listener = (asyncio.get_running_loop(), changed)
+        self._listeners.add(listener)
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(_QUIET):
+                        await changed.wait()
+                except TimeoutError:
+                    yield False
+                else:
+                    changed.clear()
+                    yield True
+        finally:
+            self._listeners.discard(listener)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._follow()
+            except (UserError, KafkaException) as error:
+                self._say(str(error))
+                self._stop.wait(_SECONDS_BETWEEN_TRIES)
+
+    def _follow(self) -> None:
+        with self._make(self._settings) as topic:
+            while not self._stop.is_set():
+                changed = topic.poll(_POLL)
+                if not topic.is_read:
+                    continue
+                if changed or self._failure is not None:
+                    with self._lock:
+                        self._problems = {one["fingerprint"]: one for one in topic.listing.shown(quiet=True)}
+                    self._say(None)
+                    self._wake()
+
+    def _say(self, failure: str | None) -> None:
+        if failure != self._failure and failure is not None:
+            _log.warning("the problems are not up to date: %s", failure)
+        self._failure = failure
+
+    def _wake(self) -> None:
+        for loop, changed in list(self._listeners):
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(changed.set)

@@ -1,0 +1,209 @@
+"""What each page shows: from the query of its address to HTML. The functions block; the app calls them in threads."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline.cli.trace_id import given_trace_id
+from pipeline.model.problems import Problem, Sample
+from sinks.base.links import Links
+from sinks.page import shown
+from sinks.page.live import LiveProblems
+from sinks.page.problem_list import ProblemFilter
+from sinks.page.record_fields import exception_of, fields_of, level_of
+from sinks.page.search import Search
+from sinks.page.search_query import SearchFilter, step_of
+from sinks.page.settings import PageSettings
+from sinks.page.trace_page import LEVELS, TraceFilter, TracePage
+from sinks.page.traces import Traces
+from sinks.trace.view import view
+from tracelink.errors import UserError
+from tracelink.model.records import error_tag, shown_trace_id
+
+JSON, TEXT = "application/json", "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The answer to a request."""
+
+    body: str
+    status: HTTPStatus = HTTPStatus.OK
+    content_type: str = "text/html; charset=utf-8"
+
+
+class Views:
+    """Makes the pages."""
+
+    def __init__(self, settings: PageSettings, problems: LiveProblems, traces: Traces, search: Search) -> None:
+        self._problems = problems
+        self._traces = traces
+        self._search = search
+        self._links = Links.of(settings)
+        self._has_kibana = "kibana_url" in settings.model_fields_set
+        self._templates = _templates()
+
+    def problem_list(self, query: Mapping[str, str]) -> Page:
+        """Return the list of problems."""
+        wanted = ProblemFilter.of(query)
+        problems = self._problems.all()
+        rows, number = wanted.rows(problems)
+        return self._page(
+            "problems.html",
+            rows=rows,
+            number=number,
+            firing=sum(one["status"] == "FIRING" for one in problems),
+            known=len(problems),
+            wanted=wanted,
+            services=sorted({one["service"] for one in problems if one["service"]}),
+            severities=sorted({one["severity"] for one in problems if one["severity"]}),
+            pages=-(-number // wanted.limit),
+            query=_without(query, "page"),
+            failure=self._problems.failure,
+            now=shown.now_ms(),
+        )
+
+    def problem(self, fingerprint: str) -> Page:
+        """Return a problem's page, with its newest trace."""
+        problem = self._problems.find(fingerprint)
+        if problem is None:
+            failure = self._problems.failure
+            said = f"There is no problem {fingerprint[:64]}. " + (failure or "It may have been removed by retention.")
+            return self.error(HTTPStatus.SERVICE_UNAVAILABLE if failure else HTTPStatus.NOT_FOUND, said)
+        newest, failure = None, None
+        sample = problem["newest"][0] if problem["newest"] else None
+        if sample is not None:
+            try:
+                newest = self._trace(sample["traceId"], {})
+            except UserError as error:
+                failure = error.message
+        return self._page(
+            "problem.html",
+            problem=problem,
+            newest=newest,
+            sample=sample,
+            base=f"/traces/{quote(sample['traceId'], safe='')}?" if sample else "",
+            samples=_samples(problem),
+            links=self._links_of(sample) if sample else [],
+            failure=failure or self._problems.failure,
+            now=shown.now_ms(),
+        )
+
+    def search(self, query: Mapping[str, str]) -> Page:
+        """Return the traces that the query of an address asks for. Raises Unavailable and Refused."""
+        try:
+            wanted = SearchFilter.of(query, round(shown.now_ms()))
+        except UserError as error:
+            page = self._page("traces.html", wanted=query, failure=error.message, found=None)
+            return Page(page.body, HTTPStatus.BAD_REQUEST)
+        found = self._search.find(wanted)
+        return self._page(
+            "traces.html",
+            wanted=query,
+            failure=None,
+            found=found,
+            range=wanted,
+            longest=max((one.duration or 0 for one in found.results), default=0),
+            most=max((one.count for one in found.buckets), default=0),
+            step=step_of(wanted) // 1000,
+            query=_without(query, "page"),
+        )
+
+    def trace(self, spelled: str, query: Mapping[str, str]) -> Page:
+        """Return a trace's page, or a download of it. Raises UserError if `spelled` is no trace id."""
+        for ending, kind in (".zipkin.json", JSON), (".json", JSON), (".txt", TEXT):
+            if spelled.endswith(ending):
+                return self._download(spelled.removesuffix(ending), ending, kind)
+        page = self._trace(spelled, query)
+        if page is None:
+            return self._not_found(spelled)
+        return self._page(
+            "trace.html",
+            page=page,
+            wanted=page.wanted,
+            levels=LEVELS,
+            base=_without(query, "at", "page", keep_end=True),
+            query=_without(query, "page"),
+            links=self._links_of(_sample_of(page)),
+        )
+
+    def error(self, status: HTTPStatus, said: str) -> Page:
+        """Return a page that says what is wrong."""
+        page = self._page("error.html", status=status, said=said)
+        return Page(page.body, status)
+
+    def login(self, target: str, *, failed: bool = False) -> Page:
+        """Return the page that asks for the token."""
+        page = self._page("login.html", target=target, failed=failed)
+        return Page(page.body, HTTPStatus.UNAUTHORIZED)
+
+    def _not_found(self, spelled: str) -> Page:
+        page = self._page("not_found.html", trace_id=shown_trace_id(given_trace_id(spelled)))
+        return Page(page.body, HTTPStatus.NOT_FOUND)
+
+    def _trace(self, spelled: str, query: Mapping[str, str]) -> TracePage | None:
+        found = self._traces.find(given_trace_id(spelled))
+        return None if found is None else TracePage.of(*found, TraceFilter.of(query))
+
+    def _download(self, spelled: str, ending: str, kind: str) -> Page:
+        found = self._traces.find(given_trace_id(spelled))
+        if found is None:
+            return self._not_found(spelled)
+        trace = found[0]
+        if ending == ".txt":
+            return Page("".join(f"{line.plain}\n" for line in view(trace)), content_type=kind)
+        return Page(json.dumps(trace.spans if ending == ".zipkin.json" else trace.as_json()), content_type=kind)
+
+    def _links_of(self, sample: Sample) -> list[tuple[str, str]]:
+        """Return the links of a trace, with their texts; to Kibana only if its address is set."""
+        found = [("Trace in Zipkin", self._links.trace(sample))]
+        return found + ([("Log lines in Kibana", self._links.logs(sample))] if self._has_kibana else [])
+
+    def _page(self, template: str, **values: Any) -> Page:  # noqa: ANN401 - whatever the template shows
+        return Page(self._templates.get_template(template).render(**values))
+
+
+def _templates() -> Environment:
+    templates = Environment(
+        loader=PackageLoader("sinks.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {
+        "plain": shown.text,
+        "name": shown.name,
+        "took": shown.took,
+        "instant": shown.instant,
+        "since": shown.since,
+        "colour": shown.colour,
+        "fields": fields_of,
+        "level": level_of,
+        "exception": exception_of,
+        "query": urlencode,
+    }
+    templates.globals |= {"ago": shown.ago, "error_tag": error_tag}
+    return templates
+
+
+def _without(query: Mapping[str, str], *names: str, keep_end: bool = False) -> str:
+    """Return the query of an address without some of its names: `?…`, and with `keep_end` what more can be added to."""
+    left = urlencode([(name, value) for name, value in query.items() if name not in names and value])
+    return f"?{left}{'&' * bool(left)}" if keep_end or left else "?"
+
+
+def _samples(problem: Problem) -> list[tuple[str, Sample]]:
+    found = [("", sample) for sample in problem["newest"]]
+    return found + ([("slowest", problem["slowest"])] if problem["slowest"] else [])
+
+
+def _sample_of(page: TracePage) -> Sample:
+    return Sample(
+        traceId=page.found.shown_id, time=round(page.waterfall.begin / 1000), duration=round(page.waterfall.took)
+    )
