@@ -25,8 +25,8 @@ demo: $(STAMP) ## Run the whole pipeline with a small shop in which requests som
 # Python and pytest keep what they compile, also where an image tells them not to: each test process would do it again.
 test test-fast test-fuzz: export PYTHONDONTWRITEBYTECODE =
 
-test: $(STAMP) ## Run all tests against real servers, in three processes (ARGS=… to pass other arguments to pytest)
-	$(BIN)/pytest $(or $(ARGS),--hypothesis-profile ci --numprocesses 3 --dist worksteal)
+test: $(STAMP) ## Run all tests against real servers, in five processes (ARGS=… to pass other arguments to pytest)
+	$(BIN)/pytest $(or $(ARGS),--hypothesis-profile ci --numprocesses 5 --dist worksteal)
 
 test-fast: $(STAMP) ## Run the tests that need no servers, within a minute
 	$(BIN)/pytest -m "not servers" --numprocesses logical --dist worksteal

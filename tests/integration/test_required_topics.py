@@ -12,6 +12,7 @@ from pipeline.local.stack import Endpoints
 from pipeline.settings import TopicSettings
 from tests.kit.http_stub import stub
 from tests.kit.processes import running
+from tests.kit.waiting import wait_for
 
 
 @pytest.fixture
@@ -37,6 +38,8 @@ def create(environment: dict[str, str], *names: str) -> None:
     admin = connect(settings)
     for future in admin.create_topics(new, operation_timeout=20).values():
         future.result(20)
+    # A broker shows new topics a moment after it has created them.
+    wait_for("the topics are seen", lambda: wanted <= admin.list_topics(timeout=20).topics.keys())
 
 
 @pytest.mark.parametrize(
