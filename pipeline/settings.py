@@ -94,6 +94,10 @@ class WindowSettings(ReplayedSettings):
     )
 
 
+RECORDED = {"idle_gap": "as recorded by the join", "max_age": "as recorded by the join"}
+"""The defaults of these settings in commands that look back: the windows that the join had then."""
+
+
 class MonitoringSettings(Settings):
     """Metrics, health and logging of a process."""
 

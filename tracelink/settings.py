@@ -93,7 +93,10 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else ""
             said = first["msg"].removeprefix("Value error, ")
-            raise UserError(f"{variable_of(name)} (or {flag_of(name)}): {said}.") from None
+            if first["type"].endswith("_parsing"):
+                # Pydantic names the type; the description has the unit.
+                said = f"{said.partition(',')[0]}, not {first['input']!r}. {cls.model_fields[name].description}"
+            raise UserError(f"{variable_of(name)} (or {flag_of(name)}): {said.rstrip('.')}.") from None
 
     @classmethod
     def load_own(cls, flags: Mapping[str, object]) -> Self:
@@ -105,7 +108,7 @@ def _host_and_port(text: str) -> str:
     """Reject an address without a port: librdkafka's default, 9092, may be another Kafka."""
     for address in text.split(","):
         host, colon, port = address.strip().rpartition(":")
-        if not (host and colon and port.isdecimal() and int(port) <= _MAX_PORT):
+        if not (host and colon and port.isdecimal() and int(port) <= _MAX_PORT) or "/" in host:
             raise ValueError(f"{address.strip()!r} is not HOST:PORT")
     return text
 

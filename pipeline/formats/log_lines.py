@@ -249,7 +249,8 @@ def _records(number: int, index: tuple[int, ...], value: object, envelope: Entry
     elif not isinstance(value, dict):
         yield LogLine(number, index, InvalidInput("no object", f"a log line is an object, not {value!r:.60}"))
     elif (name := span_format(value)) is not None:
-        yield LogLine(number, index, InvalidInput("span", f"these are spans ({name}), not log lines: use --spans"))
+        said = f"these are spans ({name}), not log lines: send them with --spans, or to /v1/traces of the gateway"
+        yield LogLine(number, index, InvalidInput("span", said))
     elif isinstance(events := value.get("logEvents"), list):
         others = {name: field for name, field in value.items() if name != "logEvents"}
         for position, one in enumerate(events):

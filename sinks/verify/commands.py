@@ -11,7 +11,7 @@ import click
 
 from pipeline.cli.options import settings_options
 from pipeline.cli.times import HELP, TimeSpec, now_ms, shown
-from pipeline.settings import ElasticsearchAccess, WindowSettings, ZipkinAccess, names_of, without_credentials
+from pipeline.settings import RECORDED, ElasticsearchAccess, WindowSettings, ZipkinAccess, names_of, without_credentials
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.zipkin.settings import ZipkinSettings
 from tracelink.errors import UserError
@@ -43,7 +43,7 @@ _REPEATED = (
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write the ids of traces with gaps to; if they are few among many, the replay selects only these.",
 )
-@settings_options(WindowSettings)
+@settings_options(WindowSettings, defaults=RECORDED)
 @settings_options(ElasticsearchAccess)
 @settings_options(ElasticsearchSettings, only=_DOCUMENTS)
 @settings_options(ZipkinAccess)

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 from pipeline.cli.options import settings_options
 from pipeline.cli.times import HELP, TimeSpec
 from pipeline.runtime.signals import INTERRUPTED
-from pipeline.settings import JOB_NAME, settings_of, without_credentials
+from pipeline.settings import JOB_NAME, RECORDED, settings_of, without_credentials
 from streams.join.settings import JoinSettings
 from tracelink.settings import KafkaSettings, flag_of, variable_of
 
@@ -78,7 +78,7 @@ def _job_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 @click.option("--alerts", is_flag=True, help="With --run: send the errored traces to the live alerts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @settings_options(KafkaSettings)
-@settings_options(JoinSettings, only=("idle_gap", "max_age"))
+@settings_options(JoinSettings, only=("idle_gap", "max_age"), defaults=RECORDED)
 @settings_options(_ELASTICSEARCH_SINK, only=_ELASTICSEARCH)
 @settings_options(_ZIPKIN_SINK, only=("zipkin_url",))
 @click.pass_context

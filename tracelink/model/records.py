@@ -100,9 +100,13 @@ def parse_trace_id(text: str) -> tuple[bytes, int]:
     """
     if not 1 <= len(text) <= TRACE_ID_CHARS:
         raise ValueError(f"a trace id has 1 to {TRACE_ID_CHARS} hex characters, not {text!r:.60}")
-    if not text.isalnum():  # bytes.fromhex would skip white space
+    try:
+        # Python would skip white space.
+        value = bytes.fromhex(text.zfill(TRACE_ID_CHARS)) if text.isalnum() else None
+    except ValueError:
+        value = None
+    if value is None:
         raise ValueError(f"a trace id is hex, not {text!r:.60}")
-    value = bytes.fromhex(text.zfill(TRACE_ID_CHARS))
     if value == NO_TRACE:
         raise ValueError("a trace id is not zero")
     return value, Flag.SHORT_ID if len(text) <= TRACE_ID_CHARS // 2 else 0

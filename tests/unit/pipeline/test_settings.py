@@ -12,7 +12,7 @@ from pipeline.kafka.admin import connect
 from pipeline.local.commands import down
 from pipeline.local.commands import up as stack_up
 from pipeline.local.up import up
-from pipeline.settings import processes, settings_of, without_credentials
+from pipeline.settings import WindowSettings, processes, settings_of, without_credentials
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from streams.join.settings import JoinSettings
 from tracelink.errors import UserError
@@ -67,10 +67,19 @@ def test_a_misspelt_variable_of_the_local_stack_is_refused_and_a_right_one_passe
         KafkaSettings.load()
 
 
-@pytest.mark.parametrize("servers", ["127.0.0.1", "kafka:port", "", "kafka:9092,other", ":9092"])
+@pytest.mark.parametrize("servers", ["127.0.0.1", "kafka:port", "", "kafka:9092,other", ":9092", "http://kafka:9092"])
 def test_an_address_without_a_port_is_refused_and_not_guessed(servers: str) -> None:
     with pytest.raises(UserError, match=r"TRACELINK_KAFKA_BOOTSTRAP_SERVERS .* is not HOST:PORT"):
         KafkaSettings.load(kafka_bootstrap_servers=servers)
+
+
+def test_a_number_with_a_unit_is_refused_with_the_meaning_of_the_setting() -> None:
+    with pytest.raises(UserError) as refused:
+        WindowSettings.load(idle_gap="5s")
+    assert refused.value.message == (
+        "TRACELINK_IDLE_GAP (or --idle-gap): Input should be a valid number, not '5s'. "
+        "A part of a trace closes after this many seconds without a record."
+    )
 
 
 def test_an_address_is_shown_without_its_credentials() -> None:

@@ -21,7 +21,7 @@ def test_an_id_of_64_bits_is_padded_and_marked() -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "0" * 32, "x" * 32, "a" * 33, " 1", "1 2", "0x12", "\u0661"])
 def test_what_is_no_trace_id_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"trace id|hexadecimal"):
+    with pytest.raises(ValueError, match=r"a trace id (is|has)"):
         parse_trace_id(text)
 
 
