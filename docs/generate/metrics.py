@@ -10,6 +10,7 @@ from producers.canary.settings import CANARY_STAGES
 from producers.gateway import metrics as gateway
 from sinks.base import metrics as sinks
 from sinks.elasticsearch.span_metrics import ServiceMetrics
+from sinks.page import metrics as page
 from streams.alerts import metrics as alerts
 from streams.join import metrics as join
 from tracelink import metrics as publisher
@@ -45,6 +46,7 @@ SECTIONS = (
     Section("`tracelink sink elasticsearch`: the traced services", ServiceMetrics),
     Section("`tracelink canary`", lambda registry: canary.CanaryMetrics(registry, CANARY_STAGES), (canary.EQUATION,)),
     Section("`tracelink gateway`", gateway.GatewayMetrics, (gateway.EQUATION,)),
+    Section("`tracelink page`", page.PageMetrics),
     Section("All processes, on Linux", lambda registry: ProcessCollector(registry=registry)),
 )
 

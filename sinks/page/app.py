@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from sinks.base.contract import Refused
 from sinks.page.access import COOKIE, Access
 from sinks.page.live import LiveProblems
+from sinks.page.metrics import PageMetrics
 from sinks.page.settings import PageSettings
 from sinks.page.views import Page, Views
 from tracelink.errors import Unavailable, UserError
@@ -45,8 +46,9 @@ _OWN_PATH = re.compile(r"/(?![/\\])[^\x00-\x20]*")
 class App:
     """Answers requests; what blocks runs in threads, of which only so many ask the stores at a time."""
 
-    def __init__(self, settings: PageSettings, views: Views, problems: LiveProblems) -> None:
+    def __init__(self, settings: PageSettings, views: Views, problems: LiveProblems, metrics: PageMetrics) -> None:
         self._views = views
+        self._metrics = metrics
         self._problems = problems
         self._access = Access(settings)
         self._timeout = settings.store_timeout
@@ -84,22 +86,30 @@ class App:
         return _response(self._views.error(HTTPStatus.FORBIDDEN, _FORBIDDEN))
 
     async def _problem_list(self, request: Request) -> Response:
-        return await self._shown(lambda: self._views.problem_list(request.query_params))
+        return await self._shown("problems", lambda: self._views.problem_list(request.query_params))
 
     async def _problem(self, request: Request) -> Response:
-        return await self._shown(lambda: self._views.problem(request.path_params["fingerprint"]))
+        return await self._shown("problem", lambda: self._views.problem(request.path_params["fingerprint"]))
 
     async def _trace(self, request: Request) -> Response:
-        return await self._shown(lambda: self._views.trace(request.path_params["id"], request.query_params))
+        trace_id, query = request.path_params["id"], request.query_params
+        return await self._shown("trace", lambda: self._views.trace(trace_id, query))
 
     async def _search(self, request: Request) -> Response:
-        return await self._shown(lambda: self._views.search(request.query_params))
+        return await self._shown("traces", lambda: self._views.search(request.query_params))
 
     async def _go(self, request: Request) -> Response:
         """Lead from the field for a trace id to the trace."""
         return RedirectResponse(f"/traces/{quote(request.query_params.get('id', '').strip(), safe='')}", 303)
 
-    async def _shown(self, make: Callable[[], Page]) -> Response:
+    async def _shown(self, name: str, make: Callable[[], Page]) -> Response:
+        """Count and time a page."""
+        with self._metrics.duration.labels(name).time():
+            response = await self._made(make)
+        self._metrics.requests.labels(name, response.status_code).inc()
+        return response
+
+    async def _made(self, make: Callable[[], Page]) -> Response:
         """Make a page in a thread; a store that does not answer, or a wrong id, gives a page that says so."""
         try:
             with anyio.fail_after(self._timeout):

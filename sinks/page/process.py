@@ -16,6 +16,7 @@ from pipeline.runtime.process import run_process
 from sinks.elasticsearch.client import ElasticsearchClient
 from sinks.page.app import App
 from sinks.page.live import LiveProblems
+from sinks.page.metrics import PageMetrics
 from sinks.page.search import Search
 from sinks.page.settings import PageSettings
 from sinks.page.traces import Traces
@@ -47,7 +48,7 @@ class PageServer:
     watchdog = None  # every request has a deadline
     group = ""
 
-    def __init__(self, settings: PageSettings, _: CollectorRegistry) -> None:
+    def __init__(self, settings: PageSettings, registry: CollectorRegistry) -> None:
         self._settings = settings
         refuse_taken(settings.address, "--page-listen")
         client = ElasticsearchClient(settings, settings.store_timeout)
@@ -56,7 +57,7 @@ class PageServer:
         self._problems = LiveProblems(settings)
         prefix = settings.index_prefix
         views = Views(settings, self._problems, Traces(client, prefix), Search(client, prefix))
-        self._app = App(settings, views, self._problems)
+        self._app = App(settings, views, self._problems, PageMetrics(registry))
         self._stopping = threading.Event()
         self._running = False
         self._wake: Callable[[], object] = _nothing

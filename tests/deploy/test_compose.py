@@ -21,6 +21,8 @@ from tracelink.settings import PREFIX, KafkaSettings, Settings, variable_of
 
 # Each listener has a name of its own, and Compose has one more, for processes outside of the containers.
 _LISTENERS = "listener.security.protocol.map"
+# The addresses that a person's browser opens.
+_FOR_PEOPLE = {f"{PREFIX}PAGE_URL", f"{PREFIX}KIBANA_URL", f"{PREFIX}ZIPKIN_UI_URL"}
 SERVICES = sorted(services())
 OWN = sorted(own_services())
 
@@ -153,9 +155,21 @@ def test_a_process_of_ours_finds_each_address_in_the_network(name: str) -> None:
         f"http://{other}:{port.split(':')[2]}" for other in services() for port in services()[other].get("ports", [])
     }
     reachable = {listener.split("://")[1] for listener in inside} | published
-    addresses = {value for key, value in _environment(name).items() if key.endswith(("_URL", "_SERVERS"))}
+    given = _environment(name)
+    addresses = {value for key, value in given.items() if key.endswith(("_URL", "_SERVERS")) and key not in _FOR_PEOPLE}
     assert addresses
     assert addresses <= reachable
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_link_leads_to_a_port_of_this_machine(name: str) -> None:
+    published = {
+        f"http://{host}:{port}"
+        for other in services()
+        for host, port, _ in (one.split(":") for one in services()[other].get("ports", []))
+    }
+    links = {value for key, value in _environment(name).items() if key in _FOR_PEOPLE}
+    assert links <= published
 
 
 def test_the_alerts_have_the_rules_that_are_mounted() -> None:
