@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.formats.text_lines import parse_text_line
 from sinks.page import shown
 from sinks.page.waterfall import Row
 from sinks.trace.placement import Line, field_of, time_of
@@ -16,6 +17,14 @@ _OTEL_EVENT = re.compile(r'"([^"]{1,200})": (\{.*\})', re.DOTALL)
 def level_of(row: Row) -> str | None:
     """Return the level of a row that is a log line."""
     return None if row.line is None else field_of(row.line, "log", "level")
+
+
+def said_of(row: Row) -> str:
+    """Return the message of a log line, without the header of a log layout: its time, level and ids are elsewhere."""
+    message = str((row.line or {}).get("message") or "")
+    layout = parse_text_line(message) if message[:1].isdecimal() or message.startswith("[") else {}
+    behind = layout.get("message") or layout.get("msg")
+    return behind if isinstance(behind, str) else message
 
 
 def exception_of(row: Row) -> str:

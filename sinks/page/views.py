@@ -15,7 +15,7 @@ from sinks.base.links import Links
 from sinks.page import shown
 from sinks.page.live import LiveProblems
 from sinks.page.problem_list import ProblemFilter
-from sinks.page.record_fields import exception_of, fields_of, level_of
+from sinks.page.record_fields import exception_of, fields_of, level_of, said_of
 from sinks.page.search import Search
 from sinks.page.search_query import SearchFilter, step_of
 from sinks.page.settings import PageSettings
@@ -186,6 +186,7 @@ def _templates() -> Environment:
         "fields": fields_of,
         "level": level_of,
         "exception": exception_of,
+        "said": said_of,
         "query": urlencode,
     }
     templates.globals |= {"ago": shown.ago, "error_tag": error_tag}
@@ -198,9 +199,10 @@ def _without(query: Mapping[str, str], *names: str, keep_end: bool = False) -> s
     return f"?{left}{'&' * bool(left)}" if keep_end or left else "?"
 
 
-def _samples(problem: Problem) -> list[tuple[str, Sample]]:
-    found = [("", sample) for sample in problem["newest"]]
-    return found + ([("slowest", problem["slowest"])] if problem["slowest"] else [])
+def _samples(problem: Problem) -> list[Sample]:
+    """Return the sample traces, the newest first, each once."""
+    found = [*problem["newest"], *([problem["slowest"]] if problem["slowest"] else [])]
+    return list({sample["traceId"]: sample for sample in reversed(found)}.values())[::-1]
 
 
 def _sample_of(page: TracePage) -> Sample:

@@ -13,7 +13,7 @@ from sinks.trace.search import FoundTrace
 from tracelink.model.records import ErrorRule
 
 _RULE = ErrorRule()
-_FEW = 60
+_FEW = 25
 """A trace with so many rows is open as a whole."""
 _FIRST_LEVELS = 2
 """Of a larger trace without an error, so many levels are open."""
