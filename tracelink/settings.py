@@ -34,13 +34,13 @@ NAMES = frozenset(
         "max_request_records", "max_requests", "max_searches", "max_trace_bytes", "max_trace_records", "page_listen",
         "page_proxies", "page_token", "page_url", "page_user_header", "partitions", "quiet_after", "redact",
         "redact_names", "redact_patterns", "replay", "replay_alerts", "replicas", "replication", "request_timeout",
-        "retention", "root_grace", "rules_file", "sample_rate", "sender_rate", "service_metrics", "session_timeout",
-        "setup_templates", "shards", "sink_group", "stack_dir", "stack_elasticsearch_heap", "stack_elasticsearch_port",
-        "stack_gateway_grpc_port", "stack_gateway_port", "stack_java_options", "stack_kafka_heap", "stack_kafka_port",
-        "stack_maven_repository", "stack_only", "stack_page_port", "stack_zipkin_heap", "stack_zipkin_port",
-        "store_timeout", "stuck_after", "topic_prefix", "transaction_timeout", "webhook_ca", "webhook_events",
-        "webhook_headers", "webhook_secret", "webhook_template", "webhook_url", "zipkin_ca", "zipkin_headers",
-        "zipkin_ui_url", "zipkin_url",
+        "retention", "root_grace", "rules_file", "sample_rate", "search_tags", "sender_rate", "service_metrics",
+        "session_timeout", "setup_templates", "shards", "sink_group", "stack_dir", "stack_elasticsearch_heap",
+        "stack_elasticsearch_port", "stack_gateway_grpc_port", "stack_gateway_port", "stack_java_options",
+        "stack_kafka_heap", "stack_kafka_port", "stack_maven_repository", "stack_only", "stack_page_port",
+        "stack_zipkin_heap", "stack_zipkin_port", "store_timeout", "stuck_after", "topic_prefix", "transaction_timeout",
+        "webhook_ca", "webhook_events", "webhook_headers", "webhook_secret", "webhook_template", "webhook_url",
+        "zipkin_ca", "zipkin_headers", "zipkin_ui_url", "zipkin_url",
     }
 )  # fmt: skip
 """All settings of all processes and of the local stack: a process ignores the variables of other processes."""

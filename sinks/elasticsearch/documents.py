@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.analysis.root_cause import root_cause_span
 from pipeline.formats.zipkin_json import zipkin_span
 from sinks.elasticsearch.indices import instant
+from sinks.elasticsearch.searchable import SearchedTags, operations
 from tracelink.errors import InvalidRecord, Reason
 from tracelink.model.records import Flag, LogRecord, Trace, duration_of, service_of, shown_trace_id
 
@@ -71,7 +72,7 @@ def part_id(trace: Trace) -> str:
     return f"{trace['traceId'].hex()}-{trace['name']}"
 
 
-def part_document(trace: Trace, context: dict[str, Any], start: int) -> dict[str, Any]:
+def part_document(trace: Trace, context: dict[str, Any], start: int, searched: SearchedTags) -> dict[str, Any]:
     """Return the document of a part: summary, root cause and spans. `start` is its time by `started`.
 
     Raises InvalidRecord.
@@ -96,6 +97,10 @@ def part_document(trace: Trace, context: dict[str, Any], start: int) -> dict[str
     if spans:
         document["trace"]["duration"] = {"us": duration_of(spans)}
         document["spans"] = [zipkin_span(span) for span in spans]
+        if names := operations(spans):
+            document["operations"] = names
+        if tags := searched.of(spans):
+            document["tags"] = tags
     if errored and (origin := root_cause_span(trace)):
         document["error"] = _present(
             service=origin.service, operation=origin.operation, message=origin.message, type=origin.type

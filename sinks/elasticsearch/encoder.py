@@ -24,6 +24,7 @@ class Encoder:
         self._indices = Indices.of(settings)
         self._sampling = TailSampling(settings.keep_share, settings.keep_slower_than, settings.keep_log_level)
         self._redactor = settings.redactor()
+        self._searched = settings.searched_tags()
 
     def documents(
         self, batch: Batch, report: Report, observed: list[tuple[Trace, Observed]] | None = None
@@ -69,7 +70,7 @@ class Encoder:
         trace = Trace(**(trace | {"logs": shown}))
         start = documents.started(trace)
         try:
-            source = documents.part_document(trace, context, start)
+            source = documents.part_document(trace, context, start, self._searched)
         except InvalidRecord as error:
             report.refuse_part(index, part, error)
             return

@@ -11,7 +11,7 @@ from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.unindexable import UNINDEXED
 from tracelink.errors import Unavailable, UserError
 
-_VERSION = 3
+_VERSION = 4
 
 # Longer values stay in the document but are not searchable; without `ignore_above` the document would be refused.
 _KEYWORD = {"type": "keyword", "ignore_above": 1024}
@@ -62,6 +62,9 @@ PART_MAPPINGS: dict[str, Any] = {
             }
         },
         "error": {"properties": {"service": _KEYWORD, "operation": _KEYWORD, "message": _TEXT, "type": _KEYWORD}},
+        "operations": _KEYWORD,
+        # Searched only: with the columns by which Elasticsearch sorts and counts, they would take twice the disk.
+        "tags": {"type": "flattened", "ignore_above": 1024, "doc_values": False},
         "spans": {"type": "object", "enabled": False},
         UNINDEXED: _UNINDEXED,
     },

@@ -12,6 +12,7 @@ from sinks.elasticsearch.documents import (
     trace_context,
 )
 from sinks.elasticsearch.indices import Indices
+from sinks.elasticsearch.searchable import SearchedTags
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.templates import LOG_MAPPINGS, templates
 from tests.kit.sink_examples import ERRORED, ROOT, START, log, new_trace_id, part, span
@@ -21,6 +22,7 @@ from tracelink.model.records import shown_trace_id
 TRACE = bytes.fromhex("4bf92f3577b34da6a3ce929d0e0e4736")
 DAY_US = 86_400_000_000
 OPENED = START // 1000
+SEARCHED = SearchedTags(["*"])
 
 
 def test_a_log_line_is_written_under_ecs_names() -> None:
@@ -93,7 +95,7 @@ def test_a_part_is_summed_up_with_its_spans_beside() -> None:
         ),
     ]
     trace = part(spans, [log(TRACE, service="stock", timestamp=START - 5)]).trace
-    document = part_document(trace, trace_context(trace), started(trace))
+    document = part_document(trace, trace_context(trace), started(trace), SEARCHED)
     assert [one["id"] for one in document.pop("spans")] == ["00000000000000a1", "00000000000000b2"]
     assert document == {
         "@timestamp": datetime(2025, 12, 31, 23, 59, 59, 999_995, UTC),
@@ -111,13 +113,15 @@ def test_a_part_is_summed_up_with_its_spans_beside() -> None:
             "duration": {"us": 60_000},
         },
         "service": {"name": ["cart", "payment", "stock"]},
+        "operations": ["charge", "get /cart"],
+        "tags": {"error": ["card declined"], "http.method": ["GET"]},
         "error": {"service": "payment", "operation": "charge", "message": "card declined"},
     }
 
 
 def test_a_part_of_log_lines_alone_has_neither_spans_nor_a_duration() -> None:
     trace = part([], [log(TRACE)]).trace
-    document = part_document(trace, trace_context(trace), started(trace))
+    document = part_document(trace, trace_context(trace), started(trace), SEARCHED)
     assert "spans" not in document
     assert "duration" not in document["trace"]
     assert "error" not in document
@@ -131,7 +135,7 @@ def test_a_part_without_any_time_starts_when_it_was_opened() -> None:
 def test_a_span_of_an_impossible_time_keeps_no_other_out(timestamp: int) -> None:
     spans = [span(TRACE), span(TRACE, "00000000000000b2", timestamp=timestamp, duration=2**63 - 1)]
     trace = part(spans).trace
-    document = part_document(trace, {}, started(trace))
+    document = part_document(trace, {}, started(trace), SEARCHED)
     assert document["@timestamp"] == datetime(2026, 1, 1, tzinfo=UTC)
     assert 0 <= document["trace"]["duration"]["us"] < 2**63
 
@@ -185,7 +189,7 @@ def test_every_field_of_a_part_document_is_mapped() -> None:
     settings = ElasticsearchSettings.load()
     mappings = templates(settings)["tracelink-traces"]["template"]["mappings"]
     trace = part([span(TRACE, flags=ROOT | ERRORED)], [log(TRACE, flags=ERRORED, level="ERROR")]).trace
-    _assert_mapped(part_document(trace, trace_context(trace), started(trace)), mappings["properties"])
+    _assert_mapped(part_document(trace, trace_context(trace), started(trace), SEARCHED), mappings["properties"])
 
 
 def _assert_mapped(document: dict[str, object], properties: dict[str, dict[str, object]]) -> None:
