@@ -8,10 +8,10 @@ from pipeline.settings import ElasticsearchAccess
 from sinks.base.settings import TraceSinkSettings
 from sinks.elasticsearch.searchable import SearchedTags
 
-# What a request, a call or a message is about, and whose it was: few values a trace. With those of each pod and each
-# address, parts would take half as much again on disk.
+# What a request, a call or a message was about, and whose it was: few values a trace. All tags, with pods, addresses
+# and paths, would cost too much for a default.
 _SEARCH_TAGS = (
-    "http.request.method,http.response.status_code,http.route,http.method,http.status_code,http.path,url.path,"
+    "http.request.method,http.response.status_code,http.route,http.method,http.status_code,"
     "rpc.service,rpc.method,rpc.grpc.status_code,db.system,db.system.name,messaging.system,messaging.destination.name,"
     "error.type,*user.id,*tenant.id,*customer.id,*session.id,*order.id"
 )
