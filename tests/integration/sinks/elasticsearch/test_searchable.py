@@ -1,6 +1,7 @@
 """Parts on a real Elasticsearch, found by their operations and by their tags."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import pytest
 
@@ -20,10 +21,18 @@ NAMES = (
 )  # fmt: skip
 VALUES = ("", "\0", "a\0b", "🙂" * LONGEST, "v" * (LONGEST + 1), "v" * 33_000, "null", "\u2028", "*")
 
+Find = Callable[[dict[str, Any]], list[str]]
+
+
+class Write(Protocol):
+    """Writes a part."""
+
+    def __call__(self, *spans: Span, name: str = "s0-1") -> None: ...
+
 
 @pytest.fixture
-def written(stack: Endpoints, index_prefix: str) -> Any:  # noqa: ANN401 - a function
-    """Give a function that writes a part of spans, each refused neither in whole nor in part."""
+def written(stack: Endpoints, index_prefix: str) -> Write:
+    """Give a function that writes a part of spans, and checks that none is refused."""
     settings = ElasticsearchSettings.load(
         elasticsearch_url=stack.elasticsearch, index_prefix=index_prefix, search_tags="*"
     )
@@ -38,7 +47,7 @@ def written(stack: Endpoints, index_prefix: str) -> Any:  # noqa: ANN401 - a fun
 
 
 @pytest.fixture
-def found(stack: Endpoints, index_prefix: str) -> Any:  # noqa: ANN401 - a function
+def found(stack: Endpoints, index_prefix: str) -> Find:
     """Give a function that returns the names of the parts that a query finds."""
 
     def find(query: dict[str, Any]) -> list[str]:
@@ -48,7 +57,7 @@ def found(stack: Endpoints, index_prefix: str) -> Any:  # noqa: ANN401 - a funct
     return find
 
 
-def test_a_part_is_found_by_an_operation_and_by_tags(written: Any, found: Any) -> None:  # noqa: ANN401 - functions
+def test_a_part_is_found_by_an_operation_and_by_tags(written: Write, found: Find) -> None:
     written(
         span(new_trace_id(), name="get /cart", tags={"user.id": "7", "http.method": "GET"}),
         span(new_trace_id(), "00000000000000b2", name="select cart", tags={"user.id": "42"}),
@@ -66,7 +75,7 @@ def test_a_part_is_found_by_an_operation_and_by_tags(written: Any, found: Any) -
     assert found({"bool": {"filter": both}}) == ["s0-1"]
 
 
-def test_hostile_names_and_values_keep_no_other_from_being_found(written: Any, found: Any) -> None:  # noqa: ANN401 - functions
+def test_hostile_names_and_values_keep_no_other_from_being_found(written: Write, found: Find) -> None:
     spans = [
         span(new_trace_id(), f"{number:016x}", name=value, tags={"order.id": "o-1", **dict.fromkeys(NAMES, value)})
         for number, value in enumerate(VALUES, 1)
@@ -82,7 +91,7 @@ def test_hostile_names_and_values_keep_no_other_from_being_found(written: Any, f
         assert found({"term": {"tags.a": value}}) == [f"s0-{number}"] * (len(value) <= LONGEST)
 
 
-def test_a_part_of_the_most_operations_and_pairs_is_found_by_each(written: Any, found: Any) -> None:  # noqa: ANN401 - functions
+def test_a_part_of_the_most_operations_and_pairs_is_found_by_each(written: Write, found: Find) -> None:
     trace_id = new_trace_id()
     count = MOST_OPERATIONS + MOST_PAIRS
     longest = [f"{number:03}".ljust(LONGEST, "🙂") for number in range(count)]
@@ -94,10 +103,7 @@ def test_a_part_of_the_most_operations_and_pairs_is_found_by_each(written: Any, 
 
 
 def test_an_index_from_before_answers_without_them(
-    written: Any,  # noqa: ANN401 - a function
-    found: Any,  # noqa: ANN401 - a function
-    stack: Endpoints,
-    index_prefix: str,
+    written: Write, found: Find, stack: Endpoints, index_prefix: str
 ) -> None:
     before = {name: field for name, field in PART_MAPPINGS["properties"].items() if name not in {"operations", "tags"}}
     index = f"{stack.elasticsearch}/{index_prefix}traces-2025.12.31"

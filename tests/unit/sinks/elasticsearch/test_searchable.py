@@ -1,5 +1,6 @@
 """What a part is found by: the names of its operations, and tags with their values."""
 
+from random import Random
 from typing import Any
 
 import orjson
@@ -99,7 +100,7 @@ def test_of_too_many_tags_those_first_in_the_alphabet_are_kept() -> None:
 
 
 @given(st.lists(TAGS, max_size=30), st.randoms())
-def test_another_order_of_the_spans_and_repeats_change_nothing(tags: list[dict[str, str]], chance: Any) -> None:  # noqa: ANN401 - random.Random
+def test_another_order_of_the_spans_and_repeats_change_nothing(tags: list[dict[str, str]], chance: Random) -> None:
     others = tags + tags[:3]
     chance.shuffle(others)
     searched = SearchedTags(["*"])
