@@ -10,6 +10,7 @@ from benchmarks.result import Result, Row, Target
 from benchmarks.traffic import Shape, ids_of, stream
 from pipeline.model.problems import Problem
 from sinks.elasticsearch.documents import log_document, log_id, part_document, started, trace_context
+from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.page.settings import PageSettings
 from sinks.page.traces import Traces
 from sinks.page.views import Page, Views
@@ -75,7 +76,7 @@ def _answers(shape: Shape) -> dict[str, str]:
         flags=Flag.ERROR, traceId=_TRACE_ID, name="s0-0", opened=0, closed=1, reason="IDLE", spans=spans, logs=logs
     )
     context = trace_context(trace)
-    part = part_document(trace, context, started(trace))
+    part = part_document(trace, context, started(trace), ElasticsearchSettings.load().searched_tags())
     lines = [{"_id": log_id(log), "_source": log_document(log, context)} for log in logs]
     return {
         "traces-*": json.dumps([{"_id": "part", "_source": part}], default=str),

@@ -1,11 +1,14 @@
 """Parts on a real Elasticsearch, found by their operations and by their tags."""
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, Protocol
 
 import pytest
 
 from pipeline.local.stack import Endpoints
+from pipeline.settings import ElasticsearchAccess
+from sinks.elasticsearch.client import ElasticsearchClient
 from sinks.elasticsearch.searchable import LONGEST, MOST_OPERATIONS, MOST_PAIRS
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from sinks.elasticsearch.sink import ElasticsearchSink
@@ -102,7 +105,7 @@ def test_a_part_of_the_most_operations_and_pairs_is_found_by_each(written: Write
     assert found({"term": {f"tags.{longest[MOST_PAIRS]}": longest[MOST_PAIRS]}}) == []
 
 
-def test_an_index_from_before_answers_without_them(
+def test_an_index_from_before_answers_without_them_and_is_named(
     written: Write, found: Find, stack: Endpoints, index_prefix: str
 ) -> None:
     before = {name: field for name, field in PART_MAPPINGS["properties"].items() if name not in {"operations", "tags"}}
@@ -116,3 +119,6 @@ def test_an_index_from_before_answers_without_them(
     assert found({"match_all": {}}) == ["s0-1", "s0-2"]
     assert found({"term": {"operations": "get /cart"}}) == ["s0-2"]
     assert found({"term": {"tags.user.id": "7"}}) == ["s0-2"]
+    with closing(ElasticsearchClient(ElasticsearchAccess.load(elasticsearch_url=stack.elasticsearch), 30)) as client:
+        for field in "operations", "tags":
+            assert client.without_field(f"{index_prefix}traces-*", field) == [f"{index_prefix}traces-2025.12.31"]
