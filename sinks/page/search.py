@@ -19,6 +19,7 @@ from sinks.page.search_query import (
 )
 
 _LISTED = 3
+_LISTED_TAGS = "Only the tags that TRACELINK_SEARCH_TAGS of the Elasticsearch sink names are found."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Search:
             [result_of(part) for part in hits[:ROWS]],
             buckets_of(answer),
             len(hits) > ROWS,
-            [*_cut_short(answer), *self._older(wanted)],
+            [*_cut_short(answer), *self._bounds(wanted)],
             [_shown(self._parts, query)],
         )
 
@@ -80,13 +81,13 @@ class Search:
             results[begin : begin + ROWS],
             buckets_of(answer),
             len(results) > begin + ROWS,
-            [*notes, *_cut_short(parts_answer), *self._older(wanted)],
+            [*notes, *_cut_short(parts_answer), *self._bounds(wanted)],
             [*queries, _shown(self._parts, of_parts)],
         )
 
-    def _older(self, wanted: SearchFilter) -> list[str]:
-        """Say which indices cannot answer, because their documents are of an older version."""
-        notes = []
+    def _bounds(self, wanted: SearchFilter) -> list[str]:
+        """Say which tags can be found, and which indices cannot answer because an older version wrote them."""
+        notes = [_LISTED_TAGS] if wanted.tag else []
         for field in wanted.new_fields:
             lacking = self._client.without_field(self._parts, field)
             if lacking:
