@@ -31,6 +31,8 @@ class Failpoint(StrEnum):
     """Partitions are assigned; nothing of them has been read."""
     WORKER_RESTORING = "worker-restoring"
     """The offsets of the partitions are known; the journal is being read."""
+    TRENDS_WRITTEN = "trends-written"
+    """Changed curves are in the changelogs; the offsets are not committed."""
     REPLAY_SENT = "replay-sent"
     """A replay has sent copies; its transaction is not committed."""
     REPLAY_COMMITTED = "replay-committed"

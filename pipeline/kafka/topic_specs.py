@@ -99,4 +99,5 @@ def specs(settings: KafkaSettings) -> list[Spec]:
             created=soon,
         ),
         Spec(names.resolutions, required=compacted, created=soon),
+        Spec(names.trends, required=compacted, created=soon),
     ]

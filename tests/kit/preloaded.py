@@ -19,6 +19,7 @@ import streams.dead_letters.execution
 import streams.join.handler
 import streams.join.metrics
 import streams.replay.session
+import streams.trends.process
 from pipeline.cli.root import main
 
 # Loads every command.

@@ -33,6 +33,11 @@ _COMMON = """
 """.split()  # noqa: SIM905 - quotes and commas would hide the names
 
 
+def user_properties(settings: KafkaSettings) -> Properties:
+    """Return the properties that the user has set, in the file and in variables."""
+    return _from_file(settings.kafka_config_file) | _from_environment(os.environ)
+
+
 def client_properties(
     settings: KafkaSettings,
     *,
@@ -43,7 +48,7 @@ def client_properties(
 
     Raises UserError if the user sets a promised property to another value: our delivery guarantees depend on it.
     """
-    user = _from_file(settings.kafka_config_file) | _from_environment(os.environ)
+    user = user_properties(settings)
     for name, value in (promised or {}).items():
         if name in user and str(user[name]).lower() != str(value).lower():
             raise UserError(f"The Kafka property {name} must be {value} in this command, not {user[name]}: remove it.")

@@ -74,6 +74,15 @@ class TopicNames:
         """Invalid messages and refused records, with the reason in their headers."""
         return f"{self.prefix}dead-letters"
 
+    @property
+    def trends(self) -> str:
+        """Curves of errors and dead letters by minute, of each partition; compacted."""
+        return f"{self.prefix}trends"
+
+    def changelog(self, group: str, kind: str) -> str:
+        """Return the changelog of a group of `tracelink trends`, which restores its curves of this kind."""
+        return f"{self.prefix}trends.{group}.{kind}"
+
     def journal(self, group: str) -> str:
         """Return the journal of a join group: the parts that it wrote, one record per transaction and partition."""
         return f"{self.prefix}closed" if self.job else f"{self.prefix}closed.{group}"
