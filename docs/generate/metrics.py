@@ -13,6 +13,7 @@ from sinks.elasticsearch.span_metrics import ServiceMetrics
 from sinks.page import metrics as page
 from streams.alerts import metrics as alerts
 from streams.join import metrics as join
+from streams.trends import metrics as trends
 from tracelink import metrics as publisher
 from tracelink.metrics import Equation
 
@@ -42,6 +43,7 @@ SECTIONS = (
     Section("Services with the SDK, and the canary", publisher.PublisherMetrics, (publisher.EQUATION,)),
     Section("`tracelink join`", join.JoinMetrics, (join.EQUATION,)),
     Section("`tracelink alerts`", alerts.AlertMetrics, alerts.EQUATIONS),
+    Section("`tracelink trends`", trends.TrendMetrics),
     Section("Each sink", lambda registry: sinks.SinkMetrics(registry, "any"), (sinks.EQUATION,)),
     Section("`tracelink sink elasticsearch`: the traced services", ServiceMetrics),
     Section("`tracelink canary`", lambda registry: canary.CanaryMetrics(registry, CANARY_STAGES), (canary.EQUATION,)),

@@ -28,6 +28,7 @@ from tracelink.settings import KafkaSettings, flag_of, variable_of
 PROCESSES = {
     "join": ("join",),
     "alerts": ("alerts",),
+    "trends": ("trends",),
     "sink-zipkin": ("sink", "zipkin"),
     "sink-elasticsearch": ("sink", "elasticsearch"),
     "gateway": ("gateway",),

@@ -23,10 +23,10 @@ def up(*, request: Request, as_json: bool) -> None:
     """Run the whole pipeline on this machine for your own services: servers, topics, and all processes.
 
     Kafka, Zipkin and Elasticsearch are started if they do not run, as by `tracelink stack up`, unless an option or its
-    variable names another one. The join, the alerts, the sinks of Zipkin and Elasticsearch, the gateway and the page
-    are processes that are restarted when they end. Set their settings with variables (TRACELINK_IDLE_GAP=10 tracelink
-    up); with TRACELINK_HTTP_PORT=N they serve their metrics on N to N+5, in this order. Ctrl-C stops everything that
-    was started.
+    variable names another one. The join, the alerts, the trends, the sinks of Zipkin and Elasticsearch, the gateway and
+    the page are processes that are restarted when they end. Set their settings with variables (TRACELINK_IDLE_GAP=10
+    tracelink up); with TRACELINK_HTTP_PORT=N they serve their metrics on N to N+6, in this order. Ctrl-C stops
+    everything that was started.
 
     \b
     Examples:
@@ -61,6 +61,7 @@ def _printers(console: "Console") -> "tuple[OnLine, OnLine]":
     colours = {
         "join": "cyan",
         "alerts": "magenta",
+        "trends": "bright_magenta",
         "sink-zipkin": "yellow",
         "sink-elasticsearch": "green",
         "gateway": "blue",

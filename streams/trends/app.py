@@ -57,10 +57,8 @@ class TrendsApp(faust.App):
         super().__init__(
             settings.trends_group, autodiscover=False, datadir=folder, web_enabled=False, **{**own, **given}
         )
-        # Faust must not commit what an agent has read: an offset is committed after its curves are written.
-        self.errors = self._topic(names.errors, acks=False)
-        self.dead_letters = self._topic(names.dead_letters, acks=False)
-        self.trends = self._topic(names.trends)
+        self.errors = self._topic(names.errors)
+        self.dead_letters = self._topic(names.dead_letters)
         self.curve_tables: dict[Kind, CurveTable] = {}
         for kind in KINDS:
             changelog = names.changelog(settings.trends_group, kind)
@@ -70,18 +68,19 @@ class TrendsApp(faust.App):
                 key_type=bytes,
                 value_type=bytes,
                 partitions=partitions[changelog],
-                changelog_topic=self._topic(changelog, acks=False, internal=True, maxsize=_RECOVERY_BUFFER),
+                changelog_topic=self._topic(changelog, internal=True, maxsize=_RECOVERY_BUFFER),
             )
             self.tables.add(table)
 
-    def _topic(self, name: str, *, acks: bool = True, internal: bool = False, maxsize: int | None = None) -> TopicT:
+    def _topic(self, name: str, *, internal: bool = False, maxsize: int | None = None) -> TopicT:
         return self.topic(
             name,
             key_type=bytes,
             value_type=bytes,
             key_serializer="raw",
             value_serializer="raw",
-            acks=acks,
+            # Faust must not commit what an agent has read: an offset is committed after its curves are written.
+            acks=False,
             internal=internal,
             maxsize=maxsize,
             allow_empty=True,

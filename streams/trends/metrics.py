@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import faust
-from faust.types import AppT, ProducerT
+from faust.types import AppT
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
@@ -58,7 +58,7 @@ class TrendMetrics:
             registry=registry,
         )
         self.send_errors = Counter(
-            "tracelink_trends_send_errors", "Records that Faust could not send.", registry=registry
+            "tracelink_trends_send_errors", "Records that Kafka did not take; they are sent again.", registry=registry
         )
 
 
@@ -81,7 +81,3 @@ class FaustSensor(faust.Sensor):
         self._metrics.rebalances.inc()
         self._metrics.rebalance_seconds.observe(time.monotonic() - state["started"])
         self._on_ready()
-
-    def on_send_error(self, producer: ProducerT, exc: BaseException, state: Any) -> None:  # noqa: ANN401, ARG002 - as above
-        """Count a failed send."""
-        self._metrics.send_errors.inc()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import faust
-from faust.types import TP, EventT, FutureMessage
+from faust.types import TP, EventT
 
 from pipeline.model.trends import CURVE, head_of, partition_in
 from tracelink.errors import InvalidRecord
@@ -16,19 +16,11 @@ _log = logging.getLogger(__name__)
 class CurveTable(faust.Table[bytes, bytes]):
     """A table whose keys say their partition; see `pipeline.model.trends.key_of`.
 
-    Faust takes the partition of the current event, but entries are written by a timer. Faust's store also keeps the
-    entries of partitions that were lost, if it had not restored them itself.
+    The worker writes to `data`, and to the changelog: Faust would write to the partition of the current event, but a
+    timer has none, and it would not say whether Kafka has the record.
     """
 
     logger = logging.getLogger("faust.tables")  # mode's would be this module's
-
-    def write(self, key: bytes, value: bytes | None) -> FutureMessage:
-        """Set or remove an entry; the result is done when Kafka has it."""
-        if value is None:
-            self.data.pop(key, None)
-        else:
-            self.data[key] = value
-        return self.send_changelog(partition_in(key), key, value, key_serializer="raw", value_serializer="raw")
 
     def apply_changelog_batch(self, batch: Iterable[EventT[Any]]) -> None:
         """Apply restored records, except invalid ones, and those with a lower offset than the entry.
@@ -49,7 +41,7 @@ class CurveTable(faust.Table[bytes, bytes]):
                 _log.warning("%s[%d] offset %d is skipped: %s", message.topic, message.partition, message.offset, error)
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
-        """Drop the entries of lost partitions."""
+        """Drop the entries of lost partitions: Faust's store keeps those that it has not restored itself."""
         await super().on_recovery_completed(active_tps, standby_tps)
         numbers = {one.partition for one in active_tps}
         for key in [key for key in self.data if partition_in(key) not in numbers]:

@@ -7,21 +7,21 @@ committed when Kafka has the entries, so that after a crash or a rebalance the r
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import faust
-from faust.exceptions import ConsumerNotStarted
-from faust.types import TP, FutureMessage, Message, StreamT
+from faust.exceptions import ConsumerNotStarted, ProducerSendError
+from faust.types import TP, Message, RecordMetadata, StreamT
 
 from pipeline.failpoints import Failpoint, hit
 from pipeline.model.dead_letters import REASON
 from pipeline.model.problems import OCCURRENCE
-from pipeline.model.trends import KINDS, Kind
+from pipeline.model.trends import KINDS, Kind, partition_in
 from pipeline.runtime.log_config import logging_config
 from pipeline.runtime.watchdog import Watchdog, terminate
 from streams.trends.app import TrendsApp
@@ -29,15 +29,21 @@ from streams.trends.curves import Curves
 from streams.trends.metrics import FaustSensor, TrendMetrics
 from streams.trends.settings import TrendsSettings
 from tracelink.errors import InvalidRecord
-
-if TYPE_CHECKING:
-    from streams.trends.table import CurveTable
+from tracelink.kafka.topics import TopicNames
 
 _log = logging.getLogger(__name__)
 
-_LOOK_EVERY = 1.0
 _POSITION_TIMEOUT = 5.0
 _RESTORING = "waiting for partitions, or restoring their curves"
+
+
+class _Write(NamedTuple):
+    """A record to write; without a partition, its key decides."""
+
+    topic: str
+    partition: int | None
+    key: bytes
+    value: bytes | None
 
 
 class TrendsWorker:
@@ -52,6 +58,7 @@ class TrendsWorker:
         self._given = given
         self._partitions = partitions
         self._metrics = metrics
+        self._trends = TopicNames(settings.topic_prefix).trends
         self._stopping = Event()
         self._waiting_for: str | None = _RESTORING
         self._failure: Exception | None = None
@@ -83,7 +90,7 @@ class TrendsWorker:
             app.agent(app.errors)(self._count_errors)
             app.agent(app.dead_letters)(self._count_dead_letters)
             app.timer(self._settings.trends_every)(self._write)
-            app.timer(_LOOK_EVERY)(self._look)
+            app.timer(self.watchdog.interval)(self._look)
             app.on_partitions_revoked.connect(self._revoked)
             self._process = faust.Worker(
                 app,
@@ -160,38 +167,58 @@ class TrendsWorker:
             self._fail(error)
 
     async def _write_curves(self, rebalances: int) -> bool:
-        """Write the changed curves to their changelogs and to the topic; return False if a send failed.
+        """Write the changed curves to their changelogs and to the topic; return False if not all were written.
 
         Curves without a recent minute are removed from the topic first: nothing else would remember them there.
         """
         publish_all, store_all = self._publish_all, self._store_all
         self._publish_all = self._store_all = False
-        sent: list[FutureMessage] = []
-        removed: list[tuple[CurveTable, bytes]] = []
+        writes: list[_Write] = []
+        removals: list[_Write] = []
         for kind, table in self._app.curve_tables.items():
+            changelog = table.changelog_topic_name
             changes = self._curves[kind].changes()
             self._curves[kind].forget()
             if publish_all:
                 changes = dict(table.data) | changes
             for key, value in changes.items():
-                sent.append(self._app.trends.send_soon(key=key, value=value))
+                writes.append(_Write(self._trends, None, key, value))
                 if value is None:
-                    removed.append((table, key))
+                    removals.append(_Write(changelog, partition_in(key), key, None))
                 elif store_all or table.data.get(key) != value:
-                    sent.append(table.write(key, value))
+                    writes.append(_Write(changelog, partition_in(key), key, value))
+                    table.data[key] = value
             self._metrics.curves.labels(kind).set(len(table.data))
             self._metrics.written.inc(len(changes))
-        delivered = await self._delivered(sent)
-        if delivered and self._app.rebalancing_count == rebalances:
-            delivered = await self._delivered([table.write(key, None) for table, key in removed])
-        if not delivered:
+        written = await self._send(writes, rebalances)
+        if written:
+            for table in self._app.curve_tables.values():
+                for one in removals:
+                    table.data.pop(one.key, None)
+            written = await self._send(removals, rebalances)
+        if not written:
             self._publish_all = self._store_all = True
-        return delivered
+        return written
 
-    async def _delivered(self, sent: Sequence[FutureMessage]) -> bool:
-        """Wait for the outcome of sends; return False if one failed, which Faust has logged."""
-        outcomes = await asyncio.gather(*sent, return_exceptions=True)
-        return not any(isinstance(outcome, BaseException) for outcome in outcomes)
+    async def _send(self, writes: Sequence[_Write], rebalances: int) -> bool:
+        """Send records until a rebalance begins, and wait for them; return False if Kafka does not have all of them."""
+        sent: list[Awaitable[RecordMetadata]] = []
+        outcomes: list[RecordMetadata | BaseException] = []
+        for topic, partition, key, value in writes:
+            # From now on, another worker may own the partition.
+            if self._app.rebalancing_count != rebalances:
+                break
+            try:
+                sent.append(await self._app.producer.send(topic, key, value, partition, None, None))
+            except ProducerSendError as error:
+                outcomes.append(error)
+                break
+        outcomes += await asyncio.gather(*sent, return_exceptions=True)
+        errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if errors:
+            self._metrics.send_errors.inc(len(errors))
+            _log.warning("%d records are not written, and will be written again: %r", len(errors), errors[0])
+        return not errors and len(sent) == len(writes)
 
     async def _look(self) -> None:
         """Report the progress to the watchdog, and end if that was asked for."""
@@ -202,7 +229,8 @@ class TrendsWorker:
             assigned = {tp for tp in self._app.consumer.assignment() if not self._is_changelog(tp)}
         except ConsumerNotStarted:
             assigned = set()
-        done = {(tp.topic, tp.partition): await self._done(tp) for tp in assigned}
+        offsets = await asyncio.gather(*map(self._done, assigned))
+        done = {(tp.topic, tp.partition): offset for tp, offset in zip(assigned, offsets, strict=True)}
         self.watchdog.report(time.monotonic(), done)
         self._metrics.partitions.set(len(done))
         ends = self._app.monitor.tp_end_offsets

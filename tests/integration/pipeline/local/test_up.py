@@ -17,7 +17,7 @@ from tests.kit.processes import Process, metrics, ready, running
 from tests.kit.terminal import in_terminal
 from tests.kit.waiting import wait_for
 
-_STAGES = {"join", "alerts", "sink-zipkin", "sink-elasticsearch", "gateway", "page"}
+_STAGES = {"join", "alerts", "trends", "sink-zipkin", "sink-elasticsearch", "gateway", "page"}
 _START_SECONDS = 90.0
 
 

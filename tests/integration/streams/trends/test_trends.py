@@ -148,6 +148,27 @@ def test_a_worker_that_is_killed_before_it_commits_counts_nothing_twice(
         worker.kill()
 
 
+def test_a_restarted_worker_counts_what_was_not_written_and_writes_all_curves_again(
+    stack: Endpoints, topic_prefix: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with running("trends", log=tmp_path / "a.log", **environment) as worker:
+        worker.wait_until_ready()
+        publish_errors(stack, topic_prefix, range(4))
+        wait_until_equal(stack, topic_prefix)
+        assert worker.stop() == 0
+    with running("trends", log=tmp_path / "b.log", **environment | {"TRACELINK_TRENDS_EVERY": "600"}) as worker:
+        url = worker.wait_until_ready()
+        publish_errors(stack, topic_prefix, range(8))
+        wait_for("all to be read", lambda: total(metrics(url), "tracelink_trends_records_total") == 8)
+        assert worker.stop() == 0
+    trends = f"{topic_prefix}trends"
+    publish(stack.kafka, trends, [(key, None) for key in Newest.of(read_all(stack.kafka, trends))])
+    with running("trends", log=tmp_path / "c.log", **environment) as worker:
+        worker.wait_until_ready()
+        wait_until_equal(stack, topic_prefix)
+        assert worker.stop() == 0
+
+
 def test_workers_take_partitions_over_with_their_curves(
     stack: Endpoints, topic_prefix: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
