@@ -24,9 +24,9 @@ Written by `make docs` from the code. `tracelink settings` prints the same table
 - One set of variables suits all processes and services: each reads those that it uses. Unknown `TRACELINK_*` variables
   are rejected, with a suggestion.
 - Durations are in seconds. Sizes take units (`64MiB`).
-- Any librdkafka property passes through: `TRACELINK_KAFKA_SSL_CA_LOCATION` is `ssl.ca.location`. Only `tracelink trends`
-  has another client, aiokafka. It takes those that aiokafka has as well (TLS, SASL with PLAIN or SCRAM, time-outs, sizes),
-  and refuses others at its start.
+- Any librdkafka property passes through: `TRACELINK_KAFKA_SSL_CA_LOCATION` is `ssl.ca.location`. The client of
+  `tracelink trends` is aiokafka: it takes those that it has as well (TLS, SASL with PLAIN or SCRAM, time-outs, sizes),
+  and refuses others.
 - The local servers have variables of their own, `TRACELINK_STACK_…`: see
   [`tracelink stack up`](cli.md#tracelink-stack-up).
 
