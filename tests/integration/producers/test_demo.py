@@ -12,7 +12,7 @@ from tests.kit.processes import running
 from tests.kit.terminal import in_terminal
 from tests.kit.waiting import wait_for
 
-_STAGES, _SERVICES = 6, 5
+_STAGES, _SERVICES = 7, 5
 _RUN_SECONDS = 240.0
 
 
