@@ -11,6 +11,7 @@ from benchmarks.traffic import Shape, ids_of, stream
 from pipeline.model.problems import Problem
 from sinks.elasticsearch.documents import log_document, log_id, part_document, started, trace_context
 from sinks.elasticsearch.settings import ElasticsearchSettings
+from sinks.page.curves import Sparkline
 from sinks.page.settings import PageSettings
 from sinks.page.traces import Traces
 from sinks.page.views import Page, Views
@@ -19,6 +20,7 @@ from tracelink.model.records import Flag, LogRecord, Span, Trace
 
 if TYPE_CHECKING:
     from sinks.elasticsearch.client import ElasticsearchClient
+    from sinks.page.curves import LiveCurves
     from sinks.page.live import LiveProblems
     from sinks.page.search import Search
 
@@ -62,8 +64,16 @@ class _Known:
         return found
 
 
+class _Curved:
+    """A curve of every problem, with errors in each piece."""
+
+    def sparkline(self, _kind: str, _name: str, _now_ms: float, pieces: int) -> Sparkline:
+        return Sparkline([1 + number % 7 for number in range(pieces)], 1440 // pieces)
+
+
 def _views(traces: Traces, problems: object = None) -> Views:
-    return Views(PageSettings.load(), cast("LiveProblems", problems), traces, cast("Search", None))
+    known, curves = cast("LiveProblems", problems), cast("LiveCurves", _Curved())
+    return Views(PageSettings.load(), known, curves, traces, cast("Search", None))
 
 
 def _answers(shape: Shape) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The process of the page: its server, and the thread that reads the problems."""
+"""The process of the page: its server, and the threads that read the problems and the curves."""
 
 import asyncio
 import logging
@@ -15,6 +15,7 @@ from pipeline.runtime.listening import refuse_taken
 from pipeline.runtime.process import run_process
 from sinks.elasticsearch.client import ElasticsearchClient
 from sinks.page.app import App
+from sinks.page.curves import LiveCurves
 from sinks.page.live import LiveProblems
 from sinks.page.metrics import PageMetrics
 from sinks.page.search import Search
@@ -55,8 +56,9 @@ class PageServer:
         self._closing = ExitStack()
         self._closing.callback(client.close)
         self._problems = LiveProblems(settings)
+        self._curves = LiveCurves(settings)
         prefix = settings.index_prefix
-        views = Views(settings, self._problems, Traces(client, prefix), Search(client, prefix))
+        views = Views(settings, self._problems, self._curves, Traces(client, prefix), Search(client, prefix))
         self._app = App(settings, views, self._problems, PageMetrics(registry))
         self._stopping = threading.Event()
         self._running = False
@@ -64,6 +66,7 @@ class PageServer:
 
     def __enter__(self) -> Self:
         self._closing.enter_context(self._problems)
+        self._closing.enter_context(self._curves)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -13,6 +13,7 @@ from pipeline.cli.trace_id import given_trace_id
 from pipeline.model.problems import Problem, Sample
 from sinks.base.links import Links
 from sinks.page import shown
+from sinks.page.curves import LiveCurves, Sparkline
 from sinks.page.live import LiveProblems
 from sinks.page.problem_list import ProblemFilter
 from sinks.page.record_fields import exception_of, fields_of, level_of, said_of
@@ -25,6 +26,8 @@ from sinks.trace.view import view
 from tracelink.errors import UserError
 from tracelink.model.records import error_tag, shown_trace_id
 
+_LIST_PIECES = 48
+_PROBLEM_PIECES = 288
 JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 
 
@@ -40,8 +43,11 @@ class Page:
 class Views:
     """Makes the pages."""
 
-    def __init__(self, settings: PageSettings, problems: LiveProblems, traces: Traces, search: Search) -> None:
+    def __init__(
+        self, settings: PageSettings, problems: LiveProblems, curves: LiveCurves, traces: Traces, search: Search
+    ) -> None:
         self._problems = problems
+        self._curves = curves
         self._traces = traces
         self._search = search
         self._links = Links.of(settings)
@@ -65,6 +71,7 @@ class Views:
             pages=-(-number // wanted.limit),
             query=_without(query, "page"),
             failure=self._problems.failure,
+            curves={one["fingerprint"]: self._curve(one, _LIST_PIECES) for one in rows},
             now=shown.now_ms(),
         )
 
@@ -91,6 +98,7 @@ class Views:
             samples=_samples(problem),
             links=self._links_of(sample) if sample else [],
             failure=failure or self._problems.failure,
+            curve=self._curve(problem, _PROBLEM_PIECES),
             now=shown.now_ms(),
         )
 
@@ -158,6 +166,9 @@ class Views:
         if ending == ".txt":
             return Page("".join(f"{line.plain}\n" for line in view(trace)), content_type=kind)
         return Page(json.dumps(trace.spans if ending == ".zipkin.json" else trace.as_json()), content_type=kind)
+
+    def _curve(self, problem: Problem, pieces: int) -> Sparkline | None:
+        return self._curves.sparkline("fingerprint", problem["fingerprint"], shown.now_ms(), pieces)
 
     def _links_of(self, sample: Sample) -> list[tuple[str, str]]:
         """Return the links of a trace, with their texts; to Kibana only if its address is set."""
