@@ -92,6 +92,7 @@ class TrendsWorker:
             app.timer(self._settings.trends_every)(self._write)
             app.timer(self.watchdog.interval)(self._look)
             app.on_partitions_revoked.connect(self._revoked)
+            app.on_rebalance_complete.connect(self._restored)
             self._process = faust.Worker(
                 app,
                 sensors=[FaustSensor(self._metrics, self._ready)],
@@ -264,6 +265,15 @@ class TrendsWorker:
         self._counted, self._committed = {}, {}
         for curves in self._curves.values():
             curves.forget()
+
+    async def _restored(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - as above
+        """Stop the flow of records until Faust resumes it, after it has sought the committed offsets.
+
+        Faust lets the records of the inputs flow first, and empties the agents' queues when it resumes: it would lose
+        a record that it fetched in between.
+        """
+        self._app.consumer.stop_flow()
+        self._app.flow_control.suspend()
 
     def _ready(self) -> None:
         """Write the curves of all partitions again: their last owner may not have written its last ones."""
