@@ -29,10 +29,20 @@ from streams.trends.curves import Curves
 from streams.trends.metrics import FaustSensor, TrendMetrics
 from streams.trends.settings import TrendsSettings
 from tracelink.errors import InvalidRecord
+from tracelink.kafka.client import seldom
 from tracelink.kafka.topics import TopicNames
 
 _log = logging.getLogger(__name__)
 
+# Loggers of Faust's client that repeat themselves while a broker is down.
+_TALKATIVE = (
+    "aiokafka",
+    "aiokafka.cluster",
+    "aiokafka.conn",
+    "aiokafka.consumer.fetcher",
+    "aiokafka.consumer.group_coordinator",
+    "aiokafka.producer.sender",
+)
 _POSITION_TIMEOUT = 5.0
 _RESTORING = "waiting for partitions, or restoring their curves"
 
@@ -101,6 +111,8 @@ class TrendsWorker:
                 logging_config=logging_config(self._settings.log_level),
             )
             self._process.spinner = None
+            for name in _TALKATIVE:
+                seldom(logging.getLogger(name))
             try:
                 self._process.execute_from_commandline()
             except SystemExit:  # Faust ends the process: the worker's exception takes precedence

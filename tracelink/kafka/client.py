@@ -120,7 +120,11 @@ def _from_file(path: Path | None) -> Properties:
 
 def client_log(name: str) -> logging.Logger:
     """Return the logger of a module's Kafka clients, rate-limited: they repeat themselves while a broker is down."""
-    log = logging.getLogger(f"{name}.librdkafka")
+    return seldom(logging.getLogger(f"{name}.librdkafka"))
+
+
+def seldom(log: logging.Logger) -> logging.Logger:
+    """Limit the rate of a logger, and return it: one line in 30 seconds of those that begin with the same word."""
     if not log.filters:
         log.addFilter(_Seldom())
     return log

@@ -32,7 +32,8 @@ def _flags(words: str) -> set[str | None]:
 
 _SINKS = ("sink zipkin", "sink elasticsearch", "sink alertmanager", "sink webhook")
 _FLAGS = {
-    words: _flags(words) for words in ("join", "alerts", *_SINKS, "canary", "send", "topics apply", "topics check")
+    words: _flags(words)
+    for words in ("join", "alerts", "trends", *_SINKS, "canary", "send", "topics apply", "topics check")
 }
 
 
@@ -198,7 +199,9 @@ _JOIN_AND_TOPICS = {"join", "topics apply", "topics check"}
         (("join_group", "max_trace_bytes"), _JOIN_AND_TOPICS),
         (("max_record_bytes",), _JOIN_AND_TOPICS | {"send"}),
         (("replay",), {"join", "sink zipkin", "sink elasticsearch"}),
-        (("stuck_after",), {"join", "alerts", *_SINKS}),
+        (("stuck_after",), {"join", "alerts", "trends", *_SINKS}),
+        (("session_timeout",), {"join", "alerts", "trends"}),
+        (("instance_id", "transaction_timeout"), {"join", "alerts"}),
         (("kafka_bootstrap_servers", "kafka_config_file", "topic_prefix"), _FLAGS.keys()),
     ],
 )
