@@ -52,7 +52,7 @@ def stub(answer: Answer, headers: dict[str, str] | None = None) -> Iterator[str]
             self.end_headers()
             self.wfile.write(payload)
 
-        do_GET = do_POST = do_PUT = _answer  # noqa: N815 - http.server finds them by these names
+        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - http.server finds them by these names
 
         def log_message(self, *_: object) -> None:
             """Keep requests out of the test's output."""
