@@ -135,6 +135,11 @@ class Waterfall:
             self.open_to(self.cause)
 
 
+def _last_first(rows: list[Row]) -> list[Row]:
+    """Return rows to take from the end in the order of time; of one time in the order in which they are."""
+    return sorted(rows, key=attrgetter("start"))[::-1]
+
+
 def _has_exception(row: Row) -> bool:
     return row.line is not None and bool(row.line.get("error"))
 
@@ -152,7 +157,7 @@ class _Rows:
         """Return the rows of all spans and lines."""
         tops = [self._of_span(node, 0, None) for node in tree.nodes if node.parent is None]
         tops += [self._of_line(line, 0, None, 0.0) for line in unplaced]
-        pending = sorted(tops, key=attrgetter("start"), reverse=True)
+        pending = _last_first(tops)
         while pending:
             row = pending.pop()
             number = len(self._rows)
@@ -166,8 +171,7 @@ class _Rows:
         skew = self._skews.get(id(node), 0.0)
         inside = [self._of_line(line, row.depth + 1, number, skew) for line in self._placed.get(id(node), ())]
         inside += [self._of_span(child, row.depth + 1, number) for child in node.children]
-        inside.sort(key=attrgetter("start"), reverse=True)
-        return inside
+        return _last_first(inside)
 
     def _of_span(self, node: SpanNode, depth: int, parent: int | None) -> Row:
         span = node.span
