@@ -54,8 +54,16 @@ class ProblemFilter:
     def rows(self, problems: Iterable[Problem]) -> tuple[Sequence[Problem], int]:
         """Return the rows of the page that is asked for, and the number of rows of all pages."""
         found = [one for one in problems if self.takes(one)]
-        start = (self.page - 1) * self.limit
+        start = (self.page_of(len(found)) - 1) * self.limit
         return found[start : start + self.limit], len(found)
+
+    def pages_of(self, number: int) -> int:
+        """Return how many pages so many rows have."""
+        return max(1, -(-number // self.limit))
+
+    def page_of(self, number: int) -> int:
+        """Return the page that is shown of so many rows: the last one if the list has become shorter."""
+        return min(self.page, self.pages_of(number))
 
 
 def whole(text: str | None, default: int) -> int:
