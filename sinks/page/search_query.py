@@ -19,6 +19,8 @@ _BUCKETS = 60
 _MOST_PAGES = 100
 _LONGEST = 500
 _DIGITS = 9
+_LATEST = (2**63 - 1) // 1_000_000
+"""The last time of Elasticsearch's `date_nanos`, in milliseconds."""
 _WITHIN = "5s"
 """Time that Elasticsearch may take for a search; what it has found by then is shown."""
 _LINE_FIELDS = ["message", "error.message", "error.type", "error.stack_trace"]
@@ -54,7 +56,7 @@ class SearchFilter:
             raise UserError("The time range is empty: 'from' must be before 'to'.")
         for name in ("min", "max"):
             _milliseconds(name, given[name])
-        if given["tag"] and not given["tag"].partition("=")[2]:
+        if given["tag"] and not all(_tag(given["tag"])):
             raise UserError(f"{given['tag']!r} is not a tag: write NAME=VALUE, as http.method=POST.")
         return cls(
             given["service"],
@@ -89,8 +91,8 @@ def trace_query(wanted: SearchFilter, trace_ids: Sequence[str] | None = None) ->
         if value:
             filters.append({"term": {field: value}})
     if wanted.tag:
-        name, _, value = wanted.tag.partition("=")
-        filters.append({"term": {f"tags.{name.strip()}": value.strip()}})
+        name, value = _tag(wanted.tag)
+        filters.append({"term": {f"tags.{name}": value}})
     if wanted.errored:
         filters.append({"term": {"trace.errored": True}})
     took = {
@@ -103,7 +105,7 @@ def trace_query(wanted: SearchFilter, trace_ids: Sequence[str] | None = None) ->
     if trace_ids is not None:
         # A part may have begun before the range in which its line lies.
         filters[0] = {"terms": {"trace.id": list(trace_ids)}}
-    return {
+    query: dict[str, Any] = {
         "query": {"bool": {"filter": filters}},
         "sort": [{"@timestamp": {"order": "desc", "unmapped_type": "date_nanos"}}],
         "collapse": {"field": "trace.id"},
@@ -112,8 +114,9 @@ def trace_query(wanted: SearchFilter, trace_ids: Sequence[str] | None = None) ->
         "_source": ["@timestamp", "service.name", "trace", "error"],
         "timeout": _WITHIN,
         "track_total_hits": False,
-        "aggs": _over_time(wanted),
     }
+    # Beyond the range a step of seconds may give more buckets than Elasticsearch makes.
+    return query if trace_ids is not None else query | {"aggs": _over_time(wanted)}
 
 
 def line_query(wanted: SearchFilter) -> dict[str, Any]:
@@ -215,13 +218,22 @@ def _range(wanted: SearchFilter) -> dict[str, Any]:
 
 def _time(name: str, text: str, now: int) -> int:
     try:
-        return parse(text, now, TopicNames(), _no_record)
+        found = parse(text, now, TopicNames(), _no_record)
     except ValueError:
         raise UserError(f"'{name}': {text!r} is no time: write 15m, 2h, 3d (ago), or 2026-11-24T12:00 (UTC).") from None
+    if not 0 <= found <= _LATEST:
+        raise UserError(f"'{name}': {text!r} is not between 1970 and 2262, the years that Elasticsearch has dates for.")
+    return found
 
 
 def _no_record(*_: object) -> NoReturn:
     raise ValueError("a record is no time of a search")
+
+
+def _tag(text: str) -> tuple[str, str]:
+    """Return name and value of a tag."""
+    name, _, value = text.partition("=")
+    return name.strip(), value.strip()
 
 
 def _milliseconds(name: str, text: str) -> int:
