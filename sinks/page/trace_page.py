@@ -14,8 +14,6 @@ from sinks.trace.search import FoundTrace
 
 ROWS = 400
 """Rows of one page."""
-_DEEPEST = 24
-"""Levels of indentation; deeper rows are at this one, with their depth as a number."""
 _SETTLED_MS = 10_000
 _WIDTH = 1000
 """Of the bars, in units of their drawing."""
@@ -182,10 +180,9 @@ class TracePage:
         if len(found.parts) > 1:
             said.append(_parts(found.parts))
         for service, skew in sorted(waterfall.skews.items()):
-            direction = "back" if skew > 0 else "forward"
             said.append(
-                f"The clock of {shown.name(service)} was moved {direction} by up to {shown.took(abs(skew))}: a call "
-                "cannot arrive before it is sent. Times of its records are as they were."
+                f"The clock of {shown.name(service)} was moved forward by up to {shown.took(-skew)}: a call cannot "
+                "arrive before it is sent. Times of its records are as they were."
             )
         if found.limit is not None:
             said.append(f"Only the first {found.limit:,} spans and {found.limit:,} log lines are shown.")
