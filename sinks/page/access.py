@@ -37,7 +37,7 @@ class Access:
     def allows(self, request: Request) -> bool:
         """Return True if the request may see the page."""
         if self._token is None and self._header is None:
-            return (urlsplit(f"//{request.headers.get('host', '')}").hostname or "") in self._hosts
+            return _named(request) in self._hosts
         return self._is_of_proxy(request) or self._has_cookie(request)
 
     def cookie(self, token: str) -> str | None:
@@ -57,7 +57,17 @@ class Access:
             address = ip_address(request.client.host)
         except ValueError:
             return False
+        # As a socket for both kinds of addresses spells those of the older kind.
+        address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in self._proxies)
+
+
+def _named(request: Request) -> str | None:
+    """Return the host that a request names, without its port."""
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:
+        return None
 
 
 def _digest(token: bytes) -> str:
