@@ -45,6 +45,7 @@ class ElasticsearchClient:
         self.url = without_credentials(settings.elasticsearch_url)
         """Its URL without credentials."""
         self._client = _connect(settings, request_timeout)
+        self._request_timeout = request_timeout
 
     def check(self) -> None:
         """Check that the cluster answers."""
@@ -94,6 +95,8 @@ class ElasticsearchClient:
                     scroll="1m",
                     preserve_order=True,
                     ignore_unavailable=True,
+                    # Without it the helper waits forever.
+                    request_timeout=self._request_timeout,
                 )
         except (ApiError, ScanError) as error:
             raise Refused(f"Elasticsearch at {self.url} refused a search: {error}.") from None
