@@ -61,8 +61,12 @@ class LiveProblems:
             return self._problems.get(fingerprint)
 
     async def changes(self) -> AsyncIterator[bool]:
-        """Yield True after each change, and False after a time without one; for an event loop."""
+        """Yield True at once and after each change, and False after a time without one; for an event loop.
+
+        At once, because there may have been changes since its reader has seen the problems.
+        """
         changed = asyncio.Event()
+        changed.set()
         listener = (asyncio.get_running_loop(), changed)
         self._listeners.add(listener)
         try:
