@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from pathlib import Path
+from string import punctuation
 from urllib.parse import parse_qs, quote
 
 import anyio
@@ -31,6 +32,8 @@ _STATIC = Path(__file__).parent / "static"
 _OPEN = ("/login", "/static/")
 """What everybody may see: nothing of these comes from topics or stores."""
 _LONGEST_FORM = 4_096
+_LONGEST_TARGET = 1_000
+"""Characters, each of which has up to three bytes in a form."""
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -70,23 +73,24 @@ class App:
 
     async def _guarded(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         """Refuse who may not see the page, and tell the browser what it may do with an answer."""
-        if request.url.path.startswith(_OPEN) or self._access.allows(request):
+        # Not of a URL, which is made with the Host header: anybody may write what they like into that.
+        path: str = request.scope["path"]
+        if path.startswith(_OPEN) or self._access.allows(request):
             response = await call_next(request)
         else:
             response = self._refused(request)
         response.headers.update(_HEADERS)
-        if not request.url.path.startswith("/static/"):
+        if not path.startswith("/static/"):
             response.headers["cache-control"] = "no-store"
         return response
 
     def _refused(self, request: Request) -> Response:
         if self._access.asks_for_token:
-            query = f"?{request.url.query}" if request.url.query else ""
-            return _response(self._views.login(f"{request.url.path}{query}"))
+            return _response(self._views.login(_target_of(request)))
         return _response(self._views.error(HTTPStatus.FORBIDDEN, _FORBIDDEN))
 
     async def _problem_list(self, request: Request) -> Response:
-        return await self._shown("problems", lambda: self._views.problem_list(request.query_params))
+        return await self._shown("problems", lambda: self._views.problem_list(request.query_params), asks=False)
 
     async def _problem(self, request: Request) -> Response:
         return await self._shown("problem", lambda: self._views.problem(request.path_params["fingerprint"]))
@@ -102,32 +106,37 @@ class App:
         """Lead from the field for a trace id to the trace."""
         return RedirectResponse(f"/traces/{quote(request.query_params.get('id', '').strip(), safe='')}", 303)
 
-    async def _shown(self, name: str, make: Callable[[], Page]) -> Response:
-        """Count and time a page."""
+    async def _shown(self, name: str, make: Callable[[], Page], *, asks: bool = True) -> Response:
+        """Count and time a page; `asks` is False for one that asks no store."""
         with self._metrics.duration.labels(name).time():
-            response = await self._made(make)
+            response = await (self._asked(make) if asks else self._made(make))
         self._metrics.requests.labels(name, response.status_code).inc()
         return response
 
-    async def _made(self, make: Callable[[], Page]) -> Response:
-        """Make a page in a thread; a store that does not answer, or a wrong id, gives a page that says so."""
+    async def _asked(self, make: Callable[[], Page]) -> Response:
+        """Make a page that asks the stores, if not too many do."""
         try:
             with anyio.fail_after(self._timeout):
                 await self._limiter.acquire()
         except TimeoutError:
             return _response(self._views.error(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY))
         try:
+            return await self._made(make)
+        finally:
+            self._limiter.release()
+
+    async def _made(self, make: Callable[[], Page]) -> Response:
+        """Make a page in a thread; a store that does not answer, or a wrong id, gives a page that says so."""
+        try:
             return _response(await to_thread.run_sync(make))
-        except UserError as error:
-            return _response(self._views.error(HTTPStatus.BAD_REQUEST, error.message))
         except (Unavailable, Refused) as error:
             _log.warning("%s", error)
             return _response(self._views.error(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}"))
+        except UserError as error:
+            return _response(self._views.error(HTTPStatus.BAD_REQUEST, error.message))
         except Exception:  # noqa: BLE001 - a person gets an answer, whatever the bug
             _log.exception("a page failed")
             return _response(self._views.error(HTTPStatus.INTERNAL_SERVER_ERROR, _BUG))
-        finally:
-            self._limiter.release()
 
     async def _live(self, _: Request) -> Response:
         """Stream an event after each change of the problems."""
@@ -166,6 +175,13 @@ _BUSY = "Too many people ask Elasticsearch at this moment."
 
 def _response(page: Page) -> Response:
     return Response(page.body, page.status, media_type=page.content_type)
+
+
+def _target_of(request: Request) -> str:
+    """Return the address that was asked for, or the first page's if it is too long for a form."""
+    query = request.scope["query_string"]
+    raw: bytes = request.scope["raw_path"] + (b"?" + query if query else b"")
+    return quote(raw, safe=punctuation) if len(raw) <= _LONGEST_TARGET else "/"
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from sinks.elasticsearch.client import ElasticsearchClient
 from sinks.page.search_query import (
     MOST_LINES,
+    MOST_PAGES,
     ROWS,
     Bucket,
     Result,
@@ -53,7 +54,7 @@ class Search:
         return Found(
             [result_of(part) for part in hits[:ROWS]],
             buckets_of(answer),
-            len(hits) > ROWS,
+            len(hits) > ROWS and wanted.page < MOST_PAGES,
             [*_cut_short(answer), *self._bounds(wanted)],
             [_shown(self._parts, query)],
         )

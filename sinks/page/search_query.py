@@ -16,7 +16,8 @@ ROWS = 50
 MOST_LINES = 200
 """Most traces that a search in log lines finds."""
 _BUCKETS = 60
-_MOST_PAGES = 100
+MOST_PAGES = 100
+"""Pages of a search."""
 _LONGEST = 500
 _DIGITS = 9
 _LATEST = (2**63 - 1) // 1_000_000
@@ -68,7 +69,7 @@ class SearchFilter:
             given["max"],
             since,
             until,
-            min(_MOST_PAGES, whole(query.get("page"), 1)),
+            min(MOST_PAGES, whole(query.get("page"), 1)),
             begin,
             end,
         )

@@ -23,7 +23,7 @@ from sinks.page.settings import PageSettings
 from sinks.page.trace_page import LEVELS, TraceFilter, TracePage
 from sinks.page.traces import Traces
 from sinks.trace.view import view
-from tracelink.errors import UserError
+from tracelink.errors import Unavailable, UserError
 from tracelink.model.records import error_tag, shown_trace_id
 
 _LIST_PIECES = 48
@@ -88,8 +88,8 @@ class Views:
         if sample is not None:
             try:
                 newest = self._trace(sample["traceId"], {})
-            except UserError as error:
-                failure = error.message
+            except (UserError, Unavailable) as error:
+                failure = f"{error}"
         return self._page(
             "problem.html",
             problem=problem,
@@ -136,7 +136,7 @@ class Views:
             page=page,
             wanted=page.wanted,
             levels=LEVELS,
-            base=_without(query, "at", "page", keep_end=True),
+            base=_without(query, "at", "page"),
             query=_without(query, "page"),
             links=self._links_of(_sample_of(page)),
         )
@@ -205,10 +205,10 @@ def _templates() -> Environment:
     return templates
 
 
-def _without(query: Mapping[str, str], *names: str, keep_end: bool = False) -> str:
-    """Return the query of an address without some of its names: `?…`, and with `keep_end` what more can be added to."""
+def _without(query: Mapping[str, str], *names: str) -> str:
+    """Return the query of an address without some of its names, to which a further name can be added."""
     left = urlencode([(name, value) for name, value in query.items() if name not in names and value])
-    return f"?{left}{'&' * bool(left)}" if keep_end or left else "?"
+    return f"?{left}&" if left else "?"
 
 
 def _samples(problem: Problem) -> list[Sample]:

@@ -225,7 +225,7 @@ async def answer(  # noqa: PLR0917 - the parts of a request
     given = {"host": "127.0.0.1:7070"} | dict(headers or {})
     scope = {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
