@@ -1,5 +1,6 @@
 """Finds one trace in Elasticsearch: the spans of all its parts, and its log lines."""
 
+import json
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -87,11 +88,18 @@ def _spans(
     for part in client.search(index, _query(trace_id), _PARTS_AT_ONCE):
         source = part["_source"]
         for span in source.pop("spans", ()):
-            spans.setdefault(orjson.dumps(span, option=orjson.OPT_SORT_KEYS), span)
+            spans.setdefault(_content(span), span)
         parts.append(source)
         if len(spans) >= most or len(parts) >= most:
             break
     return parts, sorted(spans.values(), key=lambda span: span.get("timestamp") or 0)[:most]
+
+
+def _content(span: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(span, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # half a character, which others may have written
+        return json.dumps(span, sort_keys=True).encode()
 
 
 def _documents(
