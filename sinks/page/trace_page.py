@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from operator import itemgetter
 from typing import Any, Self
 
 from sinks.base.sampling import severity
@@ -14,7 +15,10 @@ from sinks.trace.search import FoundTrace
 
 ROWS = 400
 """Rows of one page."""
+_CONTEXT = 100
+"""Most rows of earlier pages, the nearest of those that have the first row inside."""
 _SETTLED_MS = 10_000
+_MOST_CLOCKS = 10
 _WIDTH = 1000
 """Of the bars, in units of their drawing."""
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
@@ -37,7 +41,7 @@ class TraceFilter:
         """Return the filters of a query."""
         level = query.get("level", "").upper()
         return cls(
-            query.get("service", "").strip(),
+            query.get("service", ""),
             level if level in LEVELS else "",
             query.get("text", "").strip(),
             query.get("at", ""),
@@ -117,7 +121,7 @@ class TracePage:
         if not here:
             return
         path = set(self.waterfall.ancestors(self.at)) if self.at is not None else set[int]()
-        context = self.waterfall.ancestors(here[0])
+        context = self.waterfall.ancestors(here[0])[-_CONTEXT:]
         last = numbers[-1]
         open_rows: list[Row] = []
         for place, number in enumerate([*context, *here]):
@@ -179,11 +183,14 @@ class TracePage:
             said.append("Only log lines: its spans were not received, or not kept (TRACELINK_KEEP_SHARE).")
         if len(found.parts) > 1:
             said.append(_parts(found.parts))
-        for service, skew in sorted(waterfall.skews.items()):
+        skews = sorted(waterfall.skews.items(), key=itemgetter(1, 0))
+        for service, skew in skews[:_MOST_CLOCKS]:
             said.append(
                 f"The clock of {shown.name(service)} was moved forward by up to {shown.took(-skew)}: a call cannot "
                 "arrive before it is sent. Times of its records are as they were."
             )
+        if len(skews) > _MOST_CLOCKS:
+            said.append(f"So were the clocks of {len(skews) - _MOST_CLOCKS:,} more services.")
         if found.limit is not None:
             said.append(f"Only the first {found.limit:,} spans and {found.limit:,} log lines are shown.")
         return said

@@ -13,6 +13,8 @@ from sinks.trace.search import FoundTrace
 from tracelink.model.records import ErrorRule
 
 _RULE = ErrorRule()
+_LONGEST_ADDRESS = 512
+"""As long as the id of a document may be."""
 _FEW = 25
 """A trace with so many rows is open as a whole."""
 _FIRST_LEVELS = 2
@@ -201,6 +203,7 @@ class _Rows:
         )
 
     def _address(self, text: str) -> str:
+        text = text[:_LONGEST_ADDRESS]
         self._seen[text] = seen = self._seen.get(text, 0) + 1
         return text if seen == 1 else f"{text}~{seen}"
 

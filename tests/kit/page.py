@@ -114,8 +114,11 @@ class Store:
 
     def __call__(self, request: Request) -> tuple[int, object]:
         self.asked.append(request)
-        if (instead := self.answer(request)) is not None:
-            return instead
+        instead = self.answer(request)
+        return self.whole(request) if instead is None else instead
+
+    def whole(self, request: Request) -> tuple[int, object]:
+        """Return its own answer."""
         if "_field_caps" in request.path:
             return 200, {"indices": ["traces-1"], "fields": {}}
         if "/_search/scroll" in request.path:
