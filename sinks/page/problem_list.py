@@ -31,7 +31,7 @@ class ProblemFilter:
         status = query.get("status", "firing")
         return cls(
             status if status in {"firing", "resolved", "all"} else "firing",
-            query.get("service", "").strip(),
+            query.get("service", ""),
             query.get("severity", "").strip(),
             query.get("text", "").strip(),
             query.get("muted") == "1",
