@@ -32,6 +32,7 @@ _STATIC = Path(__file__).parent / "static"
 _OPEN = ("/login", "/static/")
 """What everybody may see: nothing of these comes from topics or stores."""
 _LONGEST_FORM = 4_096
+_LONGEST_ADDRESS = 4_096
 _LONGEST_TARGET = 1_000
 """Characters, each of which has up to three bytes in a form."""
 _HEADERS = {
@@ -75,7 +76,9 @@ class App:
         """Refuse who may not see the page, and tell the browser what it may do with an answer."""
         # Not of a URL, which is made with the Host header: anybody may write what they like into that.
         path: str = request.scope["path"]
-        if path.startswith(_OPEN) or self._access.allows(request):
+        if len(_raw(request)) > _LONGEST_ADDRESS:
+            response = _response(self._views.error(HTTPStatus.REQUEST_URI_TOO_LONG, _TOO_LONG))
+        elif path.startswith(_OPEN) or self._access.allows(request):
             response = await call_next(request)
         else:
             response = self._refused(request)
@@ -170,18 +173,26 @@ class App:
 
 _FORBIDDEN = "Only this machine, under its own name, or a proxy that names its user, may see this page."
 _BUG = "The page failed, by a fault of its own; its log says where."
+_TOO_LONG = f"The address is too long: it has more than {_LONGEST_ADDRESS:,} characters."
 _BUSY = "Too many people ask Elasticsearch at this moment."
 
 
 def _response(page: Page) -> Response:
-    return Response(page.body, page.status, media_type=page.content_type)
+    # A store may have half a character, which is no text.
+    return Response(page.body.encode("utf-8", "replace"), page.status, media_type=page.content_type)
 
 
 def _target_of(request: Request) -> str:
     """Return the address that was asked for, or the first page's if it is too long for a form."""
-    query = request.scope["query_string"]
-    raw: bytes = request.scope["raw_path"] + (b"?" + query if query else b"")
+    raw = _raw(request)
     return quote(raw, safe=punctuation) if len(raw) <= _LONGEST_TARGET else "/"
+
+
+def _raw(request: Request) -> bytes:
+    """Return path and query as they came."""
+    path: bytes = request.scope["raw_path"]
+    query: bytes = request.scope["query_string"]
+    return path + b"?" + query if query else path
 
 
 async def _form(request: Request) -> dict[str, str]:
