@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from math import inf
+from urllib.parse import quote
 from zlib import crc32
 
 from sinks.base.times import moment
@@ -27,6 +28,11 @@ def text(value: object, longest: int = LONGEST) -> str:
 def name(value: object) -> str:
     """Return a name from outside in one line, cut."""
     return text(" ".join(str(value)[: 4 * _LONGEST_NAME].split()), _LONGEST_NAME)
+
+
+def in_address(value: object) -> str:
+    """Return a text from outside as one piece of an address; half a character in it is a question mark."""
+    return quote(str(value).encode("utf-8", "replace"), safe="")
 
 
 def _visible(char: str) -> str:

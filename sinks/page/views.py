@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -95,7 +95,7 @@ class Views:
             problem=problem,
             newest=newest,
             sample=sample,
-            base=f"/traces/{quote(sample['traceId'], safe='')}?" if sample else "",
+            base=f"/traces/{shown.in_address(sample['traceId'])}?" if sample else "",
             samples=_samples(problem),
             links=self._links_of(sample) if sample else [],
             failure=failure or self._problems.failure,
@@ -199,7 +199,7 @@ def _templates() -> Environment:
         "level": level_of,
         "exception": exception_of,
         "said": said_of,
-        "query": urlencode,
+        "in_address": shown.in_address,
     }
     templates.globals |= {"ago": shown.ago, "error_tag": error_tag}
     return templates
