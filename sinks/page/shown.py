@@ -32,7 +32,10 @@ def name(value: object) -> str:
 
 def in_address(value: object) -> str:
     """Return a text from outside as one piece of an address; half a character in it is a question mark."""
-    return quote(str(value).encode("utf-8", "replace"), safe="")
+    given = str(value)
+    if given.isascii() and given.isalnum():  # most ids
+        return given
+    return quote(given.encode("utf-8", "replace"), safe="")
 
 
 def _visible(char: str) -> str:

@@ -1,5 +1,6 @@
 """A trace as the page shows it: one page of rows of its waterfall, with the rows around them, filtered."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -210,7 +211,6 @@ def _count(number: int, what: str) -> str:
 
 
 def _index(numbers: Sequence[int], number: int) -> int | None:
-    try:
-        return numbers.index(number)
-    except ValueError:
-        return None
+    """Return the place of a number among sorted ones; None if it is not among them."""
+    place = bisect_left(numbers, number)
+    return place if place < len(numbers) and numbers[place] == number else None
