@@ -33,6 +33,7 @@ class LiveProblems:
         self._problems: dict[str, Problem] = {}
         self._failure: str | None = "The topic of problems has not been read yet."
         self._stop = threading.Event()
+        self._ended = False
         self._listeners: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._thread = threading.Thread(target=self._run, name="problems", daemon=True)
 
@@ -70,7 +71,7 @@ class LiveProblems:
         listener = (asyncio.get_running_loop(), changed)
         self._listeners.add(listener)
         try:
-            while True:
+            while not self._ended:
                 try:
                     async with asyncio.timeout(_QUIET):
                         await changed.wait()
@@ -81,6 +82,11 @@ class LiveProblems:
                     yield True
         finally:
             self._listeners.discard(listener)
+
+    def end_changes(self) -> None:
+        """End all that listens for changes, so that the server of the page can end."""
+        self._ended = True
+        self._wake()
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -111,6 +111,7 @@ class PageServer:
         self._wake = _nothing
         if serving.done():
             raise UserError(f"The page cannot listen: {serving.exception() or 'its server has ended'}.")
+        self._problems.end_changes()
         server.stop()  # type: ignore[no-untyped-call]  # it has no annotations
         await asyncio.wait([serving], timeout=_END_SECONDS)
 
