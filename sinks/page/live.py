@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 
 _POLL = 0.5
 _SECONDS_BETWEEN_TRIES = 5.0
+_END_SECONDS = 2.0
 _QUIET = 15.0
 """Seconds without a change after which a listener gets None, so that it finds out if its reader is still there."""
 
@@ -43,7 +44,8 @@ class LiveProblems:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        # It reads only, so nothing is lost if it still waits for a Kafka that does not answer.
+        self._thread.join(_END_SECONDS)
 
     @property
     def failure(self) -> str | None:

@@ -366,6 +366,12 @@ def test_a_store_that_never_answers_is_said(
         assert made.process.stop() == 0
 
 
+def test_without_kafka_it_ends_soon(unanswering: str, tmp_path: Path) -> None:
+    kafka = unanswering.removeprefix("http://")
+    with page(tmp_path, kafka, NOWHERE) as made:
+        assert made.process.stop(seconds=8) == 0
+
+
 def test_without_kafka_the_page_comes_up_says_so_and_recovers(
     own_stack: Path, stack: Endpoints, tmp_path: Path
 ) -> None:
