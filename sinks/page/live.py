@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncGenerator, Callable
 from typing import Self
 
 from confluent_kafka import KafkaException
 
+from pipeline.kafka.admin import connect
 from pipeline.kafka.problem_topic import ProblemsTopic
 from pipeline.model.problems import Problem
 from tracelink.errors import UserError
@@ -18,6 +20,8 @@ _log = logging.getLogger(__name__)
 _POLL = 0.5
 _SECONDS_BETWEEN_TRIES = 5.0
 _END_SECONDS = 2.0
+_SILENCE = 15.0
+"""Seconds without a record after which Kafka is asked if it is there."""
 _QUIET = 15.0
 """Seconds without a change after which a listener gets None, so that it finds out if its reader is still there."""
 
@@ -26,10 +30,15 @@ class LiveProblems:
     """The newest state of each problem; a context manager that ends the thread. Any thread may call it."""
 
     def __init__(
-        self, settings: KafkaSettings, *, make: Callable[[KafkaSettings], ProblemsTopic] = ProblemsTopic
+        self,
+        settings: KafkaSettings,
+        *,
+        make: Callable[[KafkaSettings], ProblemsTopic] = ProblemsTopic,
+        check: Callable[[KafkaSettings], object] = connect,
     ) -> None:
         self._settings = settings
         self._make = make
+        self._check = check
         self._lock = threading.Lock()
         self._problems: dict[str, Problem] = {}
         self._failure: str | None = "The topic of problems has not been read yet."
@@ -63,7 +72,7 @@ class LiveProblems:
         with self._lock:
             return self._problems.get(fingerprint)
 
-    async def changes(self) -> AsyncIterator[bool]:
+    async def changes(self) -> AsyncGenerator[bool]:
         """Yield True at once and after each change, and False after a time without one; for an event loop.
 
         At once, because there may have been changes since its reader has seen the problems.
@@ -100,8 +109,15 @@ class LiveProblems:
 
     def _follow(self) -> None:
         with self._make(self._settings) as topic:
+            heard = time.monotonic()
             while not self._stop.is_set():
                 changed = topic.poll(_POLL)
+                if changed:
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > _SILENCE:
+                    # The reader says nothing if Kafka is gone.
+                    self._check(self._settings)
+                    heard = time.monotonic()
                 if not topic.is_read:
                     continue
                 if changed or self._failure is not None:
@@ -111,9 +127,12 @@ class LiveProblems:
                     self._wake()
 
     def _say(self, failure: str | None) -> None:
-        if failure != self._failure and failure is not None:
-            _log.warning("the problems are not up to date: %s", failure)
+        if failure == self._failure:
+            return
         self._failure = failure
+        if failure is not None:
+            _log.warning("the problems are not up to date: %s", failure)
+        self._wake()
 
     def _wake(self) -> None:
         for loop, changed in list(self._listeners):

@@ -179,13 +179,13 @@ class Topic:
 
 
 @contextmanager
-def live(topic: Topic) -> Iterator[LiveProblems]:
-    """Follow a topic in memory."""
+def live(topic: Topic, check: Callable[[KafkaSettings], object] = lambda _: None) -> Iterator[LiveProblems]:
+    """Follow a topic in memory; `check` asks if Kafka is there."""
 
     def make(_: KafkaSettings) -> ProblemsTopic:
         return cast("ProblemsTopic", topic)
 
-    with LiveProblems(KafkaSettings.load(), make=make) as problems:
+    with LiveProblems(KafkaSettings.load(), make=make, check=check) as problems:
         eventually(lambda: problems.failure is None)
         yield problems
 
