@@ -98,6 +98,12 @@ def test_a_filter_leaves_its_rows_and_those_that_have_them_inside(
     assert all(one.is_open for one in opened(page))
 
 
+def test_a_row_holds_only_what_a_filter_leaves() -> None:
+    assert told(page_of(small(), {"text": "op 2"})) == "1 (2 ) "
+    assert told(page_of(small(), {"text": "hello"})) == "1 (hello ) "
+    assert told(page_of(small(), {"service": "pay", "level": "ERROR"})) == "1 (2 (3 (broken ) ) ) "
+
+
 def test_of_many_rows_only_the_way_to_the_error_is_open() -> None:
     trace = found([span("1"), failed("2", "1"), span("3", "1"), span("4", "3")], lines_of(100))
     assert [one.row.address for one in opened(page_of(trace)) if one.holds and one.is_open] == ["1"]
