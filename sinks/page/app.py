@@ -69,7 +69,10 @@ class App:
                 Mount("/static", StaticFiles(directory=_STATIC)),
             ],
             middleware=[Middleware(BaseHTTPMiddleware, dispatch=self._guarded)],
-            exception_handlers={HTTPStatus.NOT_FOUND: self._not_found},
+            exception_handlers={
+                HTTPStatus.NOT_FOUND: self._not_found,
+                HTTPStatus.METHOD_NOT_ALLOWED: self._not_allowed,
+            },
         )
 
     async def _guarded(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
@@ -170,7 +173,13 @@ class App:
     async def _not_found(self, _: Request, __: Exception) -> Response:
         return _response(self._views.error(HTTPStatus.NOT_FOUND, "There is no such page."))
 
+    async def _not_allowed(self, request: Request, _: Exception) -> Response:
+        response = _response(self._views.error(HTTPStatus.METHOD_NOT_ALLOWED, _READ_ONLY))
+        response.headers["allow"] = "GET, HEAD, POST" if request.scope["path"] == "/login" else "GET, HEAD"
+        return response
 
+
+_READ_ONLY = "This page is read only: it answers GET."
 _FORBIDDEN = "Only this machine, under its own name, or a proxy that names its user, may see this page."
 _BUG = "The page failed, by a fault of its own; its log says where."
 _TOO_LONG = f"The address is too long: it has more than {_LONGEST_ADDRESS:,} characters."

@@ -66,9 +66,12 @@ def test_a_page_of_another_site_sees_nothing(page: OwnPage, host: str) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_nothing_is_written_by_any_method(page: OwnPage, method: str) -> None:
-    for target in ADDRESSES:
+    for target in (*ADDRESSES, "/static/style.css"):
         if (target, method) != ("/login", "POST"):
-            assert page.get(target, method=method).status == HTTPStatus.METHOD_NOT_ALLOWED
+            found = page.get(target, method=method)
+            assert found.status == HTTPStatus.METHOD_NOT_ALLOWED
+            assert found.header("allow") == ("GET, HEAD, POST" if target == "/login" else "GET, HEAD")
+            assert "read only" in found.text
     assert page.store.asked == []
 
 
