@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 HEIGHT = 20
 _POLL = 0.5
+_END_SECONDS = 2.0
 _SECONDS_BETWEEN_TRIES = 10.0
 
 
@@ -69,7 +70,8 @@ class LiveCurves:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        # It reads only, so nothing is lost if it still waits for a Kafka that does not answer.
+        self._thread.join(_END_SECONDS)
 
     def sparkline(self, kind: Kind, name: str, now_ms: float, pieces: int) -> Sparkline | None:
         """Return a curve of the last day in so many pieces, which divide a day; None if there is none."""

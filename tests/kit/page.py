@@ -11,13 +11,16 @@ from typing import Any, Self, cast
 from urllib.parse import unquote
 
 import orjson
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Message
 
 from pipeline.kafka.problem_topic import Listing, ProblemsTopic
 from pipeline.model.problems import PROBLEM, Problem
 from sinks.elasticsearch.client import ElasticsearchClient
 from sinks.page.app import App
+from sinks.page.curves import LiveCurves
 from sinks.page.live import LiveProblems
+from sinks.page.metrics import PageMetrics
 from sinks.page.search import Search
 from sinks.page.settings import PageSettings
 from sinks.page.traces import Traces
@@ -286,5 +289,7 @@ def own_page(store: Store, problems: Iterable[Problem] = (), **given: object) ->
         settings = PageSettings.load(elasticsearch_url=url, **given)
         settings.check()
         with closing(ElasticsearchClient(settings, settings.store_timeout)) as client:
-            views = Views(settings, following, Traces(client, ""), Search(client, ""))
-            yield OwnPage(App(settings, views, following).asgi, views, following, topic, store)
+            # Curves that nobody reads are empty.
+            views = Views(settings, following, LiveCurves(settings), Traces(client, ""), Search(client, ""))
+            app = App(settings, views, following, PageMetrics(CollectorRegistry()))
+            yield OwnPage(app.asgi, views, following, topic, store)

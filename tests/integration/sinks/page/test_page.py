@@ -245,6 +245,10 @@ def test_traces_are_found_by_each_field(shown: Page, stored: Stored) -> None:
     assert shown.traces() == [slow, *sorted([failed, only_lines], key=[only_lines, failed].index)]
     assert shown.traces(service="payment") == [failed]
     assert shown.traces(service="stock") == [only_lines]
+    assert shown.traces(operation="charge") == [failed]
+    assert shown.traces(operation="charge", service="stock") == []
+    assert shown.traces(tag="http.method=GET") == [slow, failed]
+    assert shown.traces(tag="http.method=POST") == []
     assert shown.traces(errored="1") == [failed]
     assert shown.traces(min="1000") == [slow]
     assert shown.traces(max="1000") in ([failed], [failed, only_lines], [only_lines, failed])

@@ -156,8 +156,8 @@ def test_without_a_failed_span_the_first_errored_line_is_looked_at() -> None:
 
 def test_few_rows_are_open_all_and_of_many_the_path_to_the_error() -> None:
     spans = [span("1"), span("2", "1"), failed("3", "2"), span("4", "3"), span("5", "1"), span("6", "5")]
-    assert opened(waterfall(spans, many(54))) == {"1", "2", "3", "4", "5", "6", *(f"line {one}" for one in range(54))}
-    assert opened(waterfall(spans, many(55))) == {"1", "2", "3"}
+    assert opened(waterfall(spans, many(19))) == {"1", "2", "3", "4", "5", "6", *(f"line {one}" for one in range(19))}
+    assert opened(waterfall(spans, many(20))) == {"1", "2", "3"}
 
 
 def test_of_many_rows_without_an_error_the_first_levels_are_open() -> None:
