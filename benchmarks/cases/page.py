@@ -1,6 +1,7 @@
 """The page: from the answers of Elasticsearch to HTML, in one process without a server."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,7 +38,7 @@ class _Stored:
     def __init__(self, answers: Mapping[str, str]) -> None:
         self._answers = answers
 
-    def search(self, index: str, _query: object, _at_once: int) -> Iterator[dict[str, Any]]:
+    def search(self, index: str, _query: object, _at_once: int, **_: object) -> Iterator[dict[str, Any]]:
         yield from json.loads(self._answers[index])
 
 
@@ -48,7 +49,7 @@ class _Asked:
         self._client = cast("ElasticsearchClient", _Stored(answers))
 
     def find(self, trace_id: bytes) -> object:
-        return Traces(self._client, "").find(trace_id)
+        return Traces(self._client, "", math.inf).find(trace_id)
 
 
 class _Known:

@@ -1,5 +1,7 @@
 """A thin wrapper around the official client: the calls that sinks and commands use, with errors translated."""
 
+import math
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -83,11 +85,16 @@ class ElasticsearchClient:
             raise Refused(f"Elasticsearch at {self.url} refused to look up documents: {error}.") from None
         return self._all(answer.body.get("docs"), len(docs))
 
-    def search(self, index: str, query: Mapping[str, Any], at_once: int) -> Iterator[dict[str, Any]]:
-        """Yield all hits of a search in its sort order, fetched in pages of `at_once`."""
+    def search(
+        self, index: str, query: Mapping[str, Any], at_once: int, *, until: float = math.inf
+    ) -> Iterator[dict[str, Any]]:
+        """Yield all hits of a search in its sort order, fetched in pages of `at_once`.
+
+        Raises Late if hits still come after `until`, a time of `time.monotonic`.
+        """
         try:
             with self._failures():
-                yield from scan(
+                for hit in scan(
                     self._client,
                     dict(query),
                     index=index,
@@ -97,7 +104,12 @@ class ElasticsearchClient:
                     ignore_unavailable=True,
                     # Without it the helper waits forever.
                     request_timeout=self._request_timeout,
-                )
+                ):
+                    if time.monotonic() > until:
+                        raise Late(
+                            f"Elasticsearch at {self.url} is slow: it has not sent all hits of a search in time."
+                        )
+                    yield hit
         except (ApiError, ScanError) as error:
             raise Refused(f"Elasticsearch at {self.url} refused a search: {error}.") from None
 

@@ -58,7 +58,13 @@ class PageServer:
         self._problems = LiveProblems(settings)
         self._curves = LiveCurves(settings)
         prefix = settings.index_prefix
-        views = Views(settings, self._problems, self._curves, Traces(client, prefix), Search(client, prefix))
+        views = Views(
+            settings,
+            self._problems,
+            self._curves,
+            Traces(client, prefix, settings.store_timeout),
+            Search(client, prefix),
+        )
         self._app = App(settings, views, self._problems, PageMetrics(registry))
         self._stopping = threading.Event()
         self._running = False

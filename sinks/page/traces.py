@@ -16,10 +16,11 @@ _MOST_ROWS = 100_000
 
 
 class Traces:
-    """Finds traces; any thread may call it."""
+    """Finds traces; any thread may call it. `within` is the seconds for all requests of a trace together."""
 
-    def __init__(self, client: ElasticsearchClient, prefix: str) -> None:
+    def __init__(self, client: ElasticsearchClient, prefix: str, within: float) -> None:
         self._client = client
+        self._within = within
         self._prefix = prefix
         self._lock = threading.Lock()
         self._kept: OrderedDict[bytes, tuple[float, FoundTrace, Waterfall]] = OrderedDict()
@@ -30,7 +31,7 @@ class Traces:
             kept = self._kept.get(trace_id)
         if kept is not None and time.monotonic() - kept[0] < _FRESH_SECONDS:
             return kept[1:]
-        found = fetch(self._client, self._prefix, trace_id, LIMIT)
+        found = fetch(self._client, self._prefix, trace_id, LIMIT, until=time.monotonic() + self._within)
         if found is None:
             return None
         waterfall = Waterfall.of(found)

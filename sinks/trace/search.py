@@ -1,6 +1,7 @@
 """Finds one trace in Elasticsearch: the spans of all its parts, and its log lines."""
 
 import json
+import math
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -69,10 +70,15 @@ def find(settings: ElasticsearchSettings, trace_id: bytes, limit: int) -> FoundT
     return found
 
 
-def fetch(client: ElasticsearchClient, prefix: str, trace_id: bytes, limit: int) -> FoundTrace | None:
-    """Fetch a trace as `find` does, from indices with a prefix; None if nothing is found. Raises Unavailable."""
-    parts, spans = _spans(client, f"{prefix}traces-*", trace_id, limit + 1)
-    lines = _documents(client, f"{prefix}logs-*", _query(trace_id), _LINES_AT_ONCE, limit + 1)
+def fetch(
+    client: ElasticsearchClient, prefix: str, trace_id: bytes, limit: int, *, until: float = math.inf
+) -> FoundTrace | None:
+    """Fetch a trace as `find` does, from indices with a prefix; None if nothing is found.
+
+    Raises Unavailable, also after `until`, a time of `time.monotonic`.
+    """
+    parts, spans = _spans(client, f"{prefix}traces-*", trace_id, limit + 1, until)
+    lines = _lines(client, f"{prefix}logs-*", trace_id, limit + 1, until)
     if not parts and not lines:
         return None
     cut = len(spans) > limit or len(lines) > limit
@@ -80,12 +86,12 @@ def fetch(client: ElasticsearchClient, prefix: str, trace_id: bytes, limit: int)
 
 
 def _spans(
-    client: ElasticsearchClient, index: str, trace_id: bytes, most: int
+    client: ElasticsearchClient, index: str, trace_id: bytes, most: int, until: float
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the parts without spans, and their spans without duplicates: a replayed part may be stored twice."""
     parts: list[dict[str, Any]] = []
     spans: dict[bytes, dict[str, Any]] = {}
-    for part in client.search(index, _query(trace_id), _PARTS_AT_ONCE):
+    for part in client.search(index, _query(trace_id), _PARTS_AT_ONCE, until=until):
         source = part["_source"]
         for span in source.pop("spans", ()):
             spans.setdefault(_content(span), span)
@@ -102,10 +108,8 @@ def _content(span: dict[str, Any]) -> bytes:
         return json.dumps(span, sort_keys=True).encode()
 
 
-def _documents(
-    client: ElasticsearchClient, index: str, query: dict[str, Any], at_once: int, most: int
-) -> list[dict[str, Any]]:
-    hits = islice(client.search(index, query, at_once), most)
+def _lines(client: ElasticsearchClient, index: str, trace_id: bytes, most: int, until: float) -> list[dict[str, Any]]:
+    hits = islice(client.search(index, _query(trace_id), _LINES_AT_ONCE, until=until), most)
     return list({hit["_id"]: hit["_source"] | {"_id": hit["_id"]} for hit in hits}.values())
 
 

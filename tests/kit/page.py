@@ -290,6 +290,12 @@ def own_page(store: Store, problems: Iterable[Problem] = (), **given: object) ->
         settings.check()
         with closing(ElasticsearchClient(settings, settings.store_timeout)) as client:
             # Curves that nobody reads are empty.
-            views = Views(settings, following, LiveCurves(settings), Traces(client, ""), Search(client, ""))
+            views = Views(
+                settings,
+                following,
+                LiveCurves(settings),
+                Traces(client, "", settings.store_timeout),
+                Search(client, ""),
+            )
             app = App(settings, views, following, PageMetrics(CollectorRegistry()))
             yield OwnPage(app.asgi, views, following, topic, store)
