@@ -1,10 +1,18 @@
 """A whole pipeline for a test: on the servers of the tests, under names of its own."""
 
-from contextlib import suppress
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 import psutil
 
 from pipeline.local.stack import Endpoints
+from tests.kit.processes import Process, running
+from tests.kit.waiting import wait_for
+
+_START_SECONDS = 90.0
 
 
 def pipeline_environment(stack: Endpoints, topic_prefix: str, index_prefix: str) -> dict[str, str]:
@@ -35,4 +43,21 @@ def processes_of(environment: dict[str, str]) -> list[psutil.Process]:
         with suppress(psutil.Error):
             if process.environ().get(name) == environment[name]:
                 found.append(process)
+    return found
+
+
+@contextmanager
+def up(directory: Path, *options: str, **environment: str) -> Iterator[tuple[Process, dict[str, Any]]]:
+    """Run `tracelink up` in a directory of the test, and give what it announces once it is ready."""
+    arguments = ("up", "--json", "--dir", str(directory), *options)
+    with running(*arguments, log=directory.with_suffix(".log"), **environment) as process:
+        yield process, wait_for("its announcement", lambda: _announced(process), seconds=_START_SECONDS)
+
+
+def _announced(process: Process) -> dict[str, Any]:
+    """Find the JSON among the lines of the log; empty while it is not there."""
+    assert "Error:" not in process.output(), process.output()
+    _, opening, rest = f"\n{process.output()}".partition("\n{\n")
+    text, closing, _ = rest.partition("\n}\n")
+    found: dict[str, Any] = json.loads(f"{{{text}}}") if opening and closing else {}
     return found

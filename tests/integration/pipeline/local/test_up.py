@@ -1,19 +1,15 @@
 """`tracelink up` as a user runs it, on the servers of the tests."""
 
-import json
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline.local.ports import Ports
 from pipeline.local.stack import Endpoints, ServerStatus, Stack
-from tests.kit.pipeline import pipeline_environment, processes_of
-from tests.kit.processes import Process, metrics, ready, running
+from tests.kit.pipeline import pipeline_environment, processes_of, up
+from tests.kit.processes import metrics, ready, running
 from tests.kit.terminal import in_terminal
 from tests.kit.waiting import wait_for
 
@@ -24,23 +20,6 @@ _START_SECONDS = 90.0
 @pytest.fixture
 def environment(stack: Endpoints, topic_prefix: str, index_prefix: str) -> dict[str, str]:
     return pipeline_environment(stack, topic_prefix, index_prefix)
-
-
-@contextmanager
-def up(directory: Path, *options: str, **environment: str) -> Iterator[tuple[Process, dict[str, Any]]]:
-    """Run it in a directory of the test, and give what it announces once it is ready."""
-    arguments = ("up", "--json", "--dir", str(directory), *options)
-    with running(*arguments, log=directory.with_suffix(".log"), **environment) as process:
-        yield process, wait_for("its announcement", lambda: announced(process), seconds=_START_SECONDS)
-
-
-def announced(process: Process) -> dict[str, Any]:
-    """Find the JSON among the lines of the log; empty while it is not there."""
-    assert "Error:" not in process.output(), process.output()
-    _, opening, rest = f"\n{process.output()}".partition("\n{\n")
-    text, closing, _ = rest.partition("\n}\n")
-    found: dict[str, Any] = json.loads(f"{{{text}}}") if opening and closing else {}
-    return found
 
 
 def test_ctrl_c_ends_every_process(tmp_path: Path, environment: dict[str, str]) -> None:
