@@ -2,26 +2,48 @@
 // Replaces the parts of the page that have changed, when the server says so. Without script a reload does the same.
 const shown = new Map();
 for (const part of document.querySelectorAll("[data-live]")) shown.set(part.id, part.innerHTML);
+// What a person has folded or unfolded.
+const folds = new Map();
 let busy = false;
 let again = false;
+
+// A link is the same in the next version of a part if it leads to the same place; a fold, if it is of the same row.
+function nameOf(element) {
+  const link = element.matches("a") ? element : element.closest("li")?.querySelector("a");
+  return `${element.localName} ${link?.getAttribute("href")}`;
+}
+
+const focusable = (part) => [...part.querySelectorAll("a[href], summary, [tabindex]")];
+
+function replace(part, html) {
+  const before = focusable(part);
+  const place = before.indexOf(document.activeElement);
+  part.innerHTML = html;
+  for (const fold of part.querySelectorAll("details")) fold.open = folds.get(nameOf(fold)) ?? fold.open;
+  if (place < 0) return;
+  const after = focusable(part);
+  const isSame = (element) => element && nameOf(element) === nameOf(before[place]);
+  const next = isSame(after[place]) ? after[place] : after.find(isSame) ?? after[Math.min(place, after.length - 1)];
+  next?.focus({ preventScroll: true });
+}
 
 async function refresh() {
   if (busy) { again = true; return; }
   busy = true;
   try {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-    if (!answer.headers.get("content-type")?.startsWith("text/html")) return;
+    // Without an answer the parts stay: the stream opens again when the server is back.
+    const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
+    if (!answer?.headers.get("content-type")?.startsWith("text/html")) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const [id, before] of shown) {
-      const next = fresh.getElementById(id)?.innerHTML;
+      const next = fresh.getElementById(id);
       const part = document.getElementById(id);
-      if (next === undefined || part === null) continue;
-      part.toggleAttribute("data-again", fresh.getElementById(id).hasAttribute("data-again"));
-      if (next === before) continue;
-      const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-      part.innerHTML = next;
-      shown.set(id, next);
-      if (focused !== null) part.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
+      // Nobody loses a field that is being filled in.
+      if (next === null || part === null || part.querySelector("form :focus")) continue;
+      part.toggleAttribute("data-again", next.hasAttribute("data-again"));
+      if (next.innerHTML === before) continue;
+      shown.set(id, next.innerHTML);
+      replace(part, next.innerHTML);
     }
   } finally {
     busy = false;
@@ -29,6 +51,14 @@ async function refresh() {
   }
 }
 
-new EventSource("/live").addEventListener("changed", refresh);
+document.addEventListener("click", (event) => {
+  const fold = event.target.closest("summary")?.parentElement;
+  if (fold) folds.set(nameOf(fold), !fold.open);
+});
+
+const stream = new EventSource("/live");
+stream.addEventListener("changed", refresh);
+// Between the page and its stream, and while the server was down, nobody said what changed.
+stream.addEventListener("open", refresh);
 // What a store does not have yet, it has in a moment.
 setInterval(() => { if (document.querySelector("[data-again]")) refresh(); }, 2000);
