@@ -89,6 +89,7 @@ class Views:
             try:
                 newest = self._trace(sample["traceId"], {})
             except (UserError, Unavailable) as error:
+                # All but its trace is known: a store that does not answer hides nothing else.
                 failure = f"{error}"
         return self._page(
             "problem.html",
