@@ -66,6 +66,8 @@ class App:
                 Route("/go", self._go),
                 Route("/live", self._live),
                 Route("/login", self._login, methods=["GET", "POST"]),
+                # Browsers ask for it beside what is not HTML.
+                Route("/favicon.ico", lambda _: RedirectResponse("/static/icon.svg")),
                 Mount("/static", StaticFiles(directory=_STATIC)),
             ],
             middleware=[Middleware(BaseHTTPMiddleware, dispatch=self._guarded)],
