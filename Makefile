@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-fuzz faults benchmarks check docs format dist lock clean
+.PHONY: help demo test test-fast test-fuzz test-browser picture faults benchmarks check docs format dist lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -23,7 +23,7 @@ demo: $(STAMP) ## Run the whole pipeline with a small shop in which requests som
 	$(BIN)/tracelink demo $(ARGS)
 
 # Python and pytest keep what they compile, also where an image tells them not to: each test process would do it again.
-test test-fast test-fuzz: export PYTHONDONTWRITEBYTECODE =
+test test-fast test-fuzz test-browser: export PYTHONDONTWRITEBYTECODE =
 
 test: $(STAMP) ## Run all tests against real servers, in five processes (ARGS=… to pass other arguments to pytest)
 	$(BIN)/pytest $(or $(ARGS),--hypothesis-profile ci --numprocesses 5 --dist worksteal)
@@ -33,6 +33,12 @@ test-fast: $(STAMP) ## Run the tests that need no servers, within a minute
 
 test-fuzz: $(STAMP) ## Fuzz what decodes requests, for a minute (ARGS="--seconds 3600", ARGS=lines)
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+test-browser: $(STAMP) ## Test the page in Chromium, for about two minutes (ARGS=… to pass other arguments to pytest)
+	$(BIN)/pytest tests/browser $(ARGS)
+
+picture: $(STAMP) ## Take the picture docs/page.png of the page, in Chromium, from the demo's shop
+	$(BIN)/python -m tests.browser.picture
 
 faults: $(STAMP) ## Run every fault at up to 20 seeds, for about an hour; resumes where it stopped (ARGS=… for fewer: --help)
 	$(BIN)/python -m tests.faults.campaign $(ARGS)
