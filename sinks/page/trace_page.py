@@ -20,6 +20,8 @@ _CONTEXT = 100
 """Most rows of earlier pages, the nearest of those that have the first row inside."""
 _SETTLED_MS = 10_000
 _MOST_CLOCKS = 10
+_ALONE_MS = 60_000
+"""Lines without a part of their trace are younger than this if the part is still to be seen."""
 _WIDTH = 1000
 """Of the bars, in units of their drawing."""
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
@@ -167,9 +169,11 @@ class TracePage:
 
     @property
     def is_settled(self) -> bool:
-        """False if a part was closed so lately that a store may not show all of it yet."""
-        closed = [one["trace"]["closed"] for one in self.found.parts if one.get("trace", {}).get("closed")]
-        return not closed or max(closed) + _SETTLED_MS < shown.now_ms()
+        """False if a part was closed so lately, or lines without one are so young, that a store may have more."""
+        closed: list[int] = [one["trace"]["closed"] for one in self.found.parts if one.get("trace", {}).get("closed")]
+        if not closed:
+            return (self.waterfall.begin + self.waterfall.took) / 1_000 + _ALONE_MS < shown.now_ms()
+        return max(closed) + _SETTLED_MS < shown.now_ms()
 
     def notes(self) -> list[str]:
         """Say what of the trace is missing, or was changed to show it."""
