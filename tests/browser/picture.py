@@ -10,7 +10,7 @@ from pipeline.local.ports import Ports
 from pipeline.local.stack import Stack
 from tests.browser.chromium import chromium, find, tab
 from tests.browser.shop import Shop, shop
-from tests.browser.story import EXCEPTION, failing_line
+from tests.browser.story import EXCEPTION, WHOLE_TRACE
 from tests.kit.pages import DOCS
 from tracelink.errors import UserError
 
@@ -42,7 +42,7 @@ def take(page: Page, shop: Shop) -> None:
     page.goto("/")
     shop.order_until_it_fails()
     page.get_by_role("link", name=EXCEPTION).click()
-    failing_line(page).wait_for()
+    page.get_by_text(WHOLE_TRACE).wait_for()
     # From here on follow paths of this machine: the line's stack trace.
     end = page.locator("#at .record dt", has_text="stack trace").bounding_box()
     assert end

@@ -5,7 +5,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import FirstError
 from tests.browser.shop import Shop
-from tests.browser.story import count_of_problem, failing_line, served_count
+from tests.browser.story import WHOLE_TRACE, count_of_problem, failing_line, served_count
 from tests.kit.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("first_error")
@@ -46,7 +46,7 @@ def test_a_refresh_keeps_the_focus_near_a_fold_of_another_trace(
     page: Page, running_shop: Shop, first_error: FirstError
 ) -> None:
     page.goto(first_error.address)
-    expect(failing_line(page)).to_be_visible()
+    expect(page.get_by_text(WHOLE_TRACE)).to_be_visible()
     page.locator(".waterfall summary").nth(2).focus()
     trace_id = running_shop.order_until_it_fails()
     expect(page.locator("#newest h2 a")).to_have_text(trace_id)
@@ -56,8 +56,8 @@ def test_a_refresh_keeps_the_focus_near_a_fold_of_another_trace(
 
 def test_a_refresh_keeps_a_fold_and_the_focus_on_it(page: Page, first_error: FirstError) -> None:
     page.goto(first_error.address)
+    expect(page.get_by_text(WHOLE_TRACE)).to_be_visible()
     line = failing_line(page)
-    expect(line).to_be_visible()
     fold = page.locator(".waterfall summary").nth(1)
     fold.click()
     expect(line).to_be_hidden()

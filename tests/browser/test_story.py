@@ -11,7 +11,7 @@ from pipeline.local.ports import free_port
 from tests.browser.chromium import tab
 from tests.browser.conftest import TOKEN, FirstError
 from tests.browser.shop import Shop
-from tests.browser.story import EXCEPTION, FAILING_LINE, failing_line, is_in_window
+from tests.browser.story import EXCEPTION, FAILING_LINE, WHOLE_TRACE, failing_line, is_in_window
 from tests.kit.http import http_request
 from tests.kit.waiting import wait_for
 
@@ -123,7 +123,8 @@ def test_without_script_the_same_is_there_after_a_reload(
         page.get_by_role("link", name=EXCEPTION).click()
         newest = page.locator("#newest h2 a", has_text=trace_id)
         line = failing_line(page)
-        wait_for("the trace", lambda: page.reload() and newest.count() and line.count())
+        whole = page.get_by_text(WHOLE_TRACE)
+        wait_for("the trace", lambda: page.reload() and newest.count() and whole.count())
         expect(line).to_be_visible()
         fold = page.locator(".waterfall summary").first
         fold.click()
