@@ -56,9 +56,7 @@ document.addEventListener("click", (event) => {
   if (fold) folds.set(nameOf(fold), !fold.open);
 });
 
-const stream = new EventSource("/live");
-stream.addEventListener("changed", refresh);
-// Between the page and its stream, and while the server was down, nobody said what changed.
-stream.addEventListener("open", refresh);
+// The first one comes at once: there may have been changes since the page was made, or while the server was down.
+new EventSource("/live").addEventListener("changed", refresh);
 // What a store does not have yet, it has in a moment.
 setInterval(() => { if (document.querySelector("[data-again]")) refresh(); }, 2000);

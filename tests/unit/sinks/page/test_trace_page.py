@@ -194,13 +194,28 @@ def test_a_corrected_clock_is_said() -> None:
     assert said.startswith("The clock of pay was moved forward by up to 500 ms:")
 
 
-def test_a_trace_is_settled_ten_seconds_after_its_last_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    page = page_of(found([span("1")], parts=[part(), part()]))
-    for later, settled in ((0, False), (10_000, False), (10_001, True)):
-        now = START // 1000 + later
-        monkeypatch.setattr(shown, "now_ms", lambda now=now: now)
-        assert page.is_settled is settled
-    assert page_of(found([span("1")], parts=[part() | {"trace": {}}, {"_id": "x"}])).is_settled
+@pytest.mark.parametrize(
+    ("parts", "lines", "later", "settled"),
+    [
+        ([part(), part()], [], 10_000, False),
+        ([part(), part()], [], 10_001, True),
+        # Lines may be visible before their part.
+        ([], [line("early")], 60_000, False),
+        ([], [line("early")], 60_002, True),
+        ([part() | {"trace": {}}, {"_id": "x"}], [line("early")], 60_002, True),
+    ],
+)
+def test_a_trace_is_settled_some_time_after_its_last_part_or_its_lines(
+    parts: list[dict[str, Any]],
+    lines: list[dict[str, Any]],
+    later: int,
+    *,
+    settled: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = page_of(found([], lines, parts=parts))
+    monkeypatch.setattr(shown, "now_ms", lambda: START // 1000 + later)
+    assert page.is_settled is settled
 
 
 @st.composite
