@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pipeline.runtime.listening import Address, parse_address
 from pipeline.settings import ElasticsearchAccess, MonitoringSettings
 from sinks.base.networks import networks
-from sinks.base.settings import LinkSettings
+from sinks.base.settings import BASE_URL, LinkSettings
 from tracelink.errors import UserError
 from tracelink.settings import KafkaSettings
 
@@ -37,6 +37,9 @@ class PageSettings(LinkSettings, MonitoringSettings, ElasticsearchAccess, KafkaS
     )
     page_proxies: Annotated[str, AfterValidator(networks)] = Field(
         "", description="Networks (CIDR, separated by commas) of the proxies whose header is believed."
+    )
+    alertmanager_ui_url: str | None = Field(
+        None, pattern=BASE_URL, description="Alertmanager's UI, for links from problems to their alerts."
     )
     store_timeout: float = Field(10.0, gt=0, description="Seconds to wait for an answer of Elasticsearch.")
     max_searches: int = Field(4, ge=1, description="Most requests to Elasticsearch at a time; others wait.")

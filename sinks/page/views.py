@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -52,6 +52,7 @@ class Views:
         self._search = search
         self._links = Links.of(settings)
         self._has_kibana = "kibana_url" in settings.model_fields_set
+        self._alertmanager = settings.alertmanager_ui_url
         self._templates = _templates()
 
     def problem_list(self, query: Mapping[str, str]) -> Page:
@@ -98,7 +99,7 @@ class Views:
             sample=sample,
             base=f"/traces/{shown.in_address(sample['traceId'])}?" if sample else "",
             samples=_samples(problem),
-            links=self._links_of(sample) if sample else [],
+            links=[*(self._links_of(sample) if sample else ()), *self._alert_of(problem)],
             failure=failure or self._problems.failure,
             curve=self._curve(problem, _PROBLEM_PIECES),
             now=shown.now_ms(),
@@ -176,6 +177,13 @@ class Views:
         """Return the links of a trace, with their texts; to Kibana only if its address is set."""
         found = [("Trace in Zipkin", self._links.trace(sample))]
         return found + ([("Log lines in Kibana", self._links.logs(sample))] if self._has_kibana else [])
+
+    def _alert_of(self, problem: Problem) -> list[tuple[str, str]]:
+        """Return the link to a problem's alert, if the address of Alertmanager is set."""
+        if self._alertmanager is None:
+            return []
+        matcher = quote(f"{{fingerprint={json.dumps(problem['fingerprint'])}}}", safe="")
+        return [("Alert in Alertmanager", f"{self._alertmanager.rstrip('/')}/#/alerts?filter={matcher}")]
 
     def _page(self, template: str, **values: Any) -> Page:  # noqa: ANN401 - whatever the template shows
         return Page(self._templates.get_template(template).render(**values))

@@ -22,7 +22,7 @@ from tracelink.settings import PREFIX, KafkaSettings, Settings, variable_of
 # Each listener has a name of its own, and Compose has one more, for processes outside of the containers.
 _LISTENERS = "listener.security.protocol.map"
 # The addresses that a person's browser opens.
-_FOR_PEOPLE = {f"{PREFIX}PAGE_URL", f"{PREFIX}KIBANA_URL", f"{PREFIX}ZIPKIN_UI_URL"}
+_FOR_PEOPLE = {f"{PREFIX}{name}_URL" for name in ("PAGE", "KIBANA", "ZIPKIN_UI", "ALERTMANAGER_UI")}
 SERVICES = sorted(services())
 OWN = sorted(own_services())
 

@@ -170,6 +170,13 @@ def test_a_problem_has_its_traces_rule_runbook_and_links(page: OwnPage) -> None:
     ):
         assert said in text
     assert "Kibana" not in text
+    assert "Alertmanager" not in text
+
+
+def test_the_alert_of_a_problem_is_linked_if_alertmanager_has_an_address(store: Store) -> None:
+    with own_page(store, [PROBLEM], alertmanager_ui_url="https://alerts.example.org/") as page:
+        link = "https://alerts.example.org/#/alerts?filter=%7Bfingerprint%3D%22a1b2%22%7D"
+        assert f'<a href="{link}">Alert in Alertmanager</a>' in page.get("/problems/a1b2").text
 
 
 def test_kibana_is_linked_if_it_has_an_address(store: Store) -> None:
