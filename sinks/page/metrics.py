@@ -22,3 +22,5 @@ class PageMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+        for page in ("problems", "problem", "traces", "trace"):
+            self.duration.labels(page)

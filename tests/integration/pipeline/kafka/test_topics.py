@@ -38,7 +38,7 @@ def test_what_apply_has_made_passes_the_check_and_a_second_apply_does_nothing(
     admin: AdminClient, settings: TopicSettings
 ) -> None:
     assert {one.setting for one in check(admin, settings)} == {"topic"}
-    assert len(apply(admin, settings)) == 12
+    assert len(apply(admin, settings)) == 13
     assert check(admin, settings) == []
     assert apply(admin, settings) == []
 
@@ -79,7 +79,7 @@ def test_a_promise_is_checked_where_the_settings_tell_what_it_asks_for(
     set_topic(admin, traces, max_message_bytes=10_000_000)
     wait_for("the change to be seen", lambda: not check(admin, settings))
     found = check(admin, settings.model_copy(update={"replication": 2}))
-    assert [(one.setting, one.needed) for one in found] == [("min.insync.replicas", "at least 2")] * 12
+    assert [(one.setting, one.needed) for one in found] == [("min.insync.replicas", "at least 2")] * 13
     assert check(admin, join, join.topics) == []
 
 
@@ -109,6 +109,6 @@ def test_the_command_line_creates_and_checks(settings: TopicSettings) -> None:
     runner = CliRunner()
     where = ["--kafka-bootstrap-servers", settings.kafka_bootstrap_servers, "--topic-prefix", settings.topic_prefix]
     missing = runner.invoke(main, ["topics", "check", "--json", *where])
-    assert (missing.exit_code, missing.output.count('"setting": "topic"')) == (1, 12)
+    assert (missing.exit_code, missing.output.count('"setting": "topic"')) == (1, 13)
     assert runner.invoke(main, ["topics", "apply", "--partitions", "1", *where]).exit_code == 0
     assert runner.invoke(main, ["topics", "check", *where]).exit_code == 0
