@@ -29,7 +29,7 @@ test: $(STAMP) ## Run all tests against real servers, in five processes (ARGS=â€
 	$(BIN)/pytest $(or $(ARGS),--hypothesis-profile ci --numprocesses 5 --dist worksteal)
 
 test-fast: $(STAMP) ## Run the tests that need no servers, within a minute
-	$(BIN)/pytest -m "not servers" --numprocesses logical --dist worksteal
+	$(BIN)/pytest -m "not servers" --numprocesses 3 --dist worksteal
 
 test-fuzz: $(STAMP) ## Fuzz what decodes requests, for a minute (ARGS="--seconds 3600", ARGS=lines)
 	$(BIN)/python -m tests.fuzz $(ARGS)
