@@ -101,7 +101,8 @@ class App:
         return await self._shown("problems", lambda: self._views.problem_list(request.query_params), asks=False)
 
     async def _problem(self, request: Request) -> Response:
-        return await self._shown("problem", lambda: self._views.problem(request.path_params["fingerprint"]))
+        fingerprint, query = request.path_params["fingerprint"], request.query_params
+        return await self._shown("problem", lambda: self._views.problem(fingerprint, query))
 
     async def _trace(self, request: Request) -> Response:
         trace_id, query = request.path_params["id"], request.query_params

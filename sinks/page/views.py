@@ -77,26 +77,28 @@ class Views:
             now=shown.now_ms(),
         )
 
-    def problem(self, fingerprint: str) -> Page:
-        """Return a problem's page, with its newest trace."""
+    def problem(self, fingerprint: str, query: Mapping[str, str]) -> Page:
+        """Return a problem's page, with its newest trace, or with that of the query: a page that is read keeps its."""
         problem = self._problems.find(fingerprint)
         if problem is None:
             failure = self._problems.failure
             said = f"There is no problem {fingerprint[:64]}. " + (failure or "It may have been removed by retention.")
             return self.error(HTTPStatus.SERVICE_UNAVAILABLE if failure else HTTPStatus.NOT_FOUND, said)
-        newest, failure = None, None
-        sample = problem["newest"][0] if problem["newest"] else None
+        trace, failure = None, None
+        newest = problem["newest"][0] if problem["newest"] else None
+        sample = _asked(problem, query.get("trace", "")) or newest
         if sample is not None:
             try:
-                newest = self._trace(sample["traceId"], {})
+                trace = self._trace(sample["traceId"], {})
             except (UserError, Unavailable) as error:
                 # All but its trace is known: a store that does not answer hides nothing else.
                 failure = f"{error}"
         return self._page(
             "problem.html",
             problem=problem,
-            newest=newest,
+            trace=trace,
             sample=sample,
+            is_newest=sample is newest,
             base=f"/traces/{shown.in_address(sample['traceId'])}?" if sample else "",
             samples=_samples(problem),
             links=[*(self._links_of(sample) if sample else ()), *self._alert_of(problem)],
@@ -218,6 +220,16 @@ def _without(query: Mapping[str, str], *names: str) -> str:
     """Return the query of an address without some of its names, to which a further name can be added."""
     left = urlencode([(name, value) for name, value in query.items() if name not in names and value])
     return f"?{left}&" if left else "?"
+
+
+def _asked(problem: Problem, trace_id: str) -> Sample | None:
+    """Return the trace of a problem that an address asks for; it need not be a sample any more."""
+    if not trace_id:
+        return None
+    return next(
+        (one for one in problem["newest"] if one["traceId"] == trace_id),
+        Sample(traceId=trace_id, time=problem["lastSeen"], duration=0),
+    )
 
 
 def _samples(problem: Problem) -> list[Sample]:

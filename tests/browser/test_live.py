@@ -42,16 +42,21 @@ def test_a_refresh_keeps_the_focus_on_a_link(page: Page, running_shop: Shop) -> 
     expect(link).to_be_focused()
 
 
-def test_a_refresh_keeps_the_focus_near_a_fold_of_another_trace(
+def test_a_refresh_keeps_the_trace_that_is_read_and_links_to_the_newest(
     page: Page, running_shop: Shop, first_error: FirstError
 ) -> None:
     page.goto(first_error.address)
     expect(page.get_by_text(WHOLE_TRACE)).to_be_visible()
-    page.locator(".waterfall summary").nth(2).focus()
-    trace_id = running_shop.order_until_it_fails()
-    expect(page.locator("#newest h2 a")).to_have_text(trace_id)
+    read = page.locator("#newest h2 a").inner_text()
+    fold = page.locator(".waterfall summary").nth(2)
+    fold.focus()
+    newer = running_shop.order_until_it_fails()
+    expect(page.locator("#samples li").first).to_contain_text(newer)
+    expect(page.locator("#newest h2")).to_have_text(f"Trace {read}")
     expect(failing_line(page)).to_be_visible()
-    expect(page.locator("#newest :focus")).to_be_visible()
+    expect(fold).to_be_focused()
+    page.get_by_role("link", name="show the newest trace").click()
+    expect(page.locator("#newest h2")).to_have_text(f"Newest trace {newer}")
 
 
 def test_a_refresh_keeps_a_fold_and_the_focus_on_it(page: Page, first_error: FirstError) -> None:
@@ -62,7 +67,7 @@ def test_a_refresh_keeps_a_fold_and_the_focus_on_it(page: Page, first_error: Fir
     fold.click()
     expect(line).to_be_hidden()
     # What the server answers next has another last line in the same trace.
-    page.route(f"**{first_error.address}", _with_another_line)
+    page.route(f"**{first_error.address}?trace=*", _with_another_line)
     page.evaluate("refresh()")
     expect(page.locator(".waterfall")).to_contain_text("still no order for Ada")
     expect(line).to_be_hidden()

@@ -27,12 +27,20 @@ function replace(part, html) {
   next?.focus({ preventScroll: true });
 }
 
+// The address of the page, with the trace that it shows: a newer one does not take its place while it is read.
+function address() {
+  const found = new URL(location.href);
+  const shownTrace = document.querySelector("[data-trace]")?.dataset.trace;
+  if (shownTrace) found.searchParams.set("trace", shownTrace);
+  return found;
+}
+
 async function refresh() {
   if (busy) { again = true; return; }
   busy = true;
   try {
     // Without an answer the parts stay: the stream opens again when the server is back.
-    const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
+    const answer = await fetch(address(), { headers: { accept: "text/html" } }).catch(() => null);
     if (!answer?.headers.get("content-type")?.startsWith("text/html")) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const [id, before] of shown) {

@@ -173,6 +173,16 @@ def test_a_problem_has_its_traces_rule_runbook_and_links(page: OwnPage) -> None:
     assert "Alertmanager" not in text
 
 
+def test_a_problem_keeps_the_trace_that_its_address_names_and_links_to_the_newest(page: OwnPage) -> None:
+    assert "Newest trace" in page.get("/problems/a1b2").text
+    assert "Newest trace" in page.get(f"/problems/a1b2?trace={ID}").text
+    older = page.get(f"/problems/a1b2?trace={'7' * 32}").text
+    assert "Newest trace" not in older
+    assert f'href="/traces/{"7" * 32}"' in older
+    assert '<a href="/problems/a1b2">show the newest trace</a>' in older
+    assert "is not a trace id" in page.get("/problems/a1b2?trace=<x>").text
+
+
 def test_the_alert_of_a_problem_is_linked_if_alertmanager_has_an_address(store: Store) -> None:
     with own_page(store, [PROBLEM], alertmanager_ui_url="https://alerts.example.org/") as page:
         link = "https://alerts.example.org/#/alerts?filter=%7Bfingerprint%3D%22a1b2%22%7D"
