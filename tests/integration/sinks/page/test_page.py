@@ -294,7 +294,7 @@ def test_a_line_of_a_trace_that_began_long_before_is_found(shown: Page, stored: 
 def test_problems_are_shown_and_changed_while_they_are_looked_at(shown: Page, topics: Topics, stored: Stored) -> None:
     trace_id = new_trace_id()
     stored.write(*call(trace_id))
-    assert "No problem is known" in shown.until("/", "0 firing")
+    assert "0 firing" in shown.until("/", "No problem is known")
     with _listening(shown) as stream:
         _next_change(stream)
         put(topics, problem("a1b2", newest=[{"traceId": trace_id.hex(), "time": START // 1000, "duration": 20_000}]))

@@ -430,6 +430,15 @@ def test_a_list_that_may_be_out_of_date_says_so(page: OwnPage, monkeypatch: pyte
     assert "Kafka at nowhere does not answer." in found.text
 
 
+def test_only_a_list_that_is_up_to_date_says_that_there_is_no_problem(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with own_page(store) as page:
+        assert "No problem is known." in page.get("/").text
+        monkeypatch.setattr(type(page.problems), "failure", "Kafka at nowhere does not answer.")
+        assert "No problem is known." not in page.get("/").text
+
+
 def _target(asked: Answer) -> str:
     """Return what the form of a login keeps of the address."""
     return unescape(asked.text.partition('name="target" value="')[2].partition('"')[0])
