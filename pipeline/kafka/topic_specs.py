@@ -12,6 +12,10 @@ PROBLEM_BYTES = 512 * 1024
 RECORD_OVERHEAD_BYTES = 1024
 """Space for Kafka's own fields of a record, which count towards the broker's limit."""
 
+COMPACTED = {"cleanup.policy": "compact"}
+# A segment is compacted only after it is closed, and a worker that gets a partition reads all of it.
+SHORT_SEGMENTS = {"segment.ms": "600000", "segment.bytes": "67108864", "min.cleanable.dirty.ratio": "0.1"}
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
@@ -69,8 +73,6 @@ def specs(settings: KafkaSettings) -> list[Spec]:
             Spec(names.dead_letters, required=copied, at_least=trace),
             *(Spec(name, inputs=True, required=copied, at_least=trace) for name in journal),
         ]
-    compacted = {"cleanup.policy": "compact"}
-    soon = {"segment.ms": "600000", "segment.bytes": "67108864", "min.cleanable.dirty.ratio": "0.1"}
     return [
         Spec(names.spans, inputs=True, required=arrival, at_least=record),
         Spec(names.logs, inputs=True, required=arrival, at_least=record),
@@ -79,14 +81,13 @@ def specs(settings: KafkaSettings) -> list[Spec]:
         Spec(names.error_traces, joined=True, required=kept, at_least=trace),
         # The broker's clock gives the time at which a problem was last seen, even while a worker catches up.
         Spec(names.errors, inputs=True, required=arrival, at_least=problem),
-        # Late readers need only the newest state. A segment is compacted only after it is closed, and a worker that
-        # gets a partition reads all of it, so segments are short.
+        # Late readers need only the newest state.
         Spec(
             names.problems,
             inputs=True,
-            required=compacted,
+            required=COMPACTED,
             at_least=problem,
-            created=soon,
+            created=SHORT_SEGMENTS,
         ),
         Spec(names.alerts, required=kept, at_least=problem),
         Spec(names.dead_letters, required=kept, at_least=trace),
@@ -94,10 +95,10 @@ def specs(settings: KafkaSettings) -> list[Spec]:
         # The broker's clock gives the time up to which a replay has all records.
         Spec(
             names.jobs,
-            required={**compacted, "message.timestamp.type": "LogAppendTime"},
+            required={**COMPACTED, "message.timestamp.type": "LogAppendTime"},
             at_least=trace,
-            created=soon,
+            created=SHORT_SEGMENTS,
         ),
-        Spec(names.resolutions, required=compacted, created=soon),
-        Spec(names.trends, required=compacted, created=soon),
+        Spec(names.resolutions, required=COMPACTED, created=SHORT_SEGMENTS),
+        Spec(names.trends, required=COMPACTED, created=SHORT_SEGMENTS),
     ]

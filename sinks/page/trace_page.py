@@ -125,14 +125,13 @@ class TracePage:
             return
         path = set(self.waterfall.ancestors(self.at)) if self.at is not None else set[int]()
         context = self.waterfall.ancestors(here[0])[-_CONTEXT:]
-        last = numbers[-1]
         open_rows: list[Row] = []
         for place, number in enumerate([*context, *here]):
             row = rows[number]
             while open_rows and open_rows[-1].end <= number:
                 open_rows.pop()
                 yield CLOSED
-            holds = row.end > number + 1 and self._next_after(number, last) < row.end
+            holds = row.end > number + 1 and self._next_after(number) < row.end
             is_context = place < len(context) or (self.wanted.narrows and not self.wanted.takes(row))
             is_open = row.is_open or number in path or place < len(context) or self.wanted.narrows
             yield Opened(row, number, self._bar(row), holds, is_open, is_context)
@@ -141,12 +140,12 @@ class TracePage:
         for _ in open_rows:
             yield CLOSED
 
-    def _next_after(self, number: int, last: int) -> int:
+    def _next_after(self, number: int) -> int:
         """Return the number of the next row that is shown on any page; beyond every row if there is none."""
         if not self.wanted.narrows:
             return number + 1
         place = _index(self.shown, number)
-        if number == last or place is None or place + 1 >= len(self.shown):
+        if place is None or place + 1 >= len(self.shown):
             return len(self.waterfall.rows) + 1
         return self.shown[place + 1]
 

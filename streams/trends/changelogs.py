@@ -5,17 +5,10 @@ from collections.abc import Mapping
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
-from pipeline.kafka.topic_specs import durable
+from pipeline.kafka.topic_specs import COMPACTED, SHORT_SEGMENTS, durable
 from tracelink.errors import UserError
 
 _TIMEOUT = 30.0
-_SETTINGS = {
-    "cleanup.policy": "compact",
-    # A worker reads all of it at its start, so segments are short: an open one is not compacted.
-    "segment.ms": "600000",
-    "segment.bytes": "67108864",
-    "min.cleanable.dirty.ratio": "0.1",
-}
 
 
 def prepare(admin: AdminClient, sources: Mapping[str, str]) -> dict[str, int]:
@@ -38,7 +31,7 @@ def prepare(admin: AdminClient, sources: Mapping[str, str]) -> dict[str, int]:
             if have == 0:
                 replicas = len(partitions[0].replicas)
                 least = {name: str(value) for name, value in durable(replicas).items()}
-                new = NewTopic(changelog, len(partitions), replicas, config={**_SETTINGS, **least})
+                new = NewTopic(changelog, len(partitions), replicas, config={**COMPACTED, **SHORT_SEGMENTS, **least})
                 admin.create_topics([new], operation_timeout=_TIMEOUT)[changelog].result(_TIMEOUT)
             elif have < len(partitions):
                 wanted = NewPartitions(changelog, len(partitions))
