@@ -192,6 +192,11 @@ def without_credentials(text: str) -> str:
     return re.sub(r"(?<=://)[^\s,]*@", "", text)
 
 
+def zipkin_ui(url: str) -> str:
+    """Return the address of the UI of the Zipkin with this URL, without credentials: it is for links."""
+    return f"{without_credentials(url).rstrip('/')}/zipkin"
+
+
 def settings_of(process: str) -> type[Settings]:
     """Return the settings class of a process, by the name of its entry point; raises KeyError."""
     found: type[Settings] = entry_points(group=PROCESSES)[process].load()

@@ -21,7 +21,14 @@ from pipeline.local.stack import SERVERS, Endpoints, Stack
 from pipeline.local.supervisor import OnLine, Program, Supervisor, ignore
 from pipeline.local.view import showing
 from pipeline.runtime.signals import ending_by_signal, stopping_on_signal, undisturbed
-from pipeline.settings import ElasticsearchAccess, MonitoringSettings, TopicSettings, ZipkinAccess, settings_of
+from pipeline.settings import (
+    ElasticsearchAccess,
+    MonitoringSettings,
+    TopicSettings,
+    ZipkinAccess,
+    settings_of,
+    zipkin_ui,
+)
 from tracelink.errors import UserError
 from tracelink.settings import KafkaSettings, flag_of, variable_of
 
@@ -152,7 +159,7 @@ def pipeline(
             "index_prefix": checked.index_prefix,
             **listen,
         }
-        usual = {**(defaults or {}), variable_of("zipkin_ui_url"): f"{endpoints.zipkin}/zipkin"}
+        usual = {**(defaults or {}), variable_of("zipkin_ui_url"): zipkin_ui(endpoints.zipkin)}
         programs = _programs(checked, {**_not_set(usual), **_variables(settings)})
         supervisor = Supervisor(programs, directory / "logs", echo=echo, notice=notice)
         cleanup.callback(supervisor.stop)

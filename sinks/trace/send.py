@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from pipeline.settings import without_credentials
+from pipeline.settings import zipkin_ui
 from sinks.trace.search import FoundTrace
 from sinks.zipkin.client import ZipkinClient
 from sinks.zipkin.settings import ZipkinSettings
@@ -22,6 +22,6 @@ def send(found: FoundTrace, settings: ZipkinSettings) -> str:
     if refused:
         sent, why = len(spans) - len(refused), refused[0][1].detail
         raise UserError(f"Zipkin accepted {sent} of {len(spans)} spans of trace {found.shown_id}: {why}")
-    where = f"{without_credentials(settings.zipkin_url).rstrip('/')}/zipkin/traces/{found.shown_id}"
+    where = f"{zipkin_ui(settings.zipkin_url)}/traces/{found.shown_id}"
     rest = "" if found.limit is None else f" (truncated: --limit {found.limit})"
     return f"Sent {len(spans):,} spans to Zipkin{rest}: {where}"

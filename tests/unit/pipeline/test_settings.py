@@ -12,7 +12,7 @@ from pipeline.kafka.admin import connect
 from pipeline.local.commands import down
 from pipeline.local.commands import up as stack_up
 from pipeline.local.up import up
-from pipeline.settings import WindowSettings, processes, settings_of, without_credentials
+from pipeline.settings import WindowSettings, processes, settings_of, without_credentials, zipkin_ui
 from sinks.elasticsearch.settings import ElasticsearchSettings
 from streams.join.settings import JoinSettings
 from tracelink.errors import UserError
@@ -90,6 +90,10 @@ def test_an_address_is_shown_without_its_credentials() -> None:
         assert (
             without_credentials(f"cannot parse 'http://elastic:{password}@es:9200'") == "cannot parse 'http://es:9200'"
         )
+
+
+def test_the_ui_of_zipkin_is_linked_without_credentials() -> None:
+    assert zipkin_ui("https://user:secret@zipkin.example.org/") == "https://zipkin.example.org/zipkin"
 
 
 def test_a_certificate_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
