@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import NamedTuple, TypeVar
 
 from tracelink.errors import InvalidRecord, Reason
-from tracelink.model.avro import varint
+from tracelink.model.avro import read_varint, varint
 from tracelink.model.codec import HEADER_BYTES, LOG_RECORD, SPAN, TRACE, Codec
 from tracelink.model.records import LogRecord, Span, Trace
 
@@ -142,13 +142,13 @@ def head(message: bytes) -> Head:
 
 
 def _head(message: bytes) -> tuple[Head, int]:
-    flags, at = _number(message, HEADER_BYTES)
+    flags, at = read_varint(message, HEADER_BYTES)
     trace_id, at = _bytes(message, at, 16)
-    size, at = _number(message, at)
+    size, at = read_varint(message, at)
     name, at = _bytes(message, at, size)
-    opened, at = _number(message, at)
-    closed, at = _number(message, at)
-    reason, at = _number(message, at)
+    opened, at = read_varint(message, at)
+    closed, at = read_varint(message, at)
+    reason, at = read_varint(message, at)
     return Head(flags, trace_id, name.decode(), opened, closed, reason), at
 
 
@@ -164,7 +164,7 @@ def _records(
             records, at = _uncut(message, at, codec)
             found += records if wanted else ()
             continue
-        size, start = _number(message, at + 1)
+        size, start = read_varint(message, at + 1)
         at = start + size
         if not start <= at <= len(message):
             raise EOFError(f"a record of {size} bytes, but only {len(message) - start} are left")
@@ -183,9 +183,9 @@ def _records(
 
 def _uncut(message: bytes, at: int, codec: Codec[R]) -> tuple[list[R], int]:
     """Read a valid Avro block that is not written like ours: an invalid record in it cannot be skipped."""
-    count, at = _number(message, at)
+    count, at = read_varint(message, at)
     if count < 0:
-        _, at = _number(message, at)  # its size
+        _, at = read_varint(message, at)  # its size
     buffer = BytesIO(message)
     buffer.seek(at)
     return [codec.read(buffer) for _ in range(abs(count))], buffer.tell()
@@ -196,18 +196,3 @@ def _bytes(message: bytes, at: int, size: int) -> tuple[bytes, int]:
     if len(found) != size:
         raise EOFError(f"{size} bytes expected, {len(found)} found")
     return found, at + size
-
-
-def _number(message: bytes, at: int) -> tuple[int, int]:
-    """Read an int or long; raises IndexError if the message ends within it."""
-    byte = message[at]
-    value = byte & 0x7F
-    shift = 0
-    while byte & 0x80:
-        at += 1
-        shift += 7
-        if shift > 63:  # noqa: PLR2004 - Avro's longs have 64 bits
-            raise EOFError("a number of more than 64 bits")
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-    return (value >> 1) ^ -(value & 1), at + 1

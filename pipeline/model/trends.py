@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, TypedDict
 
 from tracelink.errors import InvalidRecord, Reason
+from tracelink.model.avro import read_varint
 from tracelink.model.codec import HEADER_BYTES, Codec, load_schema
 
 MINUTES = 24 * 60
@@ -61,8 +62,11 @@ def head_of(message: bytes) -> tuple[int, int]:
     if not message.startswith(CURVE.header):
         curve = CURVE.decode(message)
         return curve["offset"], curve["newest"]
-    offset, end = _varint(message, HEADER_BYTES)
-    return offset, _varint(message, end)[0]
+    try:
+        offset, end = read_varint(message, HEADER_BYTES)
+        return offset, read_varint(message, end)[0]
+    except (IndexError, EOFError):
+        raise InvalidRecord(Reason.BODY, "the curve is cut off") from None
 
 
 def minutes_of(curve: Curve) -> dict[int, int]:
@@ -85,14 +89,3 @@ def buckets(minutes: Mapping[int, int], start: int, end: int, number: int) -> li
         if start <= minute < end:
             sums[(minute - start) * number // (end - start)] += count
     return sums
-
-
-def _varint(message: bytes, start: int) -> tuple[int, int]:
-    """Return the number that begins there, and where it ends; see `tracelink.model.avro.varint`."""
-    value = shift = 0
-    for at in range(start, len(message)):
-        value |= (message[at] & 0x7F) << shift
-        shift += 7
-        if message[at] < 0x80:  # noqa: PLR2004 - the last byte has no continuation bit
-            return (value >> 1) ^ -(value & 1), at + 1
-    raise InvalidRecord(Reason.BODY, "the curve is cut off")

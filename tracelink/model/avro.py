@@ -18,6 +18,24 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
+def read_varint(message: bytes, at: int) -> tuple[int, int]:
+    """Return the int or long at an offset, and the offset behind it.
+
+    Raises IndexError if the message ends within it, EOFError if it has more than 64 bits.
+    """
+    byte = message[at]
+    value = byte & 0x7F
+    shift = 0
+    while byte & 0x80:
+        at += 1
+        shift += 7
+        if shift > 63:  # noqa: PLR2004 - Avro's longs have 64 bits
+            raise EOFError("a number of more than 64 bits")
+        byte = message[at]
+        value |= (byte & 0x7F) << shift
+    return (value >> 1) ^ -(value & 1), at + 1
+
+
 class _Lengths(dict[int, bytes]):
     """Encoded lengths; those of short values are kept."""
 
