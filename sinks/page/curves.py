@@ -5,23 +5,21 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Self
 
-from confluent_kafka import KafkaException, Message
+from confluent_kafka import Message
 
 from pipeline.kafka.admin import connect
 from pipeline.kafka.offsets import OffsetLookup
 from pipeline.kafka.reader import Reader
 from pipeline.model.trends import CURVE, MINUTES, Curve, Kind, buckets, summed
-from tracelink.errors import InvalidRecord, UserError
+from sinks.page.follower import POLL_SECONDS, Follower
+from tracelink.errors import InvalidRecord
 from tracelink.kafka.topics import TopicNames
 from tracelink.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
 
 HEIGHT = 20
-_POLL = 0.5
-_END_SECONDS = 2.0
 _SECONDS_BETWEEN_TRIES = 10.0
 
 
@@ -49,29 +47,19 @@ class Sparkline:
         return f"M0 {HEIGHT}{''.join(steps)}V{HEIGHT}z"
 
 
-class LiveCurves:
+class LiveCurves(Follower):
     """The curves as they are now; a context manager that ends its thread. Any thread may call it.
 
     Without the topic, which an older installation lacks, or without `tracelink trends` there are no curves.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
+        super().__init__("curves", _SECONDS_BETWEEN_TRIES)
         self._settings = settings
         self._topic = TopicNames(settings.topic_prefix).trends
         self._lock = threading.Lock()
         self._curves: dict[tuple[str, str], dict[int, Curve]] = {}
         self._names: dict[bytes, tuple[str, str, int]] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="curves", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        # It reads only, so nothing is lost if it still waits for a Kafka that does not answer.
-        self._thread.join(_END_SECONDS)
 
     def sparkline(self, kind: Kind, name: str, now_ms: float, pieces: int) -> Sparkline | None:
         """Return a curve of the last day in so many pieces, which divide a day; None if there is none."""
@@ -84,23 +72,20 @@ class LiveCurves:
         end = (int(now_ms // 60_000) // step + 1) * step
         return Sparkline(buckets(summed(parts), end - MINUTES, end, pieces), step)
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._follow()
-            except (UserError, KafkaException) as error:
-                _log.debug("no curves: %s", error)
-                self._stop.wait(_SECONDS_BETWEEN_TRIES)
+    def failed(self, error: Exception) -> None:
+        """Log it: without curves the page says as much by their absence."""
+        _log.debug("no curves: %s", error)
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
+        """Read the topic from its beginning."""
         lookup = OffsetLookup(connect(self._settings))
         if self._topic not in lookup.topics():
-            self._stop.wait(_SECONDS_BETWEEN_TRIES)
+            self.stopping.wait(_SECONDS_BETWEEN_TRIES)
             return
         starts = {partition: one.start for partition, one in lookup.whole(self._topic).items()}
         with Reader(self._settings, "tracelink-page-curves", {}, live=starts) as reader:
-            while not self._stop.is_set():
-                for _, messages in reader.poll(_POLL):
+            while not self.stopping.is_set():
+                for _, messages in reader.poll(POLL_SECONDS):
                     with self._lock:
                         for message in messages:
                             self._take(message)

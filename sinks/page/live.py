@@ -5,28 +5,23 @@ import logging
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable
-from typing import Self
-
-from confluent_kafka import KafkaException
 
 from pipeline.kafka.admin import connect
 from pipeline.kafka.problem_topic import ProblemsTopic
 from pipeline.model.problems import Problem
-from tracelink.errors import UserError
+from sinks.page.follower import POLL_SECONDS, Follower
 from tracelink.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
 
-_POLL = 0.5
 _SECONDS_BETWEEN_TRIES = 5.0
-_END_SECONDS = 2.0
 _SILENCE = 15.0
 """Seconds without a record after which Kafka is asked if it is there."""
 _QUIET = 15.0
 """Seconds without a change after which a listener gets None, so that it finds out if its reader is still there."""
 
 
-class LiveProblems:
+class LiveProblems(Follower):
     """The newest state of each problem; a context manager that ends the thread. Any thread may call it."""
 
     def __init__(
@@ -36,25 +31,15 @@ class LiveProblems:
         make: Callable[[KafkaSettings], ProblemsTopic] = ProblemsTopic,
         check: Callable[[KafkaSettings], object] = connect,
     ) -> None:
+        super().__init__("problems", _SECONDS_BETWEEN_TRIES)
         self._settings = settings
         self._make = make
         self._check = check
         self._lock = threading.Lock()
         self._problems: dict[str, Problem] = {}
         self._failure: str | None = "The topic of problems has not been read yet."
-        self._stop = threading.Event()
         self._ended = False
         self._listeners: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
-        self._thread = threading.Thread(target=self._run, name="problems", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        # It reads only, so nothing is lost if it still waits for a Kafka that does not answer.
-        self._thread.join(_END_SECONDS)
 
     @property
     def failure(self) -> str | None:
@@ -99,19 +84,16 @@ class LiveProblems:
         self._ended = True
         self._wake()
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._follow()
-            except (UserError, KafkaException) as error:
-                self._say(str(error))
-                self._stop.wait(_SECONDS_BETWEEN_TRIES)
+    def failed(self, error: Exception) -> None:
+        """Say that the problems may be out of date, and wake the pages that show them."""
+        self._say(str(error))
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
+        """Read the topic from its beginning, and wake the pages at each change."""
         with self._make(self._settings) as topic:
             heard = time.monotonic()
-            while not self._stop.is_set():
-                changed = topic.poll(_POLL)
+            while not self.stopping.is_set():
+                changed = topic.poll(POLL_SECONDS)
                 if changed:
                     heard = time.monotonic()
                 elif time.monotonic() - heard > _SILENCE:
