@@ -3,8 +3,7 @@
 import asyncio
 import gc
 import logging
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Self
@@ -17,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.runtime.listening import Address, refuse_taken
 from pipeline.runtime.process import run_process
+from pipeline.runtime.serving import StopRequest, serve_until
 from producers.gateway.access import Senders
 from producers.gateway.delivery import Delivery
 from producers.gateway.grpc_server import grpc_server
@@ -35,8 +35,6 @@ _log = logging.getLogger(__name__)
 # Allocations until the garbage collector runs. The records of a request are many objects, and no cycles.
 _COLLECT_AFTER = 500_000
 _BACKLOG = 1024
-_START_SECONDS = 0.1
-"""A server that cannot listen has ended by then."""
 _END_SECONDS = 5.0
 """Time for connections to close after the last answer."""
 
@@ -79,9 +77,8 @@ class Gateway:
             InHand(settings, metrics), self._delivery, senders, rates, metrics, within=settings.answer_within
         )
         self._encoder = Encoder(settings)
-        self._stopping = threading.Event()
+        self._stop = StopRequest()
         self._running = False
-        self._wake: Callable[[], object] = _nothing
 
     def __enter__(self) -> Self:
         return self
@@ -91,13 +88,12 @@ class Gateway:
 
     def stop(self) -> None:
         """End soon: requests in hand are answered, later ones are refused."""
-        self._stopping.set()
-        self._wake()
+        self._stop.set()
 
     def not_ready(self) -> str | None:
         """Return why it cannot take records, or None."""
         if not self._running:
-            return "The gateway is ending." if self._stopping.is_set() else "The gateway is not listening yet."
+            return "The gateway is ending." if self._stop.is_set else "The gateway is not listening yet."
         return self._delivery.unavailable()
 
     def run(self) -> None:
@@ -105,24 +101,14 @@ class Gateway:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        stop, loop = asyncio.Event(), asyncio.get_running_loop()
-        self._wake = partial(loop.call_soon_threadsafe, stop.set)
-        if self._stopping.is_set():
-            stop.set()
         app = HttpApp(self._settings, self._intake, self._encoder)
         servers = [_server(app, address, self._settings) for address in self._settings.addresses]
         serving = [asyncio.create_task(server.serve()) for server in servers]
         grpc = grpc_server(self._settings, self._intake, self._encoder)
         await grpc.start()
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait([*serving, stopped], timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if not any(one.done() for one in serving):
-            self._announce()
-            self._running = True
-        await asyncio.wait([*serving, stopped], return_when=asyncio.FIRST_COMPLETED)
+        with self._stop.heard() as stop:
+            failed = await serve_until(stop, serving, self._announce)
         self._running = False
-        self._wake = _nothing
-        failed = [one for one in serving if one.done()]
         self._intake.closing = True
         _log.info("ends after %d requests in hand", self._intake.in_hand.requests)
         await self._end(servers, serving, grpc)
@@ -130,6 +116,7 @@ class Gateway:
             raise UserError(f"The gateway cannot listen: {one.exception() or 'its server has ended'}.")
 
     def _announce(self) -> None:
+        self._running = True
         scheme = "http" if self._settings.gateway_certificate is None else "https"
         for address in self._settings.addresses:
             _log.info("takes spans and log lines on %s://%s", scheme, address)
@@ -166,7 +153,3 @@ def _server(app: HttpApp, address: Address, settings: GatewaySettings) -> Server
         ssl_ca=settings.gateway_client_ca,
         ssl_client_verify=settings.gateway_client_ca is not None,
     )
-
-
-def _nothing() -> None:
-    """Wake no loop: none runs."""

@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-import threading
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
@@ -13,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.runtime.listening import refuse_taken
 from pipeline.runtime.process import run_process
+from pipeline.runtime.serving import StopRequest, serve_until
 from sinks.elasticsearch.client import ElasticsearchClient
 from sinks.page.app import App
 from sinks.page.curves import LiveCurves
@@ -24,13 +24,8 @@ from sinks.page.traces import Traces
 from sinks.page.views import Views
 from tracelink.errors import UserError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _log = logging.getLogger(__name__)
 
-_START_SECONDS = 0.1
-"""A server that cannot listen has ended by then."""
 _END_SECONDS = 5.0
 
 
@@ -66,9 +61,8 @@ class PageServer:
             Search(client, prefix),
         )
         self._app = App(settings, views, self._problems, PageMetrics(registry))
-        self._stopping = threading.Event()
+        self._stop = StopRequest()
         self._running = False
-        self._wake: Callable[[], object] = _nothing
 
     def __enter__(self) -> Self:
         self._closing.enter_context(self._problems)
@@ -80,8 +74,7 @@ class PageServer:
 
     def stop(self) -> None:
         """End soon."""
-        self._stopping.set()
-        self._wake()
+        self._stop.set()
 
     def not_ready(self) -> str | None:
         """Return why it does not show the problems as they are, or None."""
@@ -92,10 +85,6 @@ class PageServer:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        stop, loop = asyncio.Event(), asyncio.get_running_loop()
-        self._wake = partial(loop.call_soon_threadsafe, stop.set)
-        if self._stopping.is_set():
-            stop.set()
         address = self._settings.address
         server = Server(
             self._app.asgi,
@@ -107,20 +96,15 @@ class PageServer:
             log_enabled=False,
         )
         serving = asyncio.create_task(server.serve())
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait([serving, stopped], timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if not serving.done():
-            _log.info("shows the page on http://%s", address)
-            self._running = True
-        await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
+        with self._stop.heard() as stop:
+            failed = await serve_until(stop, [serving], self._announce)
         self._running = False
-        self._wake = _nothing
-        if serving.done():
+        if failed:
             raise UserError(f"The page cannot listen: {serving.exception() or 'its server has ended'}.")
         self._problems.end_changes()
         server.stop()  # type: ignore[no-untyped-call]  # it has no annotations
         await asyncio.wait([serving], timeout=_END_SECONDS)
 
-
-def _nothing() -> None:
-    """Wake no loop: none runs."""
+    def _announce(self) -> None:
+        self._running = True
+        _log.info("shows the page on http://%s", self._settings.address)
