@@ -34,7 +34,7 @@ def trace_id() -> str:
     return uuid4().hex
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pool() -> Iterator[urllib3.PoolManager]:
     with urllib3.PoolManager(retries=False, timeout=30) as pool:
         yield pool
